@@ -1,0 +1,90 @@
+"""Narrows a search space to what the worker's interpreter and host have, saying what was left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+
+from .errors import UsageError
+from .search_space import SearchSpace, Value, narrow
+from .search_space_file import KnobEntry, LoadedFile, ValueEntry
+from .worker.protocol import UNSET, ProbeRequest
+
+
+def request(loaded: LoadedFile) -> ProbeRequest:
+    """What the worker must find out for this space."""
+    values: dict[str, list[Any]] = {}
+    for knob in loaded.space.knobs:
+        if knob.handler and knob.apply != "environment":
+            values[knob.handler] = [value for value in knob.domain if value != UNSET]
+    entries = [entry for knob in loaded.entries.values() for entry in knob.entries()]
+    return ProbeRequest(values, [entry.library for entry in entries if entry.library])
+
+
+def narrowed(
+    loaded: LoadedFile, facts: dict[str, Any], fingerprint: dict[str, Any], allow_lossy: bool
+) -> SearchSpace:
+    """The space without the values that are not here; numbers-changing ones only when allowed."""
+    space = loaded.space
+    for name, entry in loaded.entries.items():
+        for value in entry.entries():
+            why = _why_not(space, name, entry, value, facts, fingerprint, allow_lossy)
+            if not why:
+                continue
+            knob = space.knob(name)
+            assert knob is not None
+            if value.value == knob.default:
+                raise UsageError(f"{name}={value.value} is the default, but {why}")
+            keep = tuple(v for v in knob.domain if v != value.value)
+            space = narrow(space, knob, keep, why)
+    return _with_library_paths(space, loaded, facts)
+
+
+def _why_not(
+    space: SearchSpace,
+    name: str,
+    entry: KnobEntry,
+    value: ValueEntry,
+    facts: dict[str, Any],
+    fingerprint: dict[str, Any],
+    allow_lossy: bool,
+) -> str:
+    knob = space.knob(name)
+    assert knob is not None
+    if (value.changes_numbers or entry.changes_numbers) == "lossy" and not allow_lossy:
+        return "it changes the numbers: add --allow-lossy to search it"
+    if entry.at_most == "cpus" and _exceeds(value.value, int(fingerprint["usable_cpus"])):
+        return f"only {fingerprint['usable_cpus']} processors are usable"
+    if value.library and not facts["libraries"].get(value.library):
+        return f"there is no {value.library} on this host"
+    for package, specifier in {**entry.needs, **value.needs}.items():
+        have = str(fingerprint.get(package, "")).split("+")[0]
+        if not have or not SpecifierSet(specifier, prereleases=True).contains(have):
+            return f"it needs {package} {specifier}, here is {have or 'none'}"
+    return str(facts["missing"].get(knob.handler, {}).get(str(value.value), ""))
+
+
+def _exceeds(value: Value, limit: int) -> bool:
+    return isinstance(value, int) and value > limit
+
+
+def _with_library_paths(
+    space: SearchSpace, loaded: LoadedFile, facts: dict[str, Any]
+) -> SearchSpace:
+    """Fill `{library}`; what the user preloads already stays preloaded, after ours."""
+    knobs = []
+    for knob in space.knobs:
+        variables = {value: dict(held) for value, held in knob.variables.items()}
+        for entry in loaded.entries[knob.name].entries():
+            if entry.library and entry.value in knob.domain:
+                path = facts["libraries"][entry.library]
+                held = variables[str(entry.value)]
+                for name, text in held.items():
+                    held[name] = text.replace("{library}", path)
+                preloaded = facts.get("preload", "")
+                if preloaded and "LD_PRELOAD" in held:
+                    held["LD_PRELOAD"] += ":" + preloaded
+        knobs.append(replace(knob, variables=variables))
+    return replace(space, knobs=tuple(knobs))

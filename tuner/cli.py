@@ -1,0 +1,359 @@
+"""The commands: parse, call, print. The only file that prints or exits.
+
+Everything heavy is imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import Interrupted, TunerError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .session import Finished
+    from .setup import Setup
+
+STORAGE_DEFAULT = "sqlite:///results/npu-tune.db"
+EPILOG = (
+    "Exit codes: 0 done; 1 other error; 2 wrong option, model name or search space file; "
+    "4 unfit environment; 6 the model does not run as it is; 7 study conflict; 8 storage; "
+    "130 interrupted."
+)
+
+
+class TuneByDefault(click.Group):
+    """`npu-tune --model …` is `npu-tune tune --model …`; errors become one line and a code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `tune` in front of options that are not the group's own."""
+        if args and args[0].startswith("-") and args[0] not in ("--help", "-h", "--version"):
+            args = ["tune", *args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The one place where an error is shown."""
+        try:
+            return super().invoke(ctx)
+        except TunerError as error:
+            if str(error):
+                click.echo(f"npu-tune: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(
+    cls=TuneByDefault,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="npu-tune")
+def main() -> None:
+    """Find the settings that make a model fast on an Ascend NPU or a CPU, and prove it.
+
+    `npu-tune --model mobilenet_v2` is short for `npu-tune tune --model mobilenet_v2`.
+    """
+
+
+def _storage(command: Any) -> Any:
+    return click.option(
+        "--storage", metavar="URL", default=STORAGE_DEFAULT, show_default=True,
+        help="Database for Optuna's tables and the raw samples.",
+    )(command)  # fmt: skip
+
+
+@main.command(epilog=EPILOG)
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="torchvision name, file.py:factory, package.module:factory, TorchScript .pt or exported .pt2.",
+)
+@click.option(
+    "--trials", type=int, help="Configurations to try, the baseline included.  [default: 40]"
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "npu", "cpu"]),
+    help="auto: the NPU where there is one.  [default: auto]",
+)
+@click.option("--space", metavar="NAME|FILE", help="Search space.  [default: the backend's own]")
+@click.option(
+    "--set",
+    "pins",
+    metavar="KNOB=VALUE",
+    multiple=True,
+    help="Fix a knob in the search; may be repeated.",
+)
+@click.option(
+    "--objective", type=click.Choice(["latency", "throughput"]), help="[default: latency]"
+)
+@click.option("--max-latency-ms", type=float, help="Limit for --objective throughput.")
+@click.option(
+    "--timed-region",
+    type=click.Choice(["inference", "inference+d2h", "end-to-end"]),
+    help="What a timed call holds.  [default: inference]",
+)
+@click.option(
+    "--input",
+    "inputs",
+    metavar="SHAPE[:DTYPE]",
+    multiple=True,
+    help="Input shape, for example 1x3x224x224; one for each positional input.",
+)
+@click.option(
+    "--weights",
+    metavar="DEFAULT|FILE",
+    help="torchvision's own weights, or a state dict.  [default: seeded random]",
+)
+@click.option("--study", "name", metavar="NAME", help="Name of the study.  [default: <model>-<n>]")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue a study: the one named by --study, or the newest open one.",
+)
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Resume although the study's owner is on a host that cannot be seen.",
+)
+@_storage
+@click.option(
+    "--timeout",
+    "timeout_s",
+    metavar="SECONDS",
+    type=float,
+    help="Deadline of one run.  [default: 10 times the baseline's, at least 120]",
+)
+@click.option("--memory-limit", metavar="SIZE", help="Memory limit of one run, for example 4GiB.")
+@click.option(
+    "--tolerance",
+    type=float,
+    help="Allowed output error, relative to the largest output.  [default: 0.001]",
+)
+@click.option(
+    "--allow-lossy", is_flag=True, default=None, help="Search knobs that change the numbers, too."
+)
+@click.option("--seed", type=int, help="Seed of weights, inputs and search.  [default: 0]")
+@click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")
+@click.option("--python", metavar="PATH", help="The workers' interpreter.  [default: this one]")
+@click.option("--quiet", is_flag=True, help="Print the result only.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def tune(
+    name: str | None,
+    resume: bool,
+    take_over: bool,
+    storage: str,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Search for the best configuration of a model."""
+    from . import session
+    from .objectives import OBJECTIVES
+    from .progress import Progress
+    from .store import Store
+
+    console = _console(stderr=as_json)
+    if not resume and not options["model"]:
+        raise UsageError("--model is missing; for example: npu-tune --model mobilenet_v2")
+    asked = None if resume else _setup(options, None)
+    store = Store(storage)
+    if resume:
+        name = name or session.find_unfinished(store)
+        record = session.load(store, name).study
+        asked = _setup(options, record.setup)
+    assert asked is not None
+    name = name or session.new_name(store, asked)
+    _check_name(name)
+    silent = quiet or as_json
+
+    def note(text: str) -> None:
+        if not silent:
+            console.print(text, highlight=False, markup=False)
+
+    note(f"study {name}: {asked.model}, {asked.trials} trials, objective {asked.objective}")
+    with _interruptible(console) as stop, _live(console, silent) as redraw:
+        progress = Progress(OBJECTIVES[asked.objective], redraw)
+        try:
+            finished = session.tune(
+                asked, store, name, progress, stop, note, resume=resume, take_over=take_over
+            )
+        except (Interrupted, KeyboardInterrupt) as error:
+            raise Interrupted(_how_to_resume(name, storage)) from error
+        finally:
+            store.close()
+    _print_finished(console, finished, as_json)
+
+
+def _setup(options: dict[str, Any], stored: dict[str, Any] | None) -> Setup:
+    """The options as a Setup; on resume those that were given must not contradict the stored."""
+    from . import setup
+
+    given: dict[str, Any] = {k: v for k, v in options.items() if v not in (None, (), "")}
+    given.update(_parsed(given))
+    if stored is None:
+        return setup.Setup(**given, folder=str(Path.cwd())).check()
+    kept = setup.to_dict(setup.from_dict(stored))
+    for key, value in given.items():
+        same = list(value) if isinstance(value, tuple) else value
+        if key not in ("trials", "timeout_s", "memory_limit_bytes") and kept[key] != same:
+            raise UsageError(
+                f"--resume: the study was begun with {key} {kept[key]!r}, not {value!r}; "
+                "leave the option out, or start another study"
+            )
+    return setup.from_dict({**kept, **given}).check()
+
+
+def _parsed(given: dict[str, Any]) -> dict[str, Any]:
+    from . import setup
+
+    parsed: dict[str, Any] = {}
+    for text in given.get("inputs", ()):
+        setup.parse_input(text)
+    if "pins" in given:
+        parsed["pins"] = setup.parse_pins(given["pins"])
+    if "cpus" in given:
+        parsed["cpus"] = setup.parse_cpus(given["cpus"])
+    if "memory_limit" in given:
+        parsed["memory_limit_bytes"] = setup.parse_bytes(given.pop("memory_limit"))
+    return parsed
+
+
+def _check_name(name: str) -> None:
+    import re
+
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
+        raise UsageError(f"--study {name}: letters, digits, '_', '.' and '-' only, at most 100")
+
+
+def _how_to_resume(name: str, storage: str) -> str:
+    from .study import resume_command
+
+    command = resume_command(name) + ("" if storage == STORAGE_DEFAULT else f" --storage {storage}")
+    return f"stopped; everything recorded is kept. Continue with: {command}"
+
+
+@contextlib.contextmanager
+def _interruptible(console: Console) -> Iterator[Any]:
+    """Ctrl-C once: finish the run in hand; twice, or SIGTERM: stop now."""
+    presses = 0
+
+    def on_interrupt(number: int, _: Any) -> None:
+        nonlocal presses
+        presses += 1
+        if presses > 1 or number == signal.SIGTERM:
+            raise KeyboardInterrupt
+        console.print("finishing the run in hand; Ctrl-C again stops now")
+
+    before = {n: signal.signal(n, on_interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: presses > 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _live(console: Console, silent: bool) -> Iterator[Any]:
+    """A line that is redrawn on events only; nothing where the output is no terminal."""
+    from rich.live import Live
+    from rich.text import Text
+
+    if silent or not console.is_terminal:
+        yield lambda line: None
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield lambda line: live.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    # A pipe has no width of its own, and a table folded to 80 columns is hard to search.
+    plain = not (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, width=160 if plain else None)
+
+
+def _print_finished(console: Console, finished: Finished, as_json: bool) -> None:
+    from . import terminal
+
+    if as_json:
+        result = {"file": str(finished.path), **finished.best.model_dump()}
+        click.echo(json.dumps(result, indent=2))
+    else:
+        console.print(terminal.closing(finished))
+
+
+@main.command("list")
+@_storage
+def list_studies(storage: str) -> None:
+    """List the studies."""
+    from . import terminal
+    from .store import Store
+    from .summary import finished_trials
+
+    store = Store(storage)
+    records = store.studies()
+    done = {record.name: len(finished_trials(store.runs(record.name))) for record in records}
+    _console().print(terminal.studies(records, done))
+
+
+@main.command()
+@click.argument("study")
+@click.option("--trial", type=int, help="Show the runs of one trial in full.")
+@_storage
+def show(study: str, trial: int | None, storage: str) -> None:
+    """Show a study: environment, every configuration, failures."""
+    from . import session, terminal
+    from .store import Store
+
+    store = Store(storage)
+    summary = session.load(store, study)
+    if trial is None:
+        _console().print(terminal.study(summary))
+        return
+    runs = session.runs_of(store, study, trial)
+    _console().print(terminal.trial(summary, runs))
+
+
+@main.command()
+@click.argument("study")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.  [default: results/<study>.yaml]",
+)
+@_storage
+def export(study: str, output: Path | None, storage: str) -> None:
+    """Write the best configuration of a study as YAML."""
+    from . import export as export_file
+    from . import session
+    from .store import Store
+
+    best = export_file.best_configuration(session.load(Store(storage), study))
+    path = output or session.RESULTS / f"{study}.yaml"
+    export_file.write(best, path)
+    click.echo(f"written: {path}")
+
+
+@main.command()
+@click.argument("study")
+@click.option("--trial", type=int, required=True, help="The trial to repeat.")
+@_storage
+def rerun(study: str, trial: int, storage: str) -> None:
+    """Repeat one trial outside the record, showing its command and its log."""
+    from . import session
+    from .store import Store
+
+    code = session.rerun(Store(storage), study, trial, click.echo)
+    raise SystemExit(code)

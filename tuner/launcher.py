@@ -1,0 +1,252 @@
+"""One TrialSpec -> one child process -> TrialResult; timeout, process group, log tail."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import psutil
+
+from .errors import Interrupted
+from .worker import protocol
+from .worker.failure import OUT_OF_MEMORY
+from .worker.protocol import Outcome, TrialResult, TrialSpec
+
+WORKER = Path(__file__).parent / "worker" / "__main__.py"
+TOKEN_VARIABLE = "NPU_TUNE_RUN"  # marks a run's descendants, wherever they moved themselves
+TERMINATE_GRACE_S = 2.0
+LOG_TAIL_LINES = 20
+LOG_TAIL_BYTES = 16_384
+EXIT_CANNOT_EXECUTE = (126, 127)  # env(1): the command could not be run, or was not found
+
+
+@dataclass(frozen=True)
+class Run:
+    """One worker process: what was asked, what came back."""
+
+    spec: TrialSpec
+    result: TrialResult
+    log_tail: str
+    started_at: datetime
+    wall_ns: int
+    uid: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """How workers are started on this host.
+
+    folder: run folders are made in it. variables: set for every run, below the knobs' own.
+    """
+
+    python: str
+    folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, spec: TrialSpec) -> Run:
+        """Start a worker, sleep until it ends or its deadline passes, leave nothing behind."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.folder))
+        try:
+            started_at, started_ns = datetime.now(timezone.utc), time.monotonic_ns()
+            result = self._result(replace(spec, launched_ns=started_ns), folder)
+            wall_ns = time.monotonic_ns() - started_ns
+            tail = log_tail(folder / protocol.LOG_FILE)
+            return Run(spec, result, tail, started_at, wall_ns)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def command(self, spec: TrialSpec, folder: Path, token: str = "") -> list[str]:
+        """The argument vector. `env` sets the variables, so that it may stand behind a prefix."""
+        variables = dict(self.variables)
+        for knob in spec.knobs:
+            variables.update(knob.variables)
+        if token:
+            variables[TOKEN_VARIABLE] = token
+        assignments = [f"{name}={value}" for name, value in variables.items()]
+        return ["env", *assignments, self.python, "-u", str(WORKER), str(folder)]
+
+    def foreground(self, command: list[str], deadline_s: float) -> int:
+        """Run a command with its output on the terminal; its exit code, negative for a signal."""
+        token = str(self.folder)
+        environment = {**os.environ, TOKEN_VARIABLE: token}
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, start_new_session=True, env=environment
+        )
+        try:
+            wait(process, deadline_s)
+        finally:
+            _end(process, token)
+        return process.returncode
+
+    def _result(self, spec: TrialSpec, folder: Path) -> TrialResult:
+        protocol.write(spec, str(folder / protocol.SPEC_FILE))
+        token = f"{self.folder.resolve()}:{folder.name}"
+        with (folder / protocol.LOG_FILE).open("wb") as log:
+            try:
+                process = subprocess.Popen(
+                    self.command(spec, folder, token),
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return _environment_error(f"cannot start a worker: {error}")
+            try:
+                in_time = wait(process, spec.deadline_s)
+            finally:
+                _end(process, token)
+        return self._classify(spec, folder, process.returncode, in_time)
+
+    def _classify(self, spec: TrialSpec, folder: Path, code: int, in_time: bool) -> TrialResult:
+        """The result file where there is one, else what the exit and the log say."""
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            return protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
+        log = log_tail(folder / protocol.LOG_FILE)
+        if not in_time:
+            return TrialResult(Outcome.TIMEOUT, f"no result after {spec.deadline_s:.0f} s")
+        if code in EXIT_CANNOT_EXECUTE:
+            return _environment_error(f"cannot run {self.python}: {_last_line(log)}")
+        if code > 0 and not log_has_started(log):
+            return _environment_error(f"{self.python} does not run the worker: {_last_line(log)}")
+        if OUT_OF_MEMORY.search(log):
+            return TrialResult(Outcome.OUT_OF_MEMORY, f"{_how_ended(code)}: {_last_line(log)}")
+        return TrialResult(Outcome.CRASHED, _how_ended(code))
+
+
+def wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    """Sleep until the process ends; False when the timeout passed first. Does not poll."""
+    if not hasattr(os, "pidfd_open"):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout_s)
+        return process.poll() is not None
+    handle = os.pidfd_open(process.pid)
+    try:
+        ready = select.poll()
+        ready.register(handle, select.POLLIN)
+        return bool(ready.poll(timeout_s * 1000))
+    finally:
+        os.close(handle)
+
+
+def _end(process: subprocess.Popen[bytes], token: str) -> None:
+    """End what is left: the process group, then whatever left the group but kept the token."""
+    if process.poll() is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        wait(process, TERMINATE_GRACE_S)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin:
+        process.stdin.close()
+    kill_descendants(token)
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def kill_descendants(token: str) -> int:
+    """Kill every process whose environment carries a token that starts with this; how many."""
+    killed = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid == os.getpid():
+                continue
+            if process.environ().get(TOKEN_VARIABLE, "").startswith(token):
+                process.kill()
+                killed += 1
+    return killed
+
+
+def log_tail(path: Path) -> str:
+    """The last lines of a run's log, without the OpenMP runtime's listing of its settings."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    text = re.sub(
+        r"\s*OPENMP DISPLAY ENVIRONMENT BEGIN.*?OPENMP DISPLAY ENVIRONMENT END",
+        "",
+        text,
+        flags=re.S,
+    )
+    return "\n".join(text.strip().splitlines()[-LOG_TAIL_LINES:])
+
+
+def without_traces(log: str) -> str:
+    """The log's lines without stacks: what a program said, not where it was."""
+    stack = re.compile(
+        r"Traceback|\s|Fatal Python error|Current thread|Thread 0x|Extension modules"
+    )
+    return "\n".join(line for line in log.splitlines() if line and not stack.match(line))
+
+
+def log_has_started(log: str) -> bool:
+    """Did the worker itself run? Its first failures are Python's own, before any of our code."""
+    return not re.search(r"can't open file|SyntaxError|No module named .*npu_tune_worker", log)
+
+
+def reproduce(launcher: Launcher, spec: TrialSpec, folder: Path) -> str:
+    """The one-line shell command of a run whose spec lies in `folder`."""
+    return shlex.join(launcher.command(spec, folder))
+
+
+@contextlib.contextmanager
+def work_folder(root: Path, study: str) -> Iterator[Path]:
+    """The study's folder for weights, references, compile cache and run folders.
+
+    Kept when the study is interrupted or killed, so that a resumed one finds it; else removed.
+    """
+    folder = root / ".work" / study
+    folder.mkdir(parents=True, exist_ok=True)
+    kill_descendants(str(folder.resolve()))
+    for stale in folder.glob("run-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    try:
+        yield folder
+    except (KeyboardInterrupt, Interrupted):
+        raise
+    except BaseException:
+        _remove(folder)
+        raise
+    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()  # only when no other study works there
+
+
+def _environment_error(message: str) -> TrialResult:
+    return TrialResult(Outcome.ENVIRONMENT_ERROR, message)
+
+
+def _how_ended(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code} and no result"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    hint = " (what the kernel does when memory runs out)" if name == "SIGKILL" else ""
+    return f"killed by {name}{hint}"
+
+
+def _last_line(log: str) -> str:
+    lines = [line for line in log.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "no output"

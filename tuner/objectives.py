@@ -1,0 +1,44 @@
+"""Objectives: name -> (function of a Measurement, direction, unit). A new one is one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .stats import median
+from .worker.protocol import Measurement
+
+
+def latency(measurement: Measurement) -> float:
+    """Median ms of a synchronised call."""
+    return median(measurement.latency_ns) / 1e6
+
+
+def throughput(measurement: Measurement) -> float:
+    """Samples per second of back-to-back calls: the median over blocks."""
+    per_block = measurement.calls_per_block * measurement.batch_size
+    return per_block / (median(measurement.block_ns) / 1e9)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is optimised; `direction` is Optuna's word."""
+
+    name: str
+    of: Callable[[Measurement], float]
+    direction: str
+    unit: str
+
+    def better(self, one: float, other: float) -> bool:
+        """Is the first value the better one?"""
+        return one < other if self.direction == "minimize" else one > other
+
+    def speedup(self, value: float, baseline: float) -> float:
+        """How many times better than the baseline: above 1 is better."""
+        return baseline / value if self.direction == "minimize" else value / baseline
+
+
+OBJECTIVES = {
+    "latency": Objective("latency", latency, "minimize", "ms"),
+    "throughput": Objective("throughput", throughput, "maximize", "samples/s"),
+}

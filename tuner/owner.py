@@ -1,0 +1,41 @@
+"""Which controller runs a study, and whether it still lives."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import psutil
+
+from .errors import StudyConflictError
+
+CREATE_TIME_TOLERANCE_S = 1.0
+
+
+def this_process() -> dict[str, Any]:
+    """Host, process and its start time: a process number alone is soon used again."""
+    process = psutil.Process()
+    return {
+        "host": platform.node(),
+        "pid": process.pid,
+        "started": process.create_time(),
+    }
+
+
+def require_dead(study: str, owner: dict[str, Any] | None, take_over: bool) -> None:
+    """Raises StudyConflictError unless the owner is shown to be gone."""
+    if owner is None or owner == this_process() or take_over:
+        return
+    if owner["host"] != platform.node():
+        raise StudyConflictError(
+            f"study {study!r} was last run on host {owner['host']}; whether it still runs cannot "
+            "be seen from here: add --take-over when you know that it does not"
+        )
+    try:
+        started = psutil.Process(owner["pid"]).create_time()
+    except psutil.Error:
+        return
+    if abs(started - owner["started"]) < CREATE_TIME_TOLERANCE_S:
+        raise StudyConflictError(
+            f"study {study!r} is being run by process {owner['pid']}: wait for it, or stop it first"
+        )

@@ -1,0 +1,95 @@
+"""Which knobs of the next trial are fixed before the sampler completes it.
+
+A function of the space and of what was recorded, so that a resumed study plans the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .objectives import Objective
+from .search_space import BATCH_SIZE, Configuration, SearchSpace
+from .store import RecordedRun
+from .summary import finished_trials, identify, resolve_unset
+from .worker.protocol import Outcome, Role
+
+BATCH_SLOT_EVERY = 4  # under latency, every fourth trial is at another batch size
+
+
+def next_fixed(
+    space: SearchSpace,
+    objective: Objective,
+    runs: Sequence[RecordedRun],
+    trials: int,
+    seed: int,
+) -> Configuration:
+    """Fixed knobs of the next trial: pins, batch size, or a whole configuration to enumerate."""
+    batches = usable_batches(space, runs)
+    missing = [batch for batch in batches if batch not in baseline_batches(runs)]
+    if objective.name == "latency":
+        default = space.default_batch()
+        done = len(finished_trials(runs))
+        batch_slot = bool(batches) and done % BATCH_SLOT_EVERY == BATCH_SLOT_EVERY - 1
+        if batch_slot and missing:
+            return space.baseline(missing[0])
+        batch = batches[done // BATCH_SLOT_EVERY % len(batches)] if batch_slot else default
+        share = (BATCH_SLOT_EVERY - 1) / BATCH_SLOT_EVERY if batches else 1.0
+        enumerated = None if batch_slot else space.shuffled(default, int(trials * share), seed)
+    else:
+        if missing:
+            return space.baseline(missing[0])
+        batch = None
+        enumerated = space.shuffled(None, trials, seed)
+    unmeasured = _first_unmeasured(space, enumerated or [], runs)
+    if unmeasured:
+        return unmeasured
+    fixed = space.pins()
+    if batch is not None:
+        fixed[BATCH_SIZE] = batch
+    return fixed
+
+
+def baseline_batches(runs: Sequence[RecordedRun]) -> set[int]:
+    """The batch sizes at which the baseline was run, whatever came of it."""
+    return {
+        int(recorded.configuration[BATCH_SIZE])
+        for recorded in runs
+        if recorded.run.spec.role == Role.BASELINE and BATCH_SIZE in recorded.configuration
+    }
+
+
+def usable_batches(space: SearchSpace, runs: Sequence[RecordedRun]) -> list[int]:
+    """The other batch sizes, without those at which the baseline itself failed."""
+    failed = {
+        recorded.configuration[BATCH_SIZE]
+        for recorded in runs
+        if recorded.run.spec.role == Role.BASELINE
+        and recorded.run.result.outcome not in (Outcome.OK, Outcome.ENVIRONMENT_ERROR)
+        and BATCH_SIZE in recorded.configuration
+    }
+    return [batch for batch in space.other_batches() if batch not in failed]
+
+
+def why_refused(
+    space: SearchSpace, configuration: Configuration, runs: Sequence[RecordedRun]
+) -> str:
+    """Why a proposal is not launched: a rule, or a batch size that has no reference output."""
+    why = space.broken_rule(configuration)
+    if why or BATCH_SIZE not in configuration:
+        return why
+    batch = configuration[BATCH_SIZE]
+    if space.is_baseline(configuration) or batch == space.default_batch():
+        return ""
+    known = baseline_batches(runs).intersection(usable_batches(space, runs))
+    return "" if batch in known else f"the baseline did not run at batch size {batch}"
+
+
+def _first_unmeasured(
+    space: SearchSpace, candidates: Sequence[Configuration], runs: Sequence[RecordedRun]
+) -> Configuration | None:
+    resolved = resolve_unset(space, runs)
+    measured = [identify(space, recorded.configuration, resolved) for recorded in runs]
+    for candidate in candidates:
+        if identify(space, candidate, resolved) not in measured:
+            return candidate
+    return None

@@ -1,0 +1,88 @@
+"""The live line: trial k of n, best so far against the baseline, time left, failures."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .objectives import Objective
+from .search_space import BATCH_SIZE, WARMUP, Configuration
+from .store import RecordedRun
+from .worker.protocol import UNSET, Outcome, Role
+
+
+@dataclass
+class Progress:
+    """What is known while a study runs. `redraw` is called on events only."""
+
+    objective: Objective
+    redraw: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    trials: int = 0
+    done: int = 0
+    current: str = ""
+    baselines: dict[object, float] = field(default_factory=dict)
+    best: float | None = None
+    failures: Counter[str] = field(default_factory=Counter)
+    wall_s: list[float] = field(default_factory=list)
+
+    def run_started(self, done: int, trials: int, role: Role, configuration: Configuration) -> None:
+        """Show what is about to be measured."""
+        self.done, self.trials = done, trials
+        self.current = describe(configuration) if role != Role.BASELINE else "baseline"
+        if role == Role.BASELINE and configuration.get(BATCH_SIZE, 1) != 1:
+            self.current += f" at batch {configuration[BATCH_SIZE]}"
+        self.redraw(self.line())
+
+    def run_ended(self, recorded: RecordedRun) -> None:
+        """Take the result in."""
+        run = recorded.run
+        self.wall_s.append(run.wall_ns / 1e9)
+        if run.result.outcome != Outcome.OK:
+            self.failures[run.result.outcome.value] += 1
+        elif run.result.measurement is not None:
+            value = self.objective.of(run.result.measurement)
+            batch = recorded.configuration.get(BATCH_SIZE)
+            if run.spec.role == Role.BASELINE:
+                self.baselines.setdefault(batch, value)
+            elif batch in self.baselines:
+                speedup = self.objective.speedup(value, self.baselines[batch])
+                self.best = max(self.best or 0.0, speedup)
+        self.redraw(self.line())
+
+    def line(self) -> str:
+        """One line, most important first."""
+        parts = [f"trial {min(self.done + 1, self.trials)} of {self.trials}"]
+        if self.baselines:
+            first = next(iter(self.baselines.values()))
+            parts.append(f"baseline {first:.4g} {self.objective.unit}")
+        if self.best:
+            parts.append(f"best so far {self.best:.2f}x (one run)")
+        if self.wall_s:
+            left_s = (self.trials - self.done) * sum(self.wall_s) / len(self.wall_s)
+            parts.append(f"about {duration(left_s)} left")
+        parts += [f"{count} {outcome}" for outcome, count in self.failures.items()]
+        return " · ".join([*parts, self.current])
+
+
+def describe(configuration: Configuration) -> str:
+    """The knobs that are set, in short."""
+    shown = [
+        f"{name}={value}"
+        for name, value in configuration.items()
+        if value != UNSET and name not in (WARMUP, BATCH_SIZE)
+    ]
+    batch = configuration.get(BATCH_SIZE, 1)
+    if batch != 1:
+        shown.append(f"batch_size={batch}")
+    return " ".join(shown) or "defaults"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min`, `1 h 5 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,271 @@
+"""A search space: YAML file -> knobs, presets and rules between knobs, narrowed to what is here."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from .errors import UsageError
+from .worker.protocol import KnobSetting
+
+Value = str | int | float | bool
+Configuration = dict[str, Value]
+
+WARMUP = "warmup"
+BATCH_SIZE = "batch_size"
+EXCLUSION_CHECK_LIMIT = 100_000
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One thing that may be set.
+
+    apply: environment, process, input, model or measurement. handler: module of worker/knobs.
+    variables: value -> the environment variables that carry it.
+    """
+
+    name: str
+    why: str
+    apply: str
+    default: Value
+    domain: tuple[Value, ...]
+    handler: str = ""
+    variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    changes_numbers: str = "no"
+    pinned: Value | None = None
+
+    @property
+    def searched(self) -> tuple[Value, ...]:
+        """The values that the search may take."""
+        return self.domain if self.pinned is None else (self.pinned,)
+
+    def setting(self, value: Value) -> KnobSetting:
+        """What the worker is told about this knob."""
+        variables = dict(self.variables.get(str(value), {}))
+        return KnobSetting(self.name, value, self.apply, self.handler, variables)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Where all of `when` hold, all of `require` must hold; a knob maps to its allowed values."""
+
+    when: Mapping[str, tuple[Value, ...]]
+    require: Mapping[str, tuple[Value, ...]]
+    why: str
+
+    def broken_by(self, configuration: Configuration) -> bool:
+        """Does the configuration break this rule?"""
+        holds = all(configuration[name] in values for name, values in self.when.items())
+        return holds and any(
+            configuration[name] not in values for name, values in self.require.items()
+        )
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Knobs with their domains, presets and rules. `left_out` says what is not here and why."""
+
+    name: str
+    backend: str
+    knobs: tuple[Knob, ...]
+    presets: Mapping[str, Configuration]
+    rules: tuple[Rule, ...]
+    left_out: tuple[str, ...] = ()
+
+    def knob(self, name: str) -> Knob | None:
+        """The knob of this name."""
+        return next((knob for knob in self.knobs if knob.name == name), None)
+
+    def baseline(self, batch_size: int | None = None) -> Configuration:
+        """Every knob at its default, at another batch size where one is given."""
+        configuration = {knob.name: knob.default for knob in self.knobs}
+        if batch_size is not None and BATCH_SIZE in configuration:
+            configuration[BATCH_SIZE] = batch_size
+        return configuration
+
+    def is_baseline(self, configuration: Configuration) -> bool:
+        """Is every knob but batch size and warm-up at its default?"""
+        batch = configuration.get(BATCH_SIZE)
+        return all(
+            configuration[name] == value
+            for name, value in self.baseline(None if batch is None else int(batch)).items()
+            if name != WARMUP
+        )
+
+    def default_batch(self) -> int | None:
+        """The default batch size, or None where the space has no such knob."""
+        knob = self.knob(BATCH_SIZE)
+        return int(knob.default) if knob else None
+
+    def other_batches(self) -> list[int]:
+        """The batch sizes of the domain other than the default."""
+        knob = self.knob(BATCH_SIZE)
+        return [int(value) for value in knob.domain if value != knob.default] if knob else []
+
+    def pins(self) -> Configuration:
+        """The knobs that the user has fixed for the search; the baseline stays as it is."""
+        return {knob.name: knob.pinned for knob in self.knobs if knob.pinned is not None}
+
+    def preset(self, name: str) -> Configuration:
+        """A preset as a full configuration: its values, then pins, then defaults."""
+        return {**self.baseline(), **self.pins(), **self.presets[name]}
+
+    def broken_rule(self, configuration: Configuration) -> str:
+        """Why a rule forbids this configuration; "" where none does."""
+        return next((rule.why for rule in self.rules if rule.broken_by(configuration)), "")
+
+    def configurations(self, batch_size: int | None) -> Iterator[Configuration]:
+        """Every allowed configuration, warm-up at its default; all batch sizes for None."""
+        names = [knob.name for knob in self.knobs]
+        domains = [self._enumerated(knob, batch_size) for knob in self.knobs]
+        for values in itertools.product(*domains):
+            configuration = dict(zip(names, values, strict=True))
+            if not self.broken_rule(configuration):
+                yield configuration
+
+    def _enumerated(self, knob: Knob, batch_size: int | None) -> tuple[Value, ...]:
+        if knob.name == WARMUP:
+            return (knob.default,)
+        if knob.name == BATCH_SIZE and batch_size is not None:
+            return (batch_size,)
+        return knob.searched
+
+    def shuffled(self, batch_size: int | None, limit: int, seed: int) -> list[Configuration] | None:
+        """All configurations but the baseline in random order, or None where they exceed `limit`."""
+        found = list(itertools.islice(self.configurations(batch_size), limit + 2))
+        found = [
+            one
+            for one in found
+            if not self.is_baseline(one) or one.get(BATCH_SIZE) != self.default_batch()
+        ]
+        if len(found) > limit:
+            return None
+        rng = random.Random(seed)
+        rng.shuffle(found)
+        warmup = self.knob(WARMUP)
+        if warmup:
+            found = [{**one, WARMUP: rng.choice(warmup.domain)} for one in found]
+        return found
+
+    def settings(self, configuration: Configuration) -> list[KnobSetting]:
+        """Every knob with its value, in the order of the file, unset ones included."""
+        return [knob.setting(configuration[knob.name]) for knob in self.knobs]
+
+    def check(self) -> SearchSpace:
+        """Refuse a space whose rules forbid the baseline, or everything else."""
+        why = self.broken_rule(self.baseline())
+        if why:
+            raise UsageError(
+                f"search space {self.name}: a rule forbids the baseline itself ({why}): "
+                "a rule must allow every knob at its default"
+            )
+        found = itertools.islice(self.configurations(None), EXCLUSION_CHECK_LIMIT)
+        searched = [knob.name for knob in self.knobs if knob.name not in (WARMUP, BATCH_SIZE)]
+        defaults = self.baseline()
+        domains = [knob for knob in self.knobs if knob.name in searched and len(knob.domain) > 1]
+        if domains and not any(one[name] != defaults[name] for one in found for name in searched):
+            whys = "; ".join(rule.why for rule in self.rules)
+            raise UsageError(
+                f"search space {self.name}: its rules exclude every configuration but the "
+                f"baseline ({whys}): loosen a rule or add values"
+            )
+        return self
+
+
+def narrow(space: SearchSpace, knob: Knob, keep: tuple[Value, ...], why: str) -> SearchSpace:
+    """The space with fewer values for one knob, saying which were left out and why."""
+    dropped = [value for value in knob.domain if value not in keep]
+    if not dropped:
+        return space
+    line = f"{knob.name}={', '.join(str(value) for value in dropped)} left out: {why}"
+    knobs = tuple(replace(k, domain=keep) if k.name == knob.name else k for k in space.knobs)
+    presets = {
+        name: preset
+        for name, preset in space.presets.items()
+        if preset.get(knob.name) not in dropped
+    }
+    gone = [f"preset {name} left out with it" for name in space.presets if name not in presets]
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, line, *gone))
+
+
+def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
+    """Fix a knob to one value of its domain (or any positive count, for counts).
+
+    A pinned batch size or warm-up count becomes the default, for the baseline too; any other pin
+    binds the search only, because the baseline is the environment as it is.
+    """
+    knob = space.knob(name)
+    if knob is None:
+        known = ", ".join(k.name for k in space.knobs)
+        raise UsageError(f"--set {name}={text}: there is no knob {name!r}; knobs here: {known}")
+    value = next((value for value in knob.domain if str(value) == text), None)
+    if value is None and name in (WARMUP, BATCH_SIZE) and text.isdigit() and int(text) > 0:
+        value = int(text)
+    if value is None:
+        allowed = ", ".join(str(value) for value in knob.domain)
+        raise UsageError(f"--set {name}={text}: not in the domain; allowed: {allowed}")
+    if name in (WARMUP, BATCH_SIZE):
+        pinned = replace(knob, domain=(value,), default=value)
+    else:
+        pinned = replace(knob, pinned=value)
+    presets = {
+        preset: configuration
+        for preset, configuration in space.presets.items()
+        if configuration.get(name, value) == value
+    }
+    gone = [
+        f"preset {p} left out: {name} is set to {value}" for p in space.presets.keys() - presets
+    ]
+    knobs = tuple(pinned if k.name == name else k for k in space.knobs)
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *gone))
+
+
+def with_default_batch(space: SearchSpace, batch_size: int) -> SearchSpace:
+    """The space with another default batch size, added to the domain where it is not in it."""
+    knob = space.knob(BATCH_SIZE)
+    if knob is None or knob.default == batch_size:
+        return space
+    domain = knob.domain if batch_size in knob.domain else (batch_size, *knob.domain)
+    changed = replace(knob, default=batch_size, domain=domain)
+    return replace(space, knobs=tuple(changed if k is knob else k for k in space.knobs))
+
+
+def to_dict(space: SearchSpace) -> dict[str, Any]:
+    """The space as JSON types, to be frozen in the study."""
+    frozen: dict[str, Any] = json.loads(json.dumps(asdict(space)))
+    return frozen
+
+
+def from_dict(data: Mapping[str, Any]) -> SearchSpace:
+    """The reverse of `to_dict`."""
+    knobs = [Knob(**{**knob, "domain": tuple(knob["domain"])}) for knob in data["knobs"]]
+    rules = [
+        Rule(
+            when={name: tuple(values) for name, values in rule["when"].items()},
+            require={name: tuple(values) for name, values in rule["require"].items()},
+            why=rule["why"],
+        )
+        for rule in data["rules"]
+    ]
+    changed = {"knobs": tuple(knobs), "rules": tuple(rules), "left_out": tuple(data["left_out"])}
+    return SearchSpace(**{**data, **changed})
+
+
+def difference(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first difference between two frozen spaces in one line; "" where there is none."""
+    old = {knob["name"]: knob for knob in frozen["knobs"]}
+    new = {knob["name"]: knob for knob in now["knobs"]}
+    for name in {**old, **new}:
+        if name not in new or name not in old:
+            return f"knob {name} is only in the {'stored' if name in old else 'present'} space"
+        for key, value in old[name].items():
+            if value != new[name].get(key):
+                return f"{name}.{key} was {value}, is now {new[name].get(key)}"
+    for key in ("name", "backend", "presets", "rules"):
+        if frozen[key] != now[key]:
+            return f"{key} was {frozen[key]}, is now {now[key]}"
+    return ""

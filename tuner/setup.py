@@ -1,0 +1,137 @@
+"""What a study is asked to do, and the parsing of the parts that come as text."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+from .worker.protocol import InputSpec, ModelSpec
+
+DTYPES = (
+    "float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool",
+)  # fmt: skip
+TIMED_REGIONS = ("inference", "inference+d2h", "end-to-end")
+UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The options of a study. Stored with it; a resumed study keeps them."""
+
+    model: str
+    trials: int = 40
+    backend: str = "auto"
+    space: str = ""  # name or file; "" is the backend's own
+    pins: dict[str, str] = field(default_factory=dict)
+    objective: str = "latency"
+    max_latency_ms: float | None = None
+    timed_region: str = "inference"
+    inputs: tuple[str, ...] = ()
+    weights: str | None = None
+    timeout_s: float | None = None  # None: from the baseline's own duration
+    memory_limit_bytes: int | None = None
+    seed: int = 0
+    cpus: tuple[int, ...] = ()
+    python: str = ""
+    tolerance: float = 1e-3
+    allow_lossy: bool = False
+    folder: str = ""  # where the user stood: relative names are looked up there
+
+    def check(self) -> Setup:
+        """Refuse what contradicts itself. Raises UsageError."""
+        if self.trials < 1:
+            raise UsageError(f"--trials {self.trials}: at least 1 is needed, the baseline")
+        if self.max_latency_ms is not None and self.objective != "throughput":
+            raise UsageError("--max-latency-ms limits --objective throughput; add that objective")
+        if self.timeout_s is not None and self.timeout_s <= 0:
+            raise UsageError(f"--timeout {self.timeout_s}: must be more than 0 seconds")
+        if not 0 < self.tolerance < 1:
+            raise UsageError(f"--tolerance {self.tolerance}: must lie between 0 and 1")
+        return self
+
+
+def to_dict(setup: Setup) -> dict[str, Any]:
+    """As JSON types."""
+    return {**asdict(setup), "inputs": list(setup.inputs), "cpus": list(setup.cpus)}
+
+
+def from_dict(data: dict[str, Any]) -> Setup:
+    """The reverse of `to_dict`."""
+    return Setup(**{**data, "inputs": tuple(data["inputs"]), "cpus": tuple(data["cpus"])})
+
+
+def model_spec(setup: Setup) -> ModelSpec:
+    """Which model source the name stands for, with paths made absolute."""
+    name = setup.model
+    inputs = [parse_input(text) for text in setup.inputs]
+    weights = setup.weights
+    if weights not in (None, "DEFAULT"):
+        weights = os.path.join(setup.folder, str(weights))
+    source, reference = "torchvision", name
+    place, colon, factory = name.rpartition(":")
+    if colon and factory.isidentifier():
+        source = "python_file"
+        if place.endswith(".py"):
+            reference = os.path.join(setup.folder, place) + ":" + factory
+    elif name.endswith(".pt2"):
+        source, reference = "exported", os.path.join(setup.folder, name)
+    elif name.endswith((".pt", ".pth", ".ts", ".torchscript")):
+        source, reference = "torchscript", os.path.join(setup.folder, name)
+    elif name.endswith(".py"):
+        raise UsageError(f"--model {name}: say which function makes the model: {name}:FACTORY")
+    return ModelSpec(source, reference, weights, inputs, setup.folder)
+
+
+def model_name(model: str) -> str:
+    """A short name for the study: letters, digits, `_`, `.` and `-` only."""
+    name = Path(model.partition(":")[0]).stem if "/" in model or "." in model else model
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "model"
+
+
+def parse_input(text: str) -> InputSpec:
+    """`1x3x224x224[:dtype]` -> InputSpec. Raises UsageError."""
+    shape, _, dtype = text.partition(":")
+    dtype = dtype or "float32"
+    if not re.fullmatch(r"\d+(x\d+)*", shape) or "0" in shape.split("x"):
+        raise UsageError(f"--input {text}: the shape reads like 1x3x224x224, optionally :dtype")
+    if dtype not in DTYPES:
+        raise UsageError(f"--input {text}: no dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
+    return InputSpec([int(size) for size in shape.split("x")], dtype)
+
+
+def parse_cpus(text: str) -> tuple[int, ...]:
+    """`0-3,6` -> (0, 1, 2, 3, 6). Raises UsageError for processors that this host lacks."""
+    cpus: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if not match:
+            raise UsageError(f"--cpus {text}: a list reads like 0-3,6")
+        cpus.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    usable = os.sched_getaffinity(0)
+    if not cpus or not cpus <= usable:
+        shown = ",".join(map(str, sorted(usable)))
+        raise UsageError(f"--cpus {text}: usable on this host: {shown}")
+    return tuple(sorted(cpus))
+
+
+def parse_bytes(text: str) -> int:
+    """`4GiB`, `512M`, `1000000` -> bytes. Raises UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", text.strip().lower())
+    if not match or not float(match[1]):
+        raise UsageError(f"--memory-limit {text}: a size reads like 4GiB or 512MiB")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def parse_pins(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`KNOB=VALUE` pairs -> knob -> value. Raises UsageError."""
+    pins: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"--set {pair}: reads KNOB=VALUE, for example --set threads=1")
+        pins[name] = value
+    return pins

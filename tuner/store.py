@@ -1,0 +1,293 @@
+"""The only file with SQL. One database holds Optuna's tables and ours (prefix `tuner_`)."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from .errors import StorageError, StudyConflictError
+from .launcher import Run
+from .migrations import MIGRATIONS
+from .search_space import Configuration
+from .worker import protocol
+from .worker.protocol import TrialResult, TrialSpec
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+DEFAULT_URL = "sqlite:///results/npu-tune.db"
+BUSY_TIMEOUT_S = 30
+SAMPLE_SERIES = (
+    "warmup_ns",
+    "dispatch_ns",
+    "latency_ns",
+    "block_ns",
+    "host_to_device_ns",
+    "device_to_host_ns",
+)
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as stored: its setup, its frozen space and facts as JSON types, and its owner."""
+
+    name: str
+    created_at: datetime
+    finished_at: datetime | None
+    setup: dict[str, Any]
+    space: dict[str, Any]
+    facts: dict[str, Any]
+    owner: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run with the trial and the configuration that it belongs to."""
+
+    trial: int
+    configuration: Configuration
+    run: Run
+
+
+class Store:
+    """Studies and runs. Every method is one transaction; errors become StorageError."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        with _storage_errors(url):
+            parsed = make_url(url)
+            self._sqlite = parsed.get_backend_name() == "sqlite"
+            if self._sqlite and parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(url, connect_args=self._connect_args())
+            if self._sqlite:
+                event.listen(self._engine, "connect", _set_up_sqlite)
+            _migrate(self._engine)
+
+    def _connect_args(self) -> dict[str, Any]:
+        return {"timeout": BUSY_TIMEOUT_S} if self._sqlite else {}
+
+    def optuna_storage(self) -> RDBStorage:
+        """Optuna's own tables in the same database."""
+        from optuna.storages import RDBStorage
+
+        with _storage_errors(self.url):
+            return RDBStorage(self.url, engine_kwargs={"connect_args": self._connect_args()})
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with _storage_errors(self.url), self._engine.begin() as connection:
+            yield connection
+
+    def create_study(self, record: StudyRecord) -> None:
+        """Raises StudyConflictError when the name is taken."""
+        if self.study(record.name):
+            raise StudyConflictError(
+                f"study {record.name!r} exists in {self.url}: continue it with "
+                f"--resume --study {record.name}, or choose another name"
+            )
+        with self._transaction() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO tuner_studies (name, created_at, setup, space, facts, owner) "
+                    "VALUES (:name, :created_at, :setup, :space, :facts, :owner)"
+                ),
+                {
+                    "name": record.name,
+                    "created_at": record.created_at.isoformat(),
+                    "setup": json.dumps(record.setup),
+                    "space": json.dumps(record.space),
+                    "facts": json.dumps(record.facts),
+                    "owner": json.dumps(record.owner),
+                },
+            )
+
+    def update_study(self, name: str, **fields: Any) -> None:
+        """Set `setup`, `owner` or `finished_at`."""
+        values = {
+            key: value.isoformat() if isinstance(value, datetime) else json.dumps(value)
+            for key, value in fields.items()
+        }
+        columns = ", ".join(f"{key} = :{key}" for key in values)
+        with self._transaction() as connection:
+            connection.execute(
+                text(f"UPDATE tuner_studies SET {columns} WHERE name = :name"),
+                {**values, "name": name},
+            )
+
+    def claim(self, name: str, seen: dict[str, Any] | None, owner: dict[str, Any]) -> bool:
+        """Take the study over from the owner that was seen; False when another was faster."""
+        with self._transaction() as connection:
+            changed = connection.execute(
+                text("UPDATE tuner_studies SET owner = :new WHERE name = :name AND owner = :old"),
+                {"name": name, "new": json.dumps(owner), "old": json.dumps(seen)},
+            )
+            return changed.rowcount == 1
+
+    def studies(self) -> list[StudyRecord]:
+        """Every study, oldest first."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT name, created_at, finished_at, setup, space, facts, owner "
+                    "FROM tuner_studies ORDER BY created_at, name"
+                )
+            ).all()
+        return [_study(row) for row in rows]
+
+    def study(self, name: str) -> StudyRecord | None:
+        """The study of this name."""
+        return next((record for record in self.studies() if record.name == name), None)
+
+    def record(self, study: str, recorded: RecordedRun) -> None:
+        """Commit one run. Called before Optuna is told, so that nothing told is missing here."""
+        run = recorded.run
+        light, samples = _without_samples(run.result)
+        with self._transaction() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO tuner_runs (uid, study, trial, role, outcome, started_at, wall_ns,"
+                    " configuration, spec, result, samples, log_tail) VALUES (:uid, :study, :trial,"
+                    " :role, :outcome, :started_at, :wall_ns, :configuration, :spec, :result,"
+                    " :samples, :log_tail)"
+                ),
+                {
+                    "uid": run.uid,
+                    "study": study,
+                    "trial": recorded.trial,
+                    "role": run.spec.role.value,
+                    "outcome": run.result.outcome.value,
+                    "started_at": run.started_at.isoformat(),
+                    "wall_ns": run.wall_ns,
+                    "configuration": json.dumps(recorded.configuration),
+                    "spec": json.dumps(asdict(run.spec)),
+                    "result": json.dumps(light),
+                    "samples": samples,
+                    "log_tail": run.log_tail,
+                },
+            )
+
+    def runs(self, study: str) -> list[RecordedRun]:
+        """Every run of a study, in the order in which they started."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT uid, trial, started_at, wall_ns, configuration, spec, result, samples,"
+                    " log_tail FROM tuner_runs WHERE study = :study ORDER BY started_at, uid"
+                ),
+                {"study": study},
+            ).all()
+        return [_recorded(row) for row in rows]
+
+    def close(self) -> None:
+        """Release the database file."""
+        self._engine.dispose()
+
+
+def pack(series: dict[str, list[int]]) -> bytes:
+    """Named ns series as one compressed blob: a JSON header line of lengths, then int64."""
+    header = json.dumps({name: len(values) for name, values in series.items()}).encode()
+    values = array.array("q", [value for values in series.values() for value in values])
+    return zlib.compress(header + b"\n" + values.tobytes())
+
+
+def unpack(blob: bytes) -> dict[str, list[int]]:
+    """The reverse of `pack`."""
+    header, _, body = zlib.decompress(blob).partition(b"\n")
+    values = array.array("q")
+    values.frombytes(body)
+    series, start = {}, 0
+    for name, length in json.loads(header).items():
+        series[name] = values[start : start + length].tolist()
+        start += length
+    return series
+
+
+def _without_samples(result: TrialResult) -> tuple[dict[str, Any], bytes]:
+    light = protocol.to_dict(result)
+    measurement = light["measurement"]
+    if measurement is None:
+        return light, pack({})
+    return light, pack({name: measurement.pop(name) for name in SAMPLE_SERIES})
+
+
+def _recorded(row: Any) -> RecordedRun:
+    light = json.loads(row.result)
+    if light["measurement"] is not None:
+        light["measurement"].update(unpack(row.samples))
+    run = Run(
+        spec=protocol.from_dict(TrialSpec, json.loads(row.spec)),
+        result=protocol.from_dict(TrialResult, light),
+        log_tail=row.log_tail,
+        started_at=datetime.fromisoformat(row.started_at),
+        wall_ns=row.wall_ns,
+        uid=row.uid,
+    )
+    return RecordedRun(row.trial, json.loads(row.configuration), run)
+
+
+def _study(row: Any) -> StudyRecord:
+    return StudyRecord(
+        name=row.name,
+        created_at=datetime.fromisoformat(row.created_at),
+        finished_at=datetime.fromisoformat(row.finished_at) if row.finished_at else None,
+        setup=json.loads(row.setup),
+        space=json.loads(row.space),
+        facts=json.loads(row.facts),
+        owner=json.loads(row.owner) if row.owner else None,
+    )
+
+
+def _set_up_sqlite(connection: Any, _: Any) -> None:
+    # WAL lets `show` read while a study writes; foreign keys are off unless asked for.
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _migrate(engine: Engine) -> None:
+    """Bring the schema up to date; refuse one that is newer than this program."""
+    with engine.begin() as connection:
+        if not inspect(connection).has_table("tuner_schema"):
+            connection.execute(
+                text(
+                    "CREATE TABLE tuner_schema"
+                    " (version INTEGER PRIMARY KEY, applied_at VARCHAR(40) NOT NULL)"
+                )
+            )
+    with engine.begin() as connection:
+        version = connection.execute(text("SELECT MAX(version) FROM tuner_schema")).scalar() or 0
+    if version > len(MIGRATIONS):
+        raise StorageError(
+            f"{engine.url} has schema version {version}, this npu-tune knows up to "
+            f"{len(MIGRATIONS)}: upgrade npu-tune, or choose another --storage"
+        )
+    for number, migrate in enumerate(MIGRATIONS[version:], start=version + 1):
+        with engine.begin() as connection:
+            migrate(connection)
+            connection.execute(
+                text("INSERT INTO tuner_schema (version, applied_at) VALUES (:version, :now)"),
+                {"version": number, "now": datetime.now(timezone.utc).isoformat()},
+            )
+
+
+@contextlib.contextmanager
+def _storage_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StorageError(
+            f"storage {url}: {reason}; check the URL (for example {DEFAULT_URL}) and that its "
+            "folder can be written"
+        ) from error

@@ -1,0 +1,237 @@
+"""The loop: ask, launch, record, tell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
+from .launcher import Launcher, Run, without_traces
+from .objectives import OBJECTIVES, latency
+from .plan import next_fixed, why_refused
+from .search import Proposal, Search
+from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
+from .setup import Setup, model_spec
+from .store import RecordedRun, Store, StudyRecord
+from .summary import finished_trials, identify, resolve_unset, summarize
+from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
+
+BASELINE_DEADLINE_S = 600.0
+MIN_DEADLINE_S = 120.0
+DEADLINE_OVER_BASELINE = 10.0  # a cold compile takes several times the baseline's whole run
+ENVIRONMENT_ERRORS_IN_A_ROW = 3
+REFUSALS_IN_A_ROW = 500
+SHOWN_LOG_LINES = 5
+
+
+class Observer(Protocol):
+    """Told what happens, at events only."""
+
+    def run_started(self, done: int, trials: int, role: Role, configuration: Configuration) -> None:
+        """A run is about to start; `done` trials of `trials` are finished."""
+
+    def run_ended(self, recorded: RecordedRun) -> None:
+        """A run was recorded."""
+
+
+@dataclass
+class Study:
+    """A study in progress. `runs` mirrors what the store holds."""
+
+    record: StudyRecord
+    setup: Setup
+    space: SearchSpace
+    store: Store
+    launcher: Launcher
+    observer: Observer
+    stop: Callable[[], bool]
+    folder: Path
+    runs: list[RecordedRun] = field(default_factory=list)
+    errors_in_a_row: int = 0
+
+    def run(self) -> None:
+        """Ask, launch, record, tell, until the asked number of trials is done."""
+        objective = OBJECTIVES[self.setup.objective]
+        search = Search(self.store, self.name, self.space, objective, self.setup.seed)
+        self.runs = self.store.runs(self.name)
+        self._enqueue_first(search)
+        self._restore_references()
+        self._finish_interrupted(search)
+        while self.done < self.setup.trials:
+            if self.stop():
+                raise Interrupted("")
+            proposal = self._propose(search)
+            self._run_trial(search, proposal)
+
+    @property
+    def name(self) -> str:
+        """The study's name in the store."""
+        return self.record.name
+
+    @property
+    def done(self) -> int:
+        """Trials with a result."""
+        return len(finished_trials(self.runs))
+
+    def _enqueue_first(self, search: Search) -> None:
+        """The baseline, always trial 0, then the presets."""
+        search.enqueue(self.space.baseline(), once=True)
+        for name in self.space.presets:
+            search.enqueue(self.space.preset(name), once=True)
+
+    def _propose(self, search: Search) -> Proposal:
+        """The next proposal that no rule forbids; a forbidden one is told so and does not count."""
+        objective = OBJECTIVES[self.setup.objective]
+        why = ""
+        for _ in range(REFUSALS_IN_A_ROW):
+            if not search.has_waiting():
+                args = self.space, objective, self.runs, self.setup.trials, self.setup.seed
+                search.enqueue(next_fixed(*args))
+            proposal = search.ask()
+            why = why_refused(self.space, proposal.configuration, self.runs)
+            if not why:
+                return proposal
+            search.refuse(proposal.number)
+        raise UsageError(
+            f"{REFUSALS_IN_A_ROW} proposals in a row were refused ({why}): loosen the rules of "
+            f"search space {self.space.name}"
+        )
+
+    def _run_trial(self, search: Search, proposal: Proposal) -> None:
+        role = self._role(proposal.configuration)
+        recorded = self._measure(proposal.number, proposal.configuration, role)
+        self._tell(search, proposal)
+        self._judge(recorded, role)
+
+    def _role(self, configuration: Configuration) -> Role:
+        return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
+
+    def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
+        """Launch one run and commit it before anybody is told."""
+        self.observer.run_started(self.done, self.setup.trials, role, configuration)
+        run = self.launcher.run(self.trial_spec(trial, configuration, role))
+        recorded = RecordedRun(trial, configuration, run)
+        self.store.record(self.name, recorded)
+        self.runs.append(recorded)
+        self.observer.run_ended(recorded)
+        return recorded
+
+    def trial_spec(self, trial: int, configuration: Configuration, role: Role) -> TrialSpec:
+        """What the worker is asked to do."""
+        batch = configuration.get(BATCH_SIZE)
+        return TrialSpec(
+            study=self.name,
+            trial=trial,
+            role=role,
+            backend=self.space.backend,
+            model=model_spec(self.setup),
+            knobs=self.space.settings(configuration),
+            batch_size=None if batch is None else int(batch),
+            rule=MeasurementRule(
+                warmup_calls=int(configuration.get(WARMUP, MeasurementRule.warmup_calls)),
+                timed_region=self.setup.timed_region,
+            ),
+            seed=self.setup.seed,
+            deadline_s=self._deadline_s(),
+            cpus=list(self.setup.cpus),
+            memory_limit_bytes=self.setup.memory_limit_bytes,
+            tolerance=self.setup.tolerance,
+            weights_path=str(self.folder / "weights.pt"),
+            reference_path=str(self.reference_path(configuration)),
+        )
+
+    def reference_path(self, configuration: Configuration) -> Path:
+        """Where the baseline's output for this batch size is kept."""
+        return self.folder / f"reference-{configuration.get(BATCH_SIZE, 'example')}.pt"
+
+    def _deadline_s(self) -> float:
+        if self.setup.timeout_s is not None:
+            return self.setup.timeout_s
+        for recorded in self.runs:
+            if recorded.run.result.outcome == Outcome.OK:
+                return max(MIN_DEADLINE_S, DEADLINE_OVER_BASELINE * recorded.run.wall_ns / 1e9)
+        return BASELINE_DEADLINE_S
+
+    def _tell(self, search: Search, proposal: Proposal) -> None:
+        """Tell the median over all runs of the proposal's configuration."""
+        own = [recorded for recorded in self.runs if recorded.trial == proposal.number]
+        outcome = own[-1].run.result.outcome
+        if outcome != Outcome.OK:
+            search.tell(proposal.number, outcome, None)
+            return
+        summary = summarize(self.record, self.runs)
+        identity = identify(
+            self.space, proposal.configuration, resolve_unset(self.space, self.runs)
+        )
+        measured = next(m for m in summary.measured if m.configuration == identity)
+        limit = self.setup.max_latency_ms
+        excess = None if limit is None else (measured.latency_ms or 0.0) - limit
+        search.tell(proposal.number, outcome, measured.value, excess)
+
+    def _judge(self, recorded: RecordedRun, role: Role) -> None:
+        """End the study where going on makes no sense."""
+        result = recorded.run.result
+        if result.outcome == Outcome.ENVIRONMENT_ERROR:
+            self.errors_in_a_row += 1
+            if self.errors_in_a_row >= ENVIRONMENT_ERRORS_IN_A_ROW:
+                raise UnfitEnvironmentError(
+                    f"{self.errors_in_a_row} runs in a row failed for reasons outside their "
+                    f"configuration: {result.message}; mend it, then {resume_command(self.name)}"
+                )
+            return
+        self.errors_in_a_row = 0
+        at_default = recorded.configuration.get(BATCH_SIZE) == self.space.default_batch()
+        if role == Role.BASELINE and result.outcome != Outcome.OK and at_default:
+            raise BaselineError(baseline_failure(self.name, recorded.trial, recorded.run))
+
+    def _finish_interrupted(self, search: Search) -> None:
+        """Trials of a controller that died: tell what is recorded, run again what is complete."""
+        for proposal in search.left_running():
+            if any(recorded.trial == proposal.number for recorded in self.runs):
+                self._tell(search, proposal)
+            elif search.is_complete(proposal):
+                if why_refused(self.space, proposal.configuration, self.runs):
+                    search.refuse(proposal.number)
+                elif self.done < self.setup.trials:
+                    self._run_trial(search, proposal)
+            else:
+                search.tell(proposal.number, Outcome.ENVIRONMENT_ERROR, None)
+
+    def _restore_references(self) -> None:
+        """A baseline whose reference output is gone is run once more, as a further run of it."""
+        baselines = {
+            self.reference_path(recorded.configuration): recorded
+            for recorded in self.runs
+            if recorded.run.spec.role == Role.BASELINE and recorded.run.result.outcome == Outcome.OK
+        }
+        for path, recorded in baselines.items():
+            if not path.exists() and self.done < self.setup.trials:
+                self._measure(recorded.trial, recorded.configuration, Role.BASELINE)
+
+
+def baseline_failure(name: str, trial: int, run: Run) -> str:
+    """Why the model does not run as it is, the log's tail, and the command that repeats it."""
+    result = run.result
+    lines = without_traces(run.log_tail).splitlines()[-SHOWN_LOG_LINES:]
+    return "\n".join(
+        [
+            f"the baseline run ended as {result.outcome.value}: {result.message}",
+            *(f"    {line}" for line in lines),
+            "the model must run as it is before it can be tuned; repeat this run with: "
+            f"npu-tune rerun {shlex.quote(name)} --trial {trial}",
+        ]
+    )
+
+
+def resume_command(name: str) -> str:
+    """The command that continues a study."""
+    return f"npu-tune --resume --study {shlex.quote(name)}"
+
+
+def measured_latency_ms(recorded: RecordedRun) -> float | None:
+    """The run's median latency, for the live line."""
+    measurement = recorded.run.result.measurement
+    return latency(measurement) if measurement else None

@@ -1,0 +1,206 @@
+"""What a study has found: recorded runs -> configurations with their values, ranked.
+
+Pure functions of the store's content, so that an old study can be judged again by a better rule.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import search_space
+from .objectives import OBJECTIVES, Objective, latency
+from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
+from .stats import line_through, median
+from .store import RecordedRun, StudyRecord
+from .worker.protocol import UNSET, Measurement, Outcome, Role
+
+Identity = tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One configuration with all its runs; warm-up is not part of what it is."""
+
+    configuration: Configuration
+    runs: tuple[RecordedRun, ...]
+    outcome: Outcome
+    value: float | None  # of the objective: the median over its good runs
+    latency_ms: float | None
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples per call; None where the space has no such knob."""
+        size = self.configuration.get(BATCH_SIZE)
+        return int(size) if size is not None else None
+
+    @property
+    def trials(self) -> list[int]:
+        """The trials that measured it."""
+        return sorted({recorded.trial for recorded in self.runs})
+
+    def measurements(self) -> list[Measurement]:
+        """What its good runs measured."""
+        found = [recorded.run.result.measurement for recorded in self.runs]
+        return [measurement for measurement in found if measurement is not None]
+
+    def changed(self, space: SearchSpace) -> Configuration:
+        """The knobs that differ from the baseline's, batch size aside."""
+        defaults = space.baseline()
+        return {
+            name: value
+            for name, value in self.configuration.items()
+            if name != BATCH_SIZE and value != defaults[name]
+        }
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Baseline and best configuration at one batch size."""
+
+    batch_size: int
+    baseline: Measured | None
+    best: Measured | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study's findings. `best` is the best single-study value, not yet a confirmed claim."""
+
+    study: StudyRecord
+    space: SearchSpace
+    objective: Objective
+    measured: tuple[Measured, ...]
+    baseline: Measured | None
+    best: Measured | None
+    curve: tuple[CurvePoint, ...]
+    failures: Counter[str]
+    trials_done: int
+
+    def baseline_at(self, batch_size: int | None) -> Measured | None:
+        """The baseline's settings at a batch size."""
+        return _find(self.measured, self.space.baseline(batch_size))
+
+    def speedup(self, one: Measured) -> float | None:
+        """How many times better than the baseline at the same batch size."""
+        baseline = self.baseline_at(one.batch_size)
+        if baseline is None or not baseline.value or not one.value:
+            return None
+        return self.objective.speedup(one.value, baseline.value)
+
+    def fixed_cost_ms(self, of_baseline: bool) -> tuple[float, float] | None:
+        """(fixed ms per call, ms per sample) by a line through the batch curve."""
+        points = []
+        for point in self.curve:
+            one = point.baseline if of_baseline else point.best
+            if one is not None and one.latency_ms is not None:
+                points.append((float(point.batch_size), one.latency_ms))
+        return line_through(points)
+
+
+def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
+    """Group the runs by configuration and rank them."""
+    space = search_space.from_dict(study.space)
+    objective = OBJECTIVES[study.setup["objective"]]
+    resolved = resolve_unset(space, runs)
+    groups: dict[Identity, list[RecordedRun]] = {}
+    for recorded in runs:
+        if recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR:
+            identity = identify(space, recorded.configuration, resolved)
+            groups.setdefault(tuple(identity.items()), []).append(recorded)
+    measured = tuple(_measured(dict(key), group, objective) for key, group in groups.items())
+    limit_ms = study.setup.get("max_latency_ms")
+    batches = sorted({one.batch_size for one in measured if one.batch_size is not None})
+    pinned_to_default = objective.direction == "minimize"
+    return Summary(
+        study=study,
+        space=space,
+        objective=objective,
+        measured=measured,
+        baseline=_find(measured, space.baseline()),
+        best=_best(
+            [m for m in measured if not pinned_to_default or m.batch_size == space.default_batch()],
+            objective,
+            limit_ms,
+        ),
+        curve=tuple(
+            CurvePoint(
+                batch,
+                _find(measured, space.baseline(batch)),
+                _best([m for m in measured if m.batch_size == batch], objective, limit_ms),
+            )
+            for batch in batches
+        ),
+        failures=Counter(r.run.result.outcome.value for r in runs if not _is_ok(r)),
+        trials_done=len(finished_trials(runs)),
+    )
+
+
+def finished_trials(runs: Sequence[RecordedRun]) -> set[int]:
+    """Trials with a run that says something about their configuration."""
+    return {r.trial for r in runs if r.run.result.outcome != Outcome.ENVIRONMENT_ERROR}
+
+
+def resolve_unset(space: SearchSpace, runs: Sequence[RecordedRun]) -> Configuration:
+    """What each unset knob turned out to be, where the first baseline's read-back is certain."""
+    for recorded in runs:
+        result = recorded.run.result
+        if recorded.run.spec.role == Role.BASELINE and result.outcome == Outcome.OK:
+            certain = {name: back.value for name, back in result.read_back.items() if back.certain}
+            unset = [knob.name for knob in space.knobs if knob.default == UNSET]
+            return {name: certain[name] for name in unset if name in certain}
+    return {}
+
+
+def identify(
+    space: SearchSpace, configuration: Configuration, resolved: Configuration
+) -> Configuration:
+    """The configuration without warm-up, a value equal to what unset means replaced by unset."""
+    return {
+        knob.name: _canonical(knob.name, configuration[knob.name], resolved)
+        for knob in space.knobs
+        if knob.name != WARMUP
+    }
+
+
+def _canonical(name: str, value: object, resolved: Configuration) -> object:
+    return UNSET if name in resolved and resolved[name] == value else value
+
+
+def _is_ok(recorded: RecordedRun) -> bool:
+    return recorded.run.result.outcome == Outcome.OK
+
+
+def _measured(
+    configuration: Configuration, runs: list[RecordedRun], objective: Objective
+) -> Measured:
+    failed = [r.run.result.outcome for r in runs if not _is_ok(r)]
+    good = [r.run.result.measurement for r in runs if r.run.result.measurement is not None]
+    return Measured(
+        configuration=configuration,
+        runs=tuple(runs),
+        outcome=failed[-1] if failed else Outcome.OK,
+        value=median([objective.of(m) for m in good]) if good else None,
+        latency_ms=median([latency(m) for m in good]) if good else None,
+    )
+
+
+def _find(measured: Sequence[Measured], configuration: Configuration) -> Measured | None:
+    wanted = {name: value for name, value in configuration.items() if name != WARMUP}
+    return next((one for one in measured if one.configuration == wanted), None)
+
+
+def _best(
+    measured: Sequence[Measured], objective: Objective, limit_ms: float | None
+) -> Measured | None:
+    """The best value among configurations of which no run failed and the limit is kept."""
+    best: Measured | None = None
+    for one in measured:
+        if one.value is None or one.outcome != Outcome.OK:
+            continue
+        if limit_ms is not None and (one.latency_ms or 0.0) > limit_ms:
+            continue
+        if best is None or best.value is None or objective.better(one.value, best.value):
+            best = one
+    return best

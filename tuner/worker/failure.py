@@ -1,0 +1,64 @@
+"""Exceptions that carry an outcome, and the outcome of those that do not."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+
+from .protocol import Outcome
+
+# What torch, glibc and the C++ runtime say when memory is refused. Also looked for in a dead
+# worker's log: some of them end in abort() instead of an exception.
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory"
+    r"|std::bad_alloc|MemoryError|unable to allocate",
+    re.IGNORECASE,
+)
+
+
+class RunError(Exception):
+    """Ends the run with a known outcome; the message is for the user."""
+
+    def __init__(self, outcome: Outcome, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+def unsupported(message: str) -> RunError:
+    """This configuration cannot be run here."""
+    return RunError(Outcome.UNSUPPORTED, message)
+
+
+def environment_error(message: str) -> RunError:
+    """The interpreter or the machine is at fault, not the configuration."""
+    return RunError(Outcome.ENVIRONMENT_ERROR, message)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """The outcome that an exception stands for."""
+    if isinstance(error, RunError):
+        return error.outcome
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+        return Outcome.OUT_OF_MEMORY
+    return Outcome.CRASHED
+
+
+def one_line(error: BaseException) -> str:
+    """The exception as one line: its type and the first line of its text."""
+    if isinstance(error, RunError):
+        return str(error)
+    lines = str(error).strip().splitlines()
+    text = "{}: {}".format(type(error).__name__, lines[0]) if lines else type(error).__name__
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename)]
+    if frames:
+        text += " ({}:{})".format(os.path.basename(frames[-1].filename), frames[-1].lineno)
+    return text
+
+
+def _is_users(path: str) -> bool:
+    """Is this a file of the user's, neither ours nor an installed package's?"""
+    ours = os.path.dirname(os.path.abspath(__file__))
+    installed = "site-packages" in path or path.startswith((sys.prefix, sys.base_prefix, "<"))
+    return not installed and not os.path.abspath(path).startswith(ours)

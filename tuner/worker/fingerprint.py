@@ -1,0 +1,120 @@
+"""What this process really runs on, and who disturbs it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import platform
+import resource
+import sys
+from typing import Any, Dict, Optional
+
+# Variables that change how torch runs, whoever set them.
+VARIABLE_PREFIXES = (
+    "OMP_",
+    "GOMP_",
+    "KMP_",
+    "MKL_",
+    "ONEDNN_",
+    "DNNL_",
+    "TORCH",
+    "ATEN_",
+    "MALLOC_",
+)
+VARIABLES = ("LD_PRELOAD", "GLIBC_TUNABLES", "PYTORCH_JIT", "CUDA_VISIBLE_DEVICES")
+OURS = ("TORCHINDUCTOR_CACHE_DIR", "OMP_DISPLAY_ENV")  # set by this tool itself
+
+
+def collect() -> Dict[str, Any]:
+    """Versions, host and processor. Knobs do not change it; `variables()` is kept apart."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "torch": str(torch.__version__),
+        "torchvision": _version_of("torchvision"),
+        "torch_npu": _version_of("torch_npu"),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "usable_cpus": len(os.sched_getaffinity(0)),
+        "cpu_capability": _capability(torch),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": platform.release(),
+        "libc": " ".join(platform.libc_ver()),
+        "host": platform.node(),
+    }
+
+
+def variables() -> Dict[str, str]:
+    """The environment variables that matter to torch, as this process has them."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if (name in VARIABLES or name.startswith(VARIABLE_PREFIXES)) and name not in OURS
+    }
+
+
+def witnesses() -> Dict[str, float]:
+    """Counters that betray a disturbance; read before and after the samples."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    ticks = os.sysconf("SC_CLK_TCK")
+    user, nice, system, idle, iowait, irq, softirq, steal = _host_ticks()
+    seen = {
+        "load_1min": os.getloadavg()[0],
+        "involuntary_switches": float(usage.ru_nivcsw),
+        "minor_page_faults": float(usage.ru_minflt),
+        "process_cpu_s": usage.ru_utime + usage.ru_stime,
+        "host_busy_s": (user + nice + system + irq + softirq) / ticks,
+        "steal_s": steal / ticks,
+    }
+    throttled = _throttle_count()
+    if throttled is not None:
+        seen["throttle_count"] = throttled
+    return seen
+
+
+def _host_ticks() -> Any:
+    line = _read("/proc/stat").splitlines()[:1]
+    fields = [int(field) for field in line[0].split()[1:9]] if line else []
+    return fields if len(fields) == 8 else [0] * 8
+
+
+def _throttle_count() -> Optional[float]:
+    pattern = "/sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
+    counts = [_read(path) for path in glob.glob(pattern)]
+    return float(sum(int(count) for count in counts if count.isdigit())) if counts else None
+
+
+def _capability(torch: Any) -> str:
+    get = getattr(torch.backends.cpu, "get_cpu_capability", None)
+    return str(get()) if get else ""
+
+
+def _version_of(package: str) -> str:
+    """The installed version without importing the package; "" where it is not installed."""
+    from importlib import metadata
+
+    for name in (package, package.replace("_", "-")):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+def _processor() -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        if line.lower().startswith(("model name", "cpu model", "hardware")):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,9 @@
+"""One module per way to apply a knob, or to read one back, inside the process.
+
+A module has some of these functions, and none that it does not need:
+
+    at_start()                          before torch is imported; its return value goes to read_back
+    missing(value) -> str               why this value cannot be used here; "" where it can
+    apply(value, workload)              change the process, the inputs or the model
+    read_back(workload, seen) -> ReadBack   what the knob is now; called for an unset knob as well
+"""

@@ -1,0 +1,22 @@
+"""Intra-op threads of torch on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..protocol import ReadBack
+from ..workload import Workload
+
+
+def apply(value: int, workload: Workload) -> None:
+    """Set the size of the intra-op pool, before its first use."""
+    import torch
+
+    torch.set_num_threads(value)
+
+
+def read_back(workload: Workload, seen: Any) -> ReadBack:
+    """torch's own answer."""
+    import torch
+
+    return ReadBack(torch.get_num_threads(), True, "torch.get_num_threads()")

@@ -1,0 +1,38 @@
+"""The worker never outlives its deadline or its controller, so that nothing holds a device."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+import threading
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def end_at_deadline(deadline_s: float) -> None:
+    """Leave after `deadline_s` even when stuck in native code that holds the interpreter's lock.
+
+    faulthandler's watchdog is a C thread: it needs no lock, writes the stacks to the log, exits.
+    """
+    faulthandler.enable(file=sys.stderr)
+    faulthandler.dump_traceback_later(deadline_s, exit=True, file=sys.stderr)
+
+
+def end_with_controller() -> None:
+    """Die when the parent dies (kernel), or when standard input ends (through a prefix)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    threading.Thread(target=_wait_for_end_of_input, name="lifeline", daemon=True).start()
+
+
+def _wait_for_end_of_input() -> None:
+    try:
+        while os.read(0, 4096):
+            pass
+    except OSError:
+        pass
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)

@@ -1,0 +1,84 @@
+"""Warm-up, synchronised samples, blocks and the stopping rule.
+
+The clock and the synchronise call are arguments: a test passes a counter and gets exact numbers.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any, Callable, List, NamedTuple, Tuple
+
+from .protocol import MeasurementRule
+
+Call = Callable[[], Any]
+Clock = Callable[[], int]  # ns, monotonic
+
+MIN_SAMPLES_AT_TIME_LIMIT = 5
+MIN_BLOCKS = 3
+MAX_CALLS_PER_BLOCK = 1000
+
+
+class Samples(NamedTuple):
+    """Times of synchronised calls, in ns."""
+
+    dispatch_ns: List[int]
+    latency_ns: List[int]
+
+
+def timed_call(call: Call, synchronize: Call, clock: Clock) -> Tuple[int, int, Any]:
+    """synchronise, t0, call, t1, synchronise, t2 -> (t1 - t0, t2 - t0, what the call returned)."""
+    synchronize()
+    start = clock()
+    output = call()
+    dispatched = clock()
+    synchronize()
+    return dispatched - start, clock() - start, output
+
+
+def warm_up(call: Call, synchronize: Call, clock: Clock, calls: int) -> List[int]:
+    """Latency of each of `calls` warm-up calls; kept, but never scored."""
+    return [timed_call(call, synchronize, clock)[1] for _ in range(calls)]
+
+
+def sample(call: Call, synchronize: Call, clock: Clock, rule: MeasurementRule) -> Samples:
+    """Synchronised calls until the rule is met."""
+    samples = Samples([], [])
+    started = clock()
+    while not _enough(len(samples.latency_ns), clock() - started, rule):
+        dispatch, latency, _ = timed_call(call, synchronize, clock)
+        samples.dispatch_ns.append(dispatch)
+        samples.latency_ns.append(latency)
+    return samples
+
+
+def _enough(count: int, elapsed_ns: int, rule: MeasurementRule) -> bool:
+    if elapsed_ns >= rule.max_time_s * 1e9:
+        return count >= MIN_SAMPLES_AT_TIME_LIMIT
+    return count >= rule.min_samples and elapsed_ns >= rule.min_time_s * 1e9
+
+
+def calls_per_block(latency_ns: List[int], rule: MeasurementRule) -> int:
+    """How many calls make a block of about `rule.block_time_s`: at least 2, so that they overlap."""
+    wanted = rule.block_time_s * 1e9 / max(1.0, statistics.median(latency_ns))
+    return max(2, min(MAX_CALLS_PER_BLOCK, round(wanted)))
+
+
+def time_blocks(
+    call: Call, synchronize: Call, clock: Clock, rule: MeasurementRule, calls: int
+) -> List[int]:
+    """Duration of each block of `calls` calls back to back, synchronised only at its ends.
+
+    At least three blocks; no more once `rule.max_time_s` has passed.
+    """
+    blocks: List[int] = []
+    began = clock()
+    while len(blocks) < rule.blocks:
+        if len(blocks) >= MIN_BLOCKS and clock() - began >= rule.max_time_s * 1e9:
+            break
+        synchronize()
+        start = clock()
+        for _ in range(calls):
+            call()
+        synchronize()
+        blocks.append(clock() - start)
+    return blocks

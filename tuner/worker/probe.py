@@ -1,0 +1,87 @@
+"""What can be done here? Answers the controller's questions before a study; measures nothing."""
+
+from __future__ import annotations
+
+import glob
+import importlib
+import os
+import sys
+from typing import Any, Dict, List, Tuple
+
+from . import weights
+from .build import load, workload_of
+from .failure import one_line
+from .protocol import ProbeRequest, TrialSpec
+from .workload import batch_of, tensors_of
+
+
+def choose_backend(name: str) -> Tuple[str, str]:
+    """`auto` -> (backend, why); a named backend -> (itself, why it is missing or "")."""
+    from .backends import cpu, npu
+
+    if name != "auto":
+        return name, (npu if name == "npu" else cpu).missing()
+    why = npu.missing()
+    return ("cpu", why) if why else ("npu", "torch_npu finds a device")
+
+
+def model_facts(spec: TrialSpec) -> Dict[str, Any]:
+    """Build the model once, share its weights, and say what its inputs look like."""
+    loaded = load(spec)
+    workload = workload_of(loaded, spec)
+    if os.path.exists(spec.weights_path):  # a resumed study keeps the weights that it began with
+        weights.load(loaded.module, spec.weights_path)
+    elif not loaded.repeatable and spec.model.weights is None:
+        if loaded.random_weights:
+            weights.calibrate(workload)
+        weights.save(loaded.module, spec.weights_path)
+    inputs = [
+        "x".join(str(size) for size in tensor.shape) + ":" + str(tensor.dtype).replace("torch.", "")
+        for tensor in tensors_of([workload.args, workload.kwargs])
+    ]
+    return {
+        "batch_size": batch_of(workload.args, workload.kwargs),
+        "inputs": inputs,
+        "parameters": sum(parameter.numel() for parameter in loaded.module.parameters()),
+    }
+
+
+def knob_facts(request: ProbeRequest) -> Dict[str, Any]:
+    """Which values cannot be used and why, and where the wanted libraries lie."""
+    missing: Dict[str, Dict[str, str]] = {}
+    for handler, values in request.values.items():
+        module = importlib.import_module("..knobs." + handler, __name__)
+        if hasattr(module, "missing"):
+            missing[handler] = {str(value): _missing(module, value) for value in values}
+    return {
+        "missing": missing,
+        "libraries": {name: _find_library(name) for name in request.libraries},
+        "preload": os.environ.get("LD_PRELOAD", ""),
+    }
+
+
+def _missing(module: Any, value: Any) -> str:
+    try:
+        return str(module.missing(value))
+    except Exception as error:  # a probe that fails is a value that is not there
+        return one_line(error)
+
+
+def _find_library(name: str) -> str:
+    for folder in _library_folders():
+        found = sorted(glob.glob(os.path.join(folder, name)))
+        if found:
+            return found[0]
+    return ""
+
+
+def _library_folders() -> List[str]:
+    folders = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    folders += [os.path.join(sys.prefix, "lib"), "/usr/local/lib", "/usr/local/lib64"]
+    folders += [
+        "/usr/lib/{}-linux-gnu".format(os.uname().machine),
+        "/usr/lib64",
+        "/usr/lib",
+        "/lib64",
+    ]
+    return [folder for folder in folders if folder]

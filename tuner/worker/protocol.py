@@ -1,0 +1,258 @@
+"""The one schema of the process boundary, imported by both sides.
+
+`spec.json` holds a `TrialSpec`, `result.json` a `TrialResult`. Only raw samples cross; every
+statistic is derived from them later. Standard library only, Python 3.8.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Dict, List, Optional, Type, TypeVar
+
+FORMAT_VERSION = 1
+SPEC_FILE = "spec.json"
+RESULT_FILE = "result.json"
+LOG_FILE = "worker.log"
+UNSET = "unset"  # a knob that is left as the user's environment has it
+
+# Added to the deadline before the worker ends itself, so that a living controller, which kills at
+# the deadline, is the one that says "timeout".
+SELF_DESTRUCT_GRACE_S = 15.0
+
+
+class Outcome(str, Enum):
+    """How a run ended. All but `ok` and `environment_error` are the configuration's doing."""
+
+    OK = "ok"
+    UNSUPPORTED = "unsupported"
+    OUT_OF_MEMORY = "out_of_memory"
+    WRONG_OUTPUT = "wrong_output"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    ENVIRONMENT_ERROR = "environment_error"
+
+
+class Role(str, Enum):
+    """Why a run is made. `probe` measures nothing: it learns what the environment can do."""
+
+    PROBE = "probe"
+    BASELINE = "baseline"
+    SEARCH = "search"
+    CONFIRM = "confirm"
+    HOLD_OUT = "hold-out"
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input tensor; `shape[0]` is the batch dimension."""
+
+    shape: List[int]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Where the model comes from.
+
+    source: a module of `models/`. reference: a name, a path, or `path-or-module:factory`.
+    weights: None (seeded random, calibrated), "DEFAULT" (the source's own) or a state-dict file.
+    inputs: empty where the model source brings example inputs of its own, or its usual shape.
+    folder: put on `sys.path` before a user's module is imported.
+    """
+
+    source: str
+    reference: str
+    weights: Optional[str] = None
+    inputs: List[InputSpec] = field(default_factory=list)
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class KnobSetting:
+    """One knob with the value to apply, or `unset`.
+
+    apply: environment (already done when the worker starts), process, input, model or measurement.
+    handler: module of `knobs/` that applies the value or reads it back; "" where there is none.
+    variables: the environment variables that carry the value, for `apply: environment`.
+    """
+
+    name: str
+    value: Any
+    apply: str
+    handler: str = ""
+    variables: Dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MeasurementRule:
+    """When to stop: after `min_samples` and `min_time_s`, or after `max_time_s`, whichever is first.
+
+    timed_region: inference, inference+d2h or end-to-end.
+    """
+
+    warmup_calls: int = 10
+    min_samples: int = 100
+    min_time_s: float = 1.0
+    max_time_s: float = 5.0
+    blocks: int = 5
+    block_time_s: float = 0.2
+    timed_region: str = "inference"
+
+
+@dataclass(frozen=True)
+class ProbeRequest:
+    """What the controller wants to know before a study: values to try, libraries to look for."""
+
+    values: Dict[str, List[Any]] = field(default_factory=dict)  # handler -> values
+    libraries: List[str] = field(default_factory=list)  # file names, e.g. libjemalloc.so.2
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """Everything that one run needs."""
+
+    study: str
+    trial: int
+    role: Role
+    backend: str
+    model: ModelSpec
+    knobs: List[KnobSetting] = field(default_factory=list)
+    batch_size: Optional[int] = None  # None: as the example inputs have it
+    rule: MeasurementRule = field(default_factory=MeasurementRule)
+    device: Optional[int] = None
+    seed: int = 0
+    deadline_s: float = 600.0
+    cpus: List[int] = field(default_factory=list)  # empty: no restriction
+    memory_limit_bytes: Optional[int] = None
+    tolerance: float = 1e-3
+    weights_path: str = ""  # shared by all runs of the study, written by the probe
+    reference_path: str = ""  # the baseline's output for this input shape, written by the baseline
+    probe: Optional[ProbeRequest] = None
+    launched_ns: int = 0  # monotonic clock of the controller
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """What a knob is, after it was applied. `certain` is False where it could not be seen."""
+
+    value: Any
+    certain: bool
+    how: str
+
+
+@dataclass(frozen=True)
+class OutputCheck:
+    """The output against the baseline's.
+
+    status: passed, failed, reference (this run's output became the reference) or impossible.
+    relative_error: largest absolute difference over the reference's largest absolute value.
+    """
+
+    status: str
+    digest: str = ""
+    relative_error: Optional[float] = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Raw times of one run, in ns, in the order in which they were taken.
+
+    dispatch_ns: call returned; latency_ns: device done. Both from the same synchronised start.
+    block_ns: `calls_per_block` calls back to back between two synchronises.
+    """
+
+    warmup_ns: List[int]
+    dispatch_ns: List[int]
+    latency_ns: List[int]
+    block_ns: List[int]
+    calls_per_block: int
+    batch_size: int
+    host_to_device_ns: List[int] = field(default_factory=list)
+    device_to_host_ns: List[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What one run produced. `measurement` is None unless the outcome is `ok`."""
+
+    outcome: Outcome
+    message: str = ""
+    phases_s: Dict[str, float] = field(default_factory=dict)
+    measurement: Optional[Measurement] = None
+    output: Optional[OutputCheck] = None
+    read_back: Dict[str, ReadBack] = field(default_factory=dict)
+    peak_memory_bytes: Optional[int] = None
+    fingerprint: Dict[str, Any] = field(default_factory=dict)
+    witnesses_before: Dict[str, float] = field(default_factory=dict)
+    witnesses_after: Dict[str, float] = field(default_factory=dict)
+    facts: Dict[str, Any] = field(default_factory=dict)  # the probe's answers
+    format_version: int = FORMAT_VERSION
+
+
+_NESTED = {
+    "model": ModelSpec,
+    "rule": MeasurementRule,
+    "probe": ProbeRequest,
+    "measurement": Measurement,
+    "output": OutputCheck,
+}
+_NESTED_LISTS = {"inputs": InputSpec, "knobs": KnobSetting}
+_NESTED_DICTS = {"read_back": ReadBack}
+_ENUMS = {"role": Role, "outcome": Outcome}
+
+T = TypeVar("T", TrialSpec, TrialResult)
+
+
+def to_dict(message: Any) -> Dict[str, Any]:
+    """A `TrialSpec`, `TrialResult` or one of their parts as plain JSON types."""
+    return dataclasses.asdict(message)
+
+
+def from_dict(kind: Type[T], data: Dict[str, Any]) -> T:
+    """The reverse of `to_dict`. Raises ValueError for another format version."""
+    if data.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            "{} has format version {!r}, this worker speaks {}".format(
+                kind.__name__, data.get("format_version"), FORMAT_VERSION
+            )
+        )
+    return _build(kind, data)
+
+
+def _build(kind: Any, data: Dict[str, Any]) -> Any:
+    values = {}
+    for name, value in data.items():
+        if value is None:
+            pass
+        elif name in _ENUMS:
+            value = _ENUMS[name](value)
+        elif name in _NESTED:
+            value = _build(_NESTED[name], value)
+        elif name in _NESTED_LISTS:
+            value = [_build(_NESTED_LISTS[name], item) for item in value]
+        elif name in _NESTED_DICTS:
+            value = {key: _build(_NESTED_DICTS[name], item) for key, item in value.items()}
+        values[name] = value
+    return kind(**values)
+
+
+def write(message: Any, path: str) -> None:
+    """Write as JSON, atomically: a reader sees the whole file or none."""
+    beside = "{}.{}.tmp".format(path, os.getpid())
+    with open(beside, "w", encoding="utf-8") as file:
+        json.dump(to_dict(message), file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def read(kind: Type[T], path: str) -> T:
+    """Read what `write` wrote. Raises OSError or ValueError."""
+    with open(path, encoding="utf-8") as file:
+        return from_dict(kind, json.load(file))

@@ -1,0 +1,266 @@
+"""spec -> knobs -> model -> output check -> measure -> result."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import resource
+import sys
+import time
+import traceback
+from typing import Any, Callable, Dict, Iterator, List, Optional
+
+from . import build, fingerprint, lifeline, measure, output_check, probe, protocol, weights
+from .failure import environment_error, one_line, outcome_of
+from .protocol import (
+    UNSET,
+    KnobSetting,
+    Measurement,
+    Outcome,
+    OutputCheck,
+    ReadBack,
+    Role,
+    TrialResult,
+    TrialSpec,
+)
+from .workload import Workload, map_tensors, resize_batch
+
+TRANSFER_SAMPLES = 10
+
+
+def main(run_dir: str) -> None:
+    """Read the spec, run it, write the result, leave without tearing torch down."""
+    started_ns = time.monotonic_ns()
+    lifeline.end_with_controller()
+    spec = protocol.read(TrialSpec, os.path.join(run_dir, protocol.SPEC_FILE))
+    lifeline.end_at_deadline(spec.deadline_s + protocol.SELF_DESTRUCT_GRACE_S)
+    result = Run(spec, started_ns).result()
+    protocol.write(result, os.path.join(run_dir, protocol.RESULT_FILE))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if spec.backend == "npu":
+        sys.exit(0)  # leaving early has not been proven harmless to a device
+    os._exit(0)
+
+
+class Run:
+    """One run in progress: what is known so far, so that a failure keeps it."""
+
+    def __init__(self, spec: TrialSpec, started_ns: int) -> None:
+        self.spec = spec
+        self.known: Dict[str, Any] = {}
+        self.phases_s: Dict[str, float] = {}
+        if spec.launched_ns and started_ns > spec.launched_ns:
+            self.phases_s["interpreter"] = (started_ns - spec.launched_ns) / 1e9
+
+    def result(self) -> TrialResult:
+        """Run to the end or to the first exception; after one, nothing more is measured."""
+        try:
+            self._probe() if self.spec.role == Role.PROBE else self._measure()
+            outcome, message = self._verdict()
+        except BaseException as error:  # SystemExit of a user's model included
+            traceback.print_exc()
+            self.known.pop("measurement", None)
+            outcome, message = outcome_of(error), one_line(error)
+        return TrialResult(outcome, message, dict(self.phases_s), **self.known)
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase; phases do not overlap."""
+        start = time.monotonic_ns()
+        try:
+            yield
+        finally:
+            spent = (time.monotonic_ns() - start) / 1e9
+            self.phases_s[name] = self.phases_s.get(name, 0.0) + spent
+
+    def _verdict(self) -> Any:
+        output: Optional[OutputCheck] = self.known.get("output")
+        if output is not None and output.status == "failed":
+            self.known.pop("measurement", None)
+            return Outcome.WRONG_OUTPUT, output.reason
+        return Outcome.OK, ""
+
+    def _probe(self) -> None:
+        self._prepare_process()
+        self._import_torch()
+        backend, why = probe.choose_backend(self.spec.backend)
+        facts: Dict[str, Any] = {"backend": backend, "backend_reason": why}
+        self.known["facts"] = facts
+        if why and self.spec.backend != "auto":
+            raise environment_error("backend {}: {}".format(backend, why))
+        self.known["fingerprint"] = _fingerprint()
+        with self.phase("build"):
+            facts.update(probe.model_facts(self.spec))
+        if self.spec.probe is not None:
+            facts.update(probe.knob_facts(self.spec.probe))
+
+    def _measure(self) -> None:
+        spec = self.spec
+        seen = self._prepare_process()
+        backend = self._import_torch()
+        import torch
+
+        with self.phase("device"):
+            device = backend.device_name(spec.device)
+            backend.synchronize()
+        with self.phase("build"):
+            workload = self._build(device)
+        with self.phase("transform"), torch.no_grad():
+            for stage in ("process", "input", "model"):
+                self._apply(stage, workload)
+        with torch.no_grad():
+            self._measure_workload(workload, backend, device)
+        self.known["read_back"] = self._read_back(workload, seen)
+        self.known["fingerprint"] = _fingerprint()
+
+    def _prepare_process(self) -> Dict[str, Any]:
+        """Limits and affinity, then what must be seen before torch is there."""
+        spec = self.spec
+        if spec.memory_limit_bytes:
+            limit = spec.memory_limit_bytes
+            # Private writable memory (setrlimit(2)); RLIMIT_AS would count torch's libraries.
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        if spec.cpus:
+            os.sched_setaffinity(0, spec.cpus)
+        seen = {}
+        for handler in sorted({knob.handler for knob in spec.knobs if knob.handler}):
+            module = _handler(handler)
+            if hasattr(module, "at_start"):
+                seen[handler] = module.at_start()
+        return seen
+
+    def _import_torch(self) -> Any:
+        with self.phase("import"):
+            try:
+                importlib.import_module("torch")
+            except ImportError as error:
+                raise environment_error(
+                    "{} has no usable torch ({}): install it there, or choose another interpreter "
+                    "with --python".format(sys.executable, one_line(error))
+                )
+            if self.spec.backend == "auto":
+                return None
+            return importlib.import_module("..backends." + self.spec.backend, __name__)
+
+    def _build(self, device: str) -> Workload:
+        loaded = build.load(self.spec)
+        if os.path.exists(self.spec.weights_path):
+            weights.load(loaded.module, self.spec.weights_path)
+        workload = build.workload_of(loaded, self.spec)
+        if self.spec.batch_size is not None:
+            resize_batch(workload, self.spec.batch_size)
+        build.to_device(workload, device)
+        return workload
+
+    def _apply(self, stage: str, workload: Workload) -> None:
+        for knob in self.spec.knobs:
+            if knob.apply == stage and knob.value != UNSET:
+                _handler(knob.handler).apply(knob.value, workload)
+
+    def _measure_workload(self, workload: Workload, backend: Any, device: str) -> None:
+        """First call, output check, warm-up, samples, blocks, output check again."""
+        rule, clock, synchronize = self.spec.rule, time.perf_counter_ns, backend.synchronize
+        call = timed_region(workload, rule.timed_region, device)
+        with self.phase("first_call"):
+            _, first_ns, output = measure.timed_call(call, synchronize, clock)
+        with self.phase("check"):
+            reference = self._reference(output)
+            if self._failed(output, reference):
+                return
+        with self.phase("warmup"):
+            warmup_ns = measure.warm_up(call, synchronize, clock, max(0, rule.warmup_calls - 1))
+        self.known["witnesses_before"] = fingerprint.witnesses()
+        with self.phase("samples"):
+            samples = measure.sample(call, synchronize, clock, rule)
+            calls = measure.calls_per_block(samples.latency_ns, rule)
+            block_ns = measure.time_blocks(call, synchronize, clock, rule, calls)
+        self.known["witnesses_after"] = fingerprint.witnesses()
+        transfers = _transfers(workload, synchronize, clock, device)
+        with self.phase("check"):
+            self._failed(call(), reference)
+        self.known["peak_memory_bytes"] = backend.peak_memory_bytes()
+        self.known["measurement"] = Measurement(
+            warmup_ns=[first_ns] + warmup_ns,
+            dispatch_ns=samples.dispatch_ns,
+            latency_ns=samples.latency_ns,
+            block_ns=block_ns,
+            calls_per_block=calls,
+            batch_size=probe.batch_of(workload.args, workload.kwargs),
+            **transfers,
+        )
+
+    def _reference(self, output: Any) -> List[Any]:
+        """The baseline's output for this shape; the first baseline run makes it."""
+        path = self.spec.reference_path
+        if self.spec.role == Role.BASELINE and not os.path.exists(path):
+            output_check.store_reference(output, path)
+        return output_check.load_reference(path)
+
+    def _failed(self, output: Any, reference: List[Any]) -> bool:
+        checked = output_check.check(output, reference, self.spec.tolerance)
+        self.known["output"] = checked
+        return checked.status == "failed"
+
+    def _read_back(self, workload: Workload, seen: Dict[str, Any]) -> Dict[str, ReadBack]:
+        return {knob.name: _read_back_one(knob, workload, seen) for knob in self.spec.knobs}
+
+
+def timed_region(workload: Workload, region: str, device: str) -> Callable[[], Any]:
+    """The call that is timed: inference, with the copy out, or with the copies in and out."""
+    if region == "inference":
+        return workload.call
+
+    def to_host(output: Any) -> Any:
+        return map_tensors(output, lambda tensor: tensor.to("cpu"))
+
+    if region == "inference+d2h":
+        return lambda: to_host(workload.call())
+    host_args = tuple(to_host(arg) for arg in workload.args)
+    host_kwargs = {name: to_host(arg) for name, arg in workload.kwargs.items()}
+
+    def end_to_end() -> Any:
+        args = map_tensors(host_args, lambda tensor: tensor.to(device))
+        kwargs = map_tensors(host_kwargs, lambda tensor: tensor.to(device))
+        return to_host(workload.forward(*args, **kwargs))
+
+    return end_to_end
+
+
+def _transfers(workload: Workload, synchronize: Any, clock: Any, device: str) -> Dict[str, Any]:
+    """Copies in and out, timed apart; nothing to time where the host is the device."""
+    if device == "cpu":
+        return {}
+    host = map_tensors([workload.args, workload.kwargs], lambda tensor: tensor.to("cpu"))
+    output = workload.call()
+    copy_in = timed_copy(host, device)
+    copy_out = timed_copy(output, "cpu")
+    return {
+        "host_to_device_ns": measure.warm_up(copy_in, synchronize, clock, TRANSFER_SAMPLES),
+        "device_to_host_ns": measure.warm_up(copy_out, synchronize, clock, TRANSFER_SAMPLES),
+    }
+
+
+def timed_copy(value: Any, device: str) -> Callable[[], Any]:
+    """A call that copies every tensor of `value` to `device`."""
+    return lambda: map_tensors(value, lambda tensor: tensor.to(device))
+
+
+def _read_back_one(knob: KnobSetting, workload: Workload, seen: Dict[str, Any]) -> ReadBack:
+    module = _handler(knob.handler) if knob.handler else None
+    if module is not None and hasattr(module, "read_back"):
+        back: ReadBack = module.read_back(workload, seen.get(knob.handler))
+        return back
+    if knob.variables:
+        held = {name: os.environ.get(name, UNSET) for name in knob.variables}
+        return ReadBack(str(held), False, "in the environment; its effect was not seen")
+    return ReadBack(knob.value, knob.apply in ("input", "measurement"), "as asked")
+
+
+def _handler(name: str) -> Any:
+    return importlib.import_module("..knobs." + name, __name__)
+
+
+def _fingerprint() -> Dict[str, Any]:
+    return {**fingerprint.collect(), "variables": fingerprint.variables()}
