@@ -8,7 +8,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from .errors import UsageError
-from .search_space import SearchSpace, Value, narrow
+from .search_space import Knob, SearchSpace, Value, narrow
 from .search_space_file import KnobEntry, LoadedFile, ValueEntry
 from .worker.protocol import UNSET, ProbeRequest
 
@@ -29,30 +29,28 @@ def narrowed(
     """The space without the values that are not here; numbers-changing ones only when allowed."""
     space = loaded.space
     for name, entry in loaded.entries.items():
+        knob = space.knob(name)
+        assert knob is not None
+        reasons: dict[str, list[Value]] = {}
         for value in entry.entries():
-            why = _why_not(space, name, entry, value, facts, fingerprint, allow_lossy)
-            if not why:
-                continue
-            knob = space.knob(name)
-            assert knob is not None
-            if value.value == knob.default:
+            why = _why_not(knob, entry, value, facts, fingerprint, allow_lossy)
+            if why and value.value == knob.default:
                 raise UsageError(f"{name}={value.value} is the default, but {why}")
-            keep = tuple(v for v in knob.domain if v != value.value)
-            space = narrow(space, knob, keep, why)
+            if why:
+                reasons.setdefault(why, []).append(value.value)
+        for why, values in reasons.items():
+            space = narrow(space, name, values, why)
     return _with_library_paths(space, loaded, facts)
 
 
 def _why_not(
-    space: SearchSpace,
-    name: str,
+    knob: Knob,
     entry: KnobEntry,
     value: ValueEntry,
     facts: dict[str, Any],
     fingerprint: dict[str, Any],
     allow_lossy: bool,
 ) -> str:
-    knob = space.knob(name)
-    assert knob is not None
     if (value.changes_numbers or entry.changes_numbers) == "lossy" and not allow_lossy:
         return "it changes the numbers: add --allow-lossy to search it"
     if entry.at_most == "cpus" and _exceeds(value.value, int(fingerprint["usable_cpus"])):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +15,6 @@ from .stats import median, percentile, relative_spread, settled_after
 from .summary import Measured, Summary
 from .worker.protocol import UNSET
 
-FORMAT = "npu-tune best configuration"
-FORMAT_VERSION = 1
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 
 
@@ -90,8 +87,8 @@ def best_configuration(summary: Summary) -> BestConfiguration:
     output = next((r.run.result.output for r in best.runs if r.run.result.output), None)
     setup = summary.study.setup
     return BestConfiguration(
-        format=FORMAT,
-        format_version=FORMAT_VERSION,
+        format="npu-tune best configuration",
+        format_version=1,
         study=summary.study.name,
         model=setup["model"],
         backend=summary.space.backend,
@@ -178,7 +175,7 @@ def _variables(summary: Summary, configuration: Configuration) -> dict[str, str]
     return variables
 
 
-def _read_back(measured: Measured) -> Mapping[str, str]:
+def _read_back(measured: Measured) -> dict[str, str]:
     result = next(r.run.result for r in measured.runs if r.run.result.measurement)
     return {
         name: f"{back.value}" if back.certain else f"{back.value} (unverified)"

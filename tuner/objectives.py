@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from .stats import median
 from .worker.protocol import Measurement
@@ -26,7 +27,7 @@ class Objective:
 
     name: str
     of: Callable[[Measurement], float]
-    direction: str
+    direction: Literal["minimize", "maximize"]
     unit: str
 
     def better(self, one: float, other: float) -> bool:

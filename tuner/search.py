@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
 
 from .search_space import Configuration, SearchSpace
@@ -40,7 +40,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._seed = seed
-        self._distributions = {
+        self._distributions: dict[str, BaseDistribution] = {
             knob.name: CategoricalDistribution(knob.domain) for knob in space.knobs
         }
         self._study = optuna.create_study(

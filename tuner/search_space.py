@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -176,20 +176,18 @@ class SearchSpace:
         return self
 
 
-def narrow(space: SearchSpace, knob: Knob, keep: tuple[Value, ...], why: str) -> SearchSpace:
-    """The space with fewer values for one knob, saying which were left out and why."""
-    dropped = [value for value in knob.domain if value not in keep]
-    if not dropped:
-        return space
-    line = f"{knob.name}={', '.join(str(value) for value in dropped)} left out: {why}"
-    knobs = tuple(replace(k, domain=keep) if k.name == knob.name else k for k in space.knobs)
-    presets = {
-        name: preset
-        for name, preset in space.presets.items()
-        if preset.get(knob.name) not in dropped
-    }
-    gone = [f"preset {name} left out with it" for name in space.presets if name not in presets]
-    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, line, *gone))
+def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: str) -> SearchSpace:
+    """The space without some values of one knob, saying which were left out and why."""
+    knobs = tuple(
+        replace(knob, domain=tuple(value for value in knob.domain if value not in gone))
+        if knob.name == name
+        else knob
+        for knob in space.knobs
+    )
+    presets = {p: values for p, values in space.presets.items() if values.get(name) not in gone}
+    lines = [f"left out: {name}={', '.join(map(str, gone))}: {why}"]
+    lines += [f"left out: preset {preset} with it" for preset in space.presets.keys() - presets]
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lines))
 
 
 def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:

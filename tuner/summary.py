@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from . import search_space
 from .objectives import OBJECTIVES, Objective, latency
-from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
+from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, Value
 from .stats import line_through, median
 from .store import RecordedRun, StudyRecord
 from .worker.protocol import UNSET, Measurement, Outcome, Role
 
-Identity = tuple[tuple[str, object], ...]
+Identity = tuple[tuple[str, Value], ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,8 @@ class Summary:
         points = []
         for point in self.curve:
             one = point.baseline if of_baseline else point.best
+            if one is point.baseline and not of_baseline:
+                continue  # nothing but the baseline was measured well there
             if one is not None and one.latency_ms is not None:
                 points.append((float(point.batch_size), one.latency_ms))
         return line_through(points)
@@ -164,7 +166,7 @@ def identify(
     }
 
 
-def _canonical(name: str, value: object, resolved: Configuration) -> object:
+def _canonical(name: str, value: Value, resolved: Configuration) -> Value:
     return UNSET if name in resolved and resolved[name] == value else value
 
 

@@ -15,7 +15,7 @@ import os
 import sys
 
 
-def _load_worker_package():
+def _load_worker_package() -> None:
     """Make this folder importable as `npu_tune_worker`, without its parents on `sys.path`.
 
     Python put the folder itself on the path; it is taken off again, because a user's own `models`
@@ -28,6 +28,8 @@ def _load_worker_package():
         os.path.join(folder, "__init__.py"),
         submodule_search_locations=[folder],
     )
+    assert spec is not None
+    assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules["npu_tune_worker"] = package
     spec.loader.exec_module(package)

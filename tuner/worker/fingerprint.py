@@ -61,7 +61,7 @@ def witnesses() -> Dict[str, float]:
     """Counters that betray a disturbance; read before and after the samples."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     ticks = os.sysconf("SC_CLK_TCK")
-    user, nice, system, idle, iowait, irq, softirq, steal = _host_ticks()
+    user, nice, system, _, _, irq, softirq, steal = _host_ticks()
     seen = {
         "load_1min": os.getloadavg()[0],
         "involuntary_switches": float(usage.ru_nivcsw),

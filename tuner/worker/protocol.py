@@ -89,7 +89,7 @@ class KnobSetting:
 
 @dataclass(frozen=True)
 class MeasurementRule:
-    """When to stop: after `min_samples` and `min_time_s`, or after `max_time_s`, whichever is first.
+    """When to stop: after `min_samples` and `min_time_s`, or earlier after `max_time_s`.
 
     timed_region: inference, inference+d2h or end-to-end.
     """
@@ -222,7 +222,8 @@ def from_dict(kind: Type[T], data: Dict[str, Any]) -> T:
                 kind.__name__, data.get("format_version"), FORMAT_VERSION
             )
         )
-    return _build(kind, data)
+    built: T = _build(kind, data)
+    return built
 
 
 def _build(kind: Any, data: Dict[str, Any]) -> Any:

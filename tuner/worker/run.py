@@ -24,7 +24,7 @@ from .protocol import (
     TrialResult,
     TrialSpec,
 )
-from .workload import Workload, map_tensors, resize_batch
+from .workload import Workload, batch_of, map_tensors, resize_batch
 
 TRANSFER_SAMPLES = 10
 
@@ -156,7 +156,7 @@ class Run:
 
     def _apply(self, stage: str, workload: Workload) -> None:
         for knob in self.spec.knobs:
-            if knob.apply == stage and knob.value != UNSET:
+            if knob.handler and knob.apply == stage and knob.value != UNSET:
                 _handler(knob.handler).apply(knob.value, workload)
 
     def _measure_workload(self, workload: Workload, backend: Any, device: str) -> None:
@@ -187,7 +187,7 @@ class Run:
             latency_ns=samples.latency_ns,
             block_ns=block_ns,
             calls_per_block=calls,
-            batch_size=probe.batch_of(workload.args, workload.kwargs),
+            batch_size=batch_of(workload.args, workload.kwargs),
             **transfers,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any
+from typing import Any, Dict
 
 from ..failure import unsupported
 from ..protocol import ReadBack
@@ -55,7 +55,7 @@ def _torchscript(workload: Workload) -> Any:
 
     module = workload.module
     if not isinstance(module, torch.jit.ScriptModule):
-        inputs = {"example_inputs": workload.args}
+        inputs: Dict[str, Any] = {"example_inputs": workload.args}
         if workload.kwargs:
             inputs = {"example_kwarg_inputs": workload.kwargs}
         try:
