@@ -1,4 +1,4 @@
-"""Narrows a search space to what the worker's interpreter and host have, saying what was left out."""
+"""Narrows a search space to what the worker's host has, saying what was left out and why."""
 
 from __future__ import annotations
 

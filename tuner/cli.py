@@ -75,7 +75,7 @@ def _storage(command: Any) -> Any:
 @click.option(
     "--model",
     metavar="MODEL",
-    help="torchvision name, file.py:factory, package.module:factory, TorchScript .pt or exported .pt2.",
+    help="torchvision name, file.py:factory, package.module:factory, TorchScript .pt or .pt2.",
 )
 @click.option(
     "--trials", type=int, help="Configurations to try, the baseline included.  [default: 40]"
@@ -269,7 +269,7 @@ def _live(console: Console, silent: bool) -> Iterator[Any]:
     from rich.text import Text
 
     if silent or not console.is_terminal:
-        yield lambda line: None
+        yield lambda _: None
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
         yield lambda line: live.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)

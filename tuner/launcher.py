@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import select
-import shlex
 import shutil
 import signal
 import subprocess
@@ -50,11 +49,13 @@ class Launcher:
     """How workers are started on this host.
 
     folder: run folders are made in it. variables: set for every run, below the knobs' own.
+    worker: the script that is run.
     """
 
     python: str
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    worker: Path = WORKER
 
     def run(self, spec: TrialSpec) -> Run:
         """Start a worker, sleep until it ends or its deadline passes, leave nothing behind."""
@@ -77,7 +78,7 @@ class Launcher:
         if token:
             variables[TOKEN_VARIABLE] = token
         assignments = [f"{name}={value}" for name, value in variables.items()]
-        return ["env", *assignments, self.python, "-u", str(WORKER), str(folder)]
+        return ["env", *assignments, self.python, "-u", str(self.worker), str(folder)]
 
     def foreground(self, command: list[str], deadline_s: float) -> int:
         """Run a command with its output on the terminal; its exit code, negative for a signal."""
@@ -201,11 +202,6 @@ def without_traces(log: str) -> str:
 def log_has_started(log: str) -> bool:
     """Did the worker itself run? Its first failures are Python's own, before any of our code."""
     return not re.search(r"can't open file|SyntaxError|No module named .*npu_tune_worker", log)
-
-
-def reproduce(launcher: Launcher, spec: TrialSpec, folder: Path) -> str:
-    """The one-line shell command of a run whose spec lies in `folder`."""
-    return shlex.join(launcher.command(spec, folder))
 
 
 @contextlib.contextmanager

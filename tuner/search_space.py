@@ -135,7 +135,7 @@ class SearchSpace:
         return knob.searched
 
     def shuffled(self, batch_size: int | None, limit: int, seed: int) -> list[Configuration] | None:
-        """All configurations but the baseline in random order, or None where they exceed `limit`."""
+        """All configurations but the baseline, shuffled; None where they exceed `limit`."""
         found = list(itertools.islice(self.configurations(batch_size), limit + 2))
         found = [
             one

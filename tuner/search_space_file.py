@@ -1,4 +1,4 @@
-"""Reads a search space file. A mistake is answered with file, line, what is wrong, what is allowed."""
+"""Reads a search space file. A mistake is answered with file, line and what is allowed."""
 
 from __future__ import annotations
 
@@ -135,14 +135,14 @@ def load(path: Path) -> LoadedFile:
     except ValidationError as error:
         first = error.errors()[0]
         where = tuple(part for part in first["loc"] if part not in ("ValueEntry", "str", "int"))
-        message = _plain(first, data, where)
+        message = _plain(first, where)
         raise UsageError(f"{path}:{_line(node, where)}: {message}") from error
     except _Mistake as mistake:
         raise UsageError(f"{path}:{_line(node, mistake.location)}: {mistake}") from mistake
     return LoadedFile(space, file.knobs)
 
 
-def _plain(error: Any, data: Any, where: tuple[Any, ...]) -> str:
+def _plain(error: Any, where: tuple[Any, ...]) -> str:
     """pydantic's message with the place in the file and the nearest allowed name."""
     place = ".".join(str(part) for part in where)
     kind = error["type"]

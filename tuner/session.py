@@ -86,7 +86,7 @@ def tune(
         space, facts = probe(asked, launcher, folder, note)
         with _owned(store, existing, asked, name, space, facts, note) as record:
             frozen = search_space.from_dict(record.space)
-            Study(record, asked, frozen, store, launcher, observer, stop, folder).run()
+            Study(record, asked, frozen, store, launcher.run, observer, stop, folder).run()
     return finish(store, name)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
-from .launcher import Launcher, Run, without_traces
-from .objectives import OBJECTIVES, latency
+from .launcher import Run, without_traces
+from .objectives import OBJECTIVES
 from .plan import next_fixed, why_refused
 from .search import Proposal, Search
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
@@ -45,7 +45,7 @@ class Study:
     setup: Setup
     space: SearchSpace
     store: Store
-    launcher: Launcher
+    launch: Callable[[TrialSpec], Run]
     observer: Observer
     stop: Callable[[], bool]
     folder: Path
@@ -112,7 +112,7 @@ class Study:
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
         """Launch one run and commit it before anybody is told."""
         self.observer.run_started(self.done, self.setup.trials, role, configuration)
-        run = self.launcher.run(self.trial_spec(trial, configuration, role))
+        run = self.launch(self.trial_spec(trial, configuration, role))
         recorded = RecordedRun(trial, configuration, run)
         self.store.record(self.name, recorded)
         self.runs.append(recorded)
@@ -229,9 +229,3 @@ def baseline_failure(name: str, trial: int, run: Run) -> str:
 def resume_command(name: str) -> str:
     """The command that continues a study."""
     return f"npu-tune --resume --study {shlex.quote(name)}"
-
-
-def measured_latency_ms(recorded: RecordedRun) -> float | None:
-    """The run's median latency, for the live line."""
-    measurement = recorded.run.result.measurement
-    return latency(measurement) if measurement else None

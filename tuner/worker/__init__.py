@@ -1,1 +1,1 @@
-"""The measuring child. Keep this file empty of code: it is loaded by path, in the user's interpreter."""
+"""The measuring child. Keep this file empty: it is loaded by path in the user's interpreter."""

@@ -1,1 +1,1 @@
-"""One module per device. Each has `missing`, `device_name`, `synchronize` and `peak_memory_bytes`."""
+"""One module per device: `missing`, `device_name`, `synchronize`, `peak_memory_bytes`."""

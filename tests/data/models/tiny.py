@@ -1,0 +1,61 @@
+"""Small models for the tests; each factory takes no arguments."""
+
+import torch
+from torch import nn
+
+
+class TwoInputs(nn.Module):
+    def forward(self, left, right):
+        return {"sum": left + right, "difference": left - right}
+
+
+def conv():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), torch.randn(
+        1, 3, 16, 16
+    )
+
+
+def without_inputs():
+    return nn.Linear(4, 2)
+
+
+def tuple_inputs():
+    return TwoInputs(), (torch.randn(2, 4), torch.randn(2, 4))
+
+
+def dict_inputs():
+    return TwoInputs(), {"left": torch.randn(2, 4), "right": torch.randn(2, 4)}
+
+
+def not_a_module():
+    return 42
+
+
+class _Returns(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, x):
+        return x * 0 + self.value
+
+
+def nan():
+    return _Returns(float("nan")), torch.randn(1, 4)
+
+
+def zeros():
+    return _Returns(0.0), torch.randn(1, 4)
+
+
+class _Raises(nn.Module):
+    def forward(self, x):
+        raise RuntimeError("the cat sat on the keyboard")
+
+
+def raises():
+    return _Raises(), torch.randn(1, 4)
+
+
+def exits():
+    raise SystemExit(5)

@@ -1,0 +1,66 @@
+"""The schema of the process boundary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tuner.worker import protocol
+from tuner.worker.protocol import (
+    InputSpec,
+    KnobSetting,
+    Measurement,
+    ModelSpec,
+    Outcome,
+    OutputCheck,
+    ProbeRequest,
+    ReadBack,
+    Role,
+    TrialResult,
+    TrialSpec,
+)
+
+SPEC = TrialSpec(
+    study="s",
+    trial=3,
+    role=Role.SEARCH,
+    backend="cpu",
+    model=ModelSpec("torchvision", "resnet18", inputs=[InputSpec([1, 3, 8, 8], "float16")]),
+    knobs=[KnobSetting("allocator", "keep", "environment", "allocator", {"A": "1"})],
+    batch_size=2,
+    probe=ProbeRequest({"execution": ["torchscript"]}, ["libjemalloc.so.2"]),
+)
+RESULT = TrialResult(
+    Outcome.OK,
+    phases_s={"import": 1.5},
+    measurement=Measurement([5], [1, 2], [3, 4], [9], 2, 1),
+    output=OutputCheck("passed", "abc", 1e-6),
+    read_back={"threads": ReadBack(2, True, "torch")},
+)
+
+
+@pytest.mark.parametrize("message", [SPEC, RESULT])
+def test_a_message_survives_the_boundary(message: TrialSpec | TrialResult, tmp_path: Path) -> None:
+    path = str(tmp_path / "message.json")
+    protocol.write(message, path)
+    assert protocol.read(type(message), path) == message
+    assert [p.name for p in tmp_path.iterdir()] == ["message.json"]
+
+
+def test_another_format_version_is_refused() -> None:
+    data = protocol.to_dict(SPEC) | {"format_version": 99}
+    with pytest.raises(ValueError, match="format version 99"):
+        protocol.from_dict(TrialSpec, data)
+
+
+def test_the_outcomes_are_the_closed_set() -> None:
+    assert [outcome.value for outcome in Outcome] == [
+        "ok",
+        "unsupported",
+        "out_of_memory",
+        "wrong_output",
+        "timeout",
+        "crashed",
+        "environment_error",
+    ]
