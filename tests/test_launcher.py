@@ -71,13 +71,11 @@ def test_the_log_tail_holds_the_last_words(tmp_path: Path) -> None:
 
 
 def test_a_hanging_worker_times_out_and_its_detached_grandchild_is_gone(tmp_path: Path) -> None:
-    run = launch("hangs", tmp_path, replace(SPEC, deadline_s=2.0))
+    run = launch("hangs", tmp_path, replace(SPEC, deadline_s=5.0))
     grandchild = int(run.log_tail.split()[-1])
     assert run.result.outcome is Outcome.TIMEOUT
-    assert run.result.message == "no result after 2 s"
-    assert not psutil.pid_exists(grandchild) or (
-        psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
-    )
+    assert run.result.message == "no result after 5 s"
+    assert not psutil.pid_exists(grandchild)
 
 
 @pytest.mark.parametrize("python", ["/nonexistent/python", "/etc/hostname"])

@@ -53,7 +53,7 @@ def test_only_the_cli_prints_or_exits() -> None:
 
 
 def test_the_worker_fits_python_3_8() -> None:
-    vermin = [sys.executable, "-m", "vermin", "--target=3.8-", "--violations", "--no-tips"]
+    vermin = [str(Path(sys.executable).with_name("vermin")), "-t=3.8-", "--violations", "--no-tips"]
     done = subprocess.run([*vermin, *map(str, WORKER)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

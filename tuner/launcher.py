@@ -27,6 +27,7 @@ from .worker.protocol import Outcome, TrialResult, TrialSpec
 WORKER = Path(__file__).parent / "worker" / "__main__.py"
 TOKEN_VARIABLE = "NPU_TUNE_RUN"  # marks a run's descendants, wherever they moved themselves
 TERMINATE_GRACE_S = 2.0
+KILL_WAIT_S = 10.0
 LOG_TAIL_LINES = 20
 LOG_TAIL_BYTES = 16_384
 EXIT_CANNOT_EXECUTE = (126, 127)  # env(1): the command could not be run, or was not found
@@ -162,16 +163,20 @@ def _signal_group(group: int, number: int) -> None:
 
 
 def kill_descendants(token: str) -> int:
-    """Kill every process whose environment carries a token that starts with this; how many."""
-    killed = 0
+    """Kill every process whose environment carries a token that starts with this; how many.
+
+    Returns when they are gone, because a dying process may still hold a device.
+    """
+    killed = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid == os.getpid():
                 continue
             if process.environ().get(TOKEN_VARIABLE, "").startswith(token):
                 process.kill()
-                killed += 1
-    return killed
+                killed.append(process)
+    psutil.wait_procs(killed, timeout=KILL_WAIT_S)
+    return len(killed)
 
 
 def log_tail(path: Path) -> str:

@@ -1,0 +1,253 @@
+"""The loop with a fake launcher: what is run, recorded and told, and that a crash loses nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import optuna
+import pytest
+
+from tuner import search_space, setup
+from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
+from tuner.launcher import Run
+from tuner.search_space import Configuration, Knob, SearchSpace
+from tuner.setup import Setup
+from tuner.store import RecordedRun, Store, StudyRecord
+from tuner.study import Study
+from tuner.summary import summarize
+from tuner.worker.protocol import (
+    Measurement,
+    Outcome,
+    ReadBack,
+    Role,
+    TrialResult,
+    TrialSpec,
+)
+
+SPACE = SearchSpace(
+    name="test",
+    backend="cpu",
+    knobs=(
+        Knob("mode", "", "model", "unset", ("unset", "fast", "broken"), "execution"),
+        Knob("threads", "", "process", "unset", ("unset", 1, 2), "threads"),
+        Knob("spin", "", "environment", "unset", ("unset", "on"), ""),
+        Knob("warmup", "", "measurement", 10, (5, 10)),
+        Knob("batch_size", "", "input", 1, (1, 4)),
+    ),
+    presets={"known": {"mode": "fast"}},
+    rules=(),
+)
+
+
+class Nobody:
+    """An observer that does not look."""
+
+    def run_started(self, done: int, trials: int, role: Role, configuration: Configuration) -> None:
+        """Nothing."""
+
+    def run_ended(self, recorded: RecordedRun) -> None:
+        """Nothing."""
+
+
+class FakeLauncher:
+    """Answers a spec from a table instead of a process, and remembers what it was asked."""
+
+    def __init__(self, outcome: Callable[[TrialSpec], Outcome] | None = None) -> None:
+        self.specs: list[TrialSpec] = []
+        self.outcome = outcome or self.by_mode
+
+    @staticmethod
+    def by_mode(spec: TrialSpec) -> Outcome:
+        return Outcome.CRASHED if value_of(spec, "mode") == "broken" else Outcome.OK
+
+    def __call__(self, spec: TrialSpec) -> Run:
+        self.specs.append(spec)
+        outcome = self.outcome(spec)
+        if spec.role == Role.BASELINE and outcome == Outcome.OK:
+            Path(spec.reference_path).touch()
+        latency_ns = {"unset": 40, "fast": 10, "broken": 1}[str(value_of(spec, "mode"))] * 10**6
+        batch = spec.batch_size or 1
+        measurement = Measurement([latency_ns], [1], [latency_ns * batch], [10], 2, batch)
+        result = TrialResult(
+            outcome,
+            "why",
+            measurement=measurement if outcome == Outcome.OK else None,
+            read_back={"threads": ReadBack(2, True, "")},
+        )
+        return Run(spec, result, "log", datetime.now(timezone.utc), 10**9)
+
+
+def value_of(spec: TrialSpec, knob: str) -> object:
+    return next(setting.value for setting in spec.knobs if setting.name == knob)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(f"sqlite:///{tmp_path / 'test.db'}")
+
+
+def make_study(
+    store: Store, launch: Callable[[TrialSpec], Run], folder: Path, **options: object
+) -> Study:
+    asked = replace(Setup("m", trials=16), **options)  # type: ignore[arg-type]
+    record = store.study("s")
+    if record is None:
+        now = datetime.now(timezone.utc)
+        frozen = search_space.to_dict(SPACE)
+        record = StudyRecord("s", now, None, setup.to_dict(asked), frozen, {}, None)
+        store.create_study(record)
+    return Study(record, asked, SPACE, store, launch, Nobody(), lambda: False, folder)
+
+
+def optuna_trials(store: Store) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name="s", storage=store.optuna_storage()).trials
+
+
+def test_the_baseline_is_trial_0_and_presets_follow(store: Store, tmp_path: Path) -> None:
+    launcher = FakeLauncher()
+    make_study(store, launcher, tmp_path).run()
+    first, second = launcher.specs[:2]
+    assert (first.trial, first.role, first.batch_size) == (0, Role.BASELINE, 1)
+    assert {s.value for s in first.knobs if s.name not in ("warmup", "batch_size")} == {"unset"}
+    assert (second.trial, second.role, value_of(second, "mode")) == (1, Role.SEARCH, "fast")
+
+
+def test_the_asked_number_of_trials_is_run(store: Store, tmp_path: Path) -> None:
+    make_study(store, FakeLauncher(), tmp_path, trials=11).run()
+    assert len({recorded.trial for recorded in store.runs("s")}) == 11
+
+
+def test_every_fourth_trial_is_at_another_batch_size_after_its_baseline(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher = FakeLauncher()
+    make_study(store, launcher, tmp_path).run()
+    assert [spec.batch_size for spec in launcher.specs] == [1, 1, 1, 4] * 4
+    assert launcher.specs[3].role is Role.BASELINE
+    assert launcher.specs[7].role is Role.SEARCH
+
+
+def test_a_space_within_the_budget_is_enumerated_without_repeats(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher = FakeLauncher()
+    make_study(store, launcher, tmp_path, trials=24).run()
+    default = [spec for spec in launcher.specs if spec.batch_size == 1][:12]
+    seen = {tuple(value_of(spec, k) for k in ("mode", "threads", "spin")) for spec in default}
+    # threads=2 is what unset turned out to be, so 3 x 2 x 2 configurations differ.
+    assert len({tuple("unset" if v == 2 else v for v in one) for one in seen}) == 12
+
+
+def test_a_failure_of_the_configuration_is_told_as_pruned(store: Store, tmp_path: Path) -> None:
+    make_study(store, FakeLauncher(), tmp_path).run()
+    failed = {r.trial for r in store.runs("s") if r.run.result.outcome == Outcome.CRASHED}
+    states = {t.number: t.state for t in optuna_trials(store)}
+    assert failed
+    assert {states[number] for number in failed} == {optuna.trial.TrialState.PRUNED}
+
+
+def test_a_repeat_is_told_the_median_over_all_runs(store: Store, tmp_path: Path) -> None:
+    make_study(store, FakeLauncher(), tmp_path, trials=30).run()
+    record = store.study("s")
+    assert record is not None
+    summary = summarize(record, store.runs("s"))
+    repeated = [one for one in summary.measured if len(one.runs) > 1 and one.value is not None]
+    told = {trial.number: trial.value for trial in optuna_trials(store)}
+    assert repeated
+    assert all(told[one.trials[-1]] == one.value for one in repeated)
+
+
+def test_a_failing_baseline_ends_the_study_with_the_command_that_repeats_it(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher = FakeLauncher(lambda spec: Outcome.CRASHED)
+    with pytest.raises(BaselineError, match=r"npu-tune rerun s --trial 0"):
+        make_study(store, launcher, tmp_path).run()
+    assert len(launcher.specs) == 1
+
+
+def test_three_environment_errors_in_a_row_end_the_study_and_are_no_trials(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher = FakeLauncher(
+        lambda spec: Outcome.OK if len(launcher.specs) < 3 else Outcome.ENVIRONMENT_ERROR
+    )
+    study = make_study(store, launcher, tmp_path)
+    with pytest.raises(UnfitEnvironmentError, match="3 runs in a row"):
+        study.run()
+    assert study.done == 2
+    states = [t.state for t in optuna_trials(store)]
+    assert states[2:5] == [optuna.trial.TrialState.FAIL] * 3
+
+
+def test_a_batch_size_whose_baseline_fails_is_not_tried_again(store: Store, tmp_path: Path) -> None:
+    launcher = FakeLauncher(
+        lambda spec: Outcome.OUT_OF_MEMORY if spec.batch_size == 4 else Outcome.OK
+    )
+    make_study(store, launcher, tmp_path).run()
+    assert Counter(spec.batch_size for spec in launcher.specs)[4] == 1
+
+
+def test_a_stop_ends_after_the_run_in_hand(store: Store, tmp_path: Path) -> None:
+    launcher = FakeLauncher()
+    study = make_study(store, launcher, tmp_path)
+    study.stop = lambda: len(launcher.specs) == 5
+    with pytest.raises(Interrupted):
+        study.run()
+    assert len(store.runs("s")) == 5
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing below may catch it."""
+
+
+@pytest.mark.parametrize("moment", range(1, 31, 3))
+def test_a_study_killed_at_any_moment_resumes_with_nothing_lost_or_doubled(
+    moment: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def mortal(function: Callable[..., object], after: bool) -> Callable[..., object]:
+        def wrapper(*args: object, **kwargs: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == moment and not after:
+                raise Killed
+            result = function(*args, **kwargs)
+            if calls == moment:
+                raise Killed
+            return result
+
+        return wrapper
+
+    launcher = FakeLauncher()
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "record", mortal(Store.record, after=moment % 2 == 0))
+        patch.setattr(optuna.Study, "ask", mortal(optuna.Study.ask, after=True))
+        patch.setattr(optuna.Study, "tell", mortal(optuna.Study.tell, after=False))
+        patch.setattr(optuna.Study, "enqueue_trial", mortal(optuna.Study.enqueue_trial, after=True))
+        with pytest.raises(Killed):
+            make_study(store, launcher, tmp_path, trials=9).run()
+    before = [recorded.run.uid for recorded in store.runs("s")]
+    make_study(store, launcher, tmp_path, trials=9).run()
+    runs = store.runs("s")
+    assert [recorded.run.uid for recorded in runs][: len(before)] == before
+    assert sorted({r.trial for r in runs}) == [r.trial for r in sorted(runs, key=lambda r: r.trial)]
+    assert len(runs) == 9
+    states = {t.state for t in optuna_trials(store)}
+    assert not states & {optuna.trial.TrialState.RUNNING}
+
+
+def test_a_lost_reference_is_made_again_as_a_further_run_of_the_baseline(
+    store: Store, tmp_path: Path
+) -> None:
+    make_study(store, FakeLauncher(), tmp_path, trials=3).run()
+    (tmp_path / "reference-1.pt").unlink()
+    launcher = FakeLauncher()
+    make_study(store, launcher, tmp_path, trials=4).run()
+    assert (launcher.specs[0].trial, launcher.specs[0].role) == (0, Role.BASELINE)
+    assert [r.trial for r in store.runs("s")] == [0, 1, 2, 0, 3]
