@@ -17,6 +17,7 @@ import click
 
 from . import __version__
 from .errors import Interrupted, TunerError, UsageError
+from .setup import DEFAULT_STORAGE, TIMED_REGIONS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from .session import Finished
     from .setup import Setup
 
-STORAGE_DEFAULT = "sqlite:///results/npu-tune.db"
 EPILOG = (
     "Exit codes: 0 done; 1 other error; 2 wrong option, model name or search space file; "
     "4 unfit environment; 6 the model does not run as it is; 7 study conflict; 8 storage; "
@@ -66,7 +66,7 @@ def main() -> None:
 
 def _storage(command: Any) -> Any:
     return click.option(
-        "--storage", metavar="URL", default=STORAGE_DEFAULT, show_default=True,
+        "--storage", metavar="URL", default=DEFAULT_STORAGE, show_default=True,
         help="Database for Optuna's tables and the raw samples.",
     )(command)  # fmt: skip
 
@@ -99,7 +99,7 @@ def _storage(command: Any) -> Any:
 @click.option("--max-latency-ms", type=float, help="Limit for --objective throughput.")
 @click.option(
     "--timed-region",
-    type=click.Choice(["inference", "inference+d2h", "end-to-end"]),
+    type=click.Choice(TIMED_REGIONS),
     help="What a timed call holds.  [default: inference]",
 )
 @click.option(
@@ -238,7 +238,7 @@ def _check_name(name: str) -> None:
 def _how_to_resume(name: str, storage: str) -> str:
     from .study import resume_command
 
-    command = resume_command(name) + ("" if storage == STORAGE_DEFAULT else f" --storage {storage}")
+    command = resume_command(name) + ("" if storage == DEFAULT_STORAGE else f" --storage {storage}")
     return f"stopped; everything recorded is kept. Continue with: {command}"
 
 

@@ -14,6 +14,7 @@ from .worker.protocol import InputSpec, ModelSpec
 DTYPES = (
     "float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool",
 )  # fmt: skip
+DEFAULT_STORAGE = "sqlite:///results/npu-tune.db"
 TIMED_REGIONS = ("inference", "inference+d2h", "end-to-end")
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 

@@ -20,13 +20,13 @@ from .errors import StorageError, StudyConflictError
 from .launcher import Run
 from .migrations import MIGRATIONS
 from .search_space import Configuration
+from .setup import DEFAULT_STORAGE
 from .worker import protocol
 from .worker.protocol import TrialResult, TrialSpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-DEFAULT_URL = "sqlite:///results/npu-tune.db"
 BUSY_TIMEOUT_S = 30
 SAMPLE_SERIES = (
     "warmup_ns",
@@ -288,6 +288,6 @@ def _storage_errors(url: str) -> Iterator[None]:
     except (SQLAlchemyError, ImportError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise StorageError(
-            f"storage {url}: {reason}; check the URL (for example {DEFAULT_URL}) and that its "
+            f"storage {url}: {reason}; check the URL (for example {DEFAULT_STORAGE}) and that its "
             "folder can be written"
         ) from error

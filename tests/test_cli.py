@@ -1,0 +1,170 @@
+"""The command line: words, exit codes, and one real study from end to end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+import tuner
+from tuner.cli import main
+
+from .conftest import DATA
+
+ROOT = Path(__file__).parent.parent
+TINY = f"{DATA / 'models' / 'tiny.py'}"
+
+
+def invoke(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it, in a folder."""
+    command = [sys.executable, "-c", "from tuner.cli import main; main()", *args]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_has_help_and_is_in_both_readmes(name: str) -> None:
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    for readme in ("README.md", "README.zh-CN.md"):
+        assert f"npu-tune {name}" in (ROOT / readme).read_text(), readme
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_every_option_is_in_the_readme(readme: str) -> None:
+    text = (ROOT / readme).read_text()
+    options = {o for c in main.commands.values() for p in c.params for o in p.opts if o[:2] == "--"}
+    assert {option for option in options if option not in text} == set()
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md"])
+def test_every_relative_link_exists(readme: str) -> None:
+    import re
+
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / readme).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        ([], 2, "--model is missing"),
+        (["--trials", "0"], 2, "--trials 0: at least 1"),
+        (["--set", "threads"], 2, "reads KNOB=VALUE"),
+        (["--input", "3y4"], 2, "reads like 1x3x224x224"),
+        (["--input", "1x3:float31"], 2, "no dtype 'float31'"),
+        (["--cpus", "999"], 2, "usable on this host"),
+        (["--memory-limit", "lots"], 2, "reads like 4GiB"),
+        (["--max-latency-ms", "5"], 2, "--objective throughput"),
+        (["--space", "nosuch"], 2, "no search space 'nosuch'; shipped: cpu"),
+        (["--study", "../x"], 2, "--study ../x"),
+        (["--python", "/nonexistent"], 4, "there is no such interpreter"),
+        (["--storage", "nonsense"], 8, "check the URL"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_a_code(
+    args: list[str], code: int, message: str, tmp_path: Path
+) -> None:
+    model = ["--model", "mobilenet_v2"] if args else ["--quiet"]
+    done = invoke(tmp_path, *model, *args)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_a_missing_study_is_named(command: str, tmp_path: Path) -> None:
+    done = invoke(tmp_path, command, "nosuch")
+    assert done.returncode == 7
+    assert "there is no study 'nosuch'" in done.stderr
+
+
+def test_list_without_studies_says_how_to_begin(tmp_path: Path) -> None:
+    assert "npu-tune --model mobilenet_v2" in invoke(tmp_path, "list").stdout
+
+
+def test_an_interpreter_without_torch_is_an_unfit_environment(tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+    done = invoke(tmp_path, "--model", f"{TINY}:conv", "--python", str(bare / "bin" / "python"))
+    assert done.returncode == 4
+    assert "has no usable torch" in done.stderr
+
+
+@pytest.mark.usefixtures("torch_python")
+def test_an_unknown_model_gets_the_nearest_names(tmp_path: Path) -> None:
+    done = invoke(tmp_path, "--model", "mobilnet_v2")
+    assert done.returncode == 2
+    assert "nearest: mobilenet_v2" in done.stderr
+    assert not (tmp_path / "results" / ".work").exists()
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished study of the tiny convnet."""
+    folder = tmp_path_factory.mktemp("studied")
+    done = invoke(
+        folder, "--model", f"{TINY}:conv", "--trials", "5", "--study", "tiny", "--json",
+        "--set", "execution=torchscript",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.json").write_text(done.stdout)
+    return folder
+
+
+@pytest.mark.usefixtures("torch_python")
+class TestAFinishedStudy:
+    """What a real study of five trials leaves."""
+
+    def test_it_prints_and_writes_the_same(self, studied: Path) -> None:
+        printed = json.loads((studied / "stdout.json").read_text())
+        written = yaml.safe_load((studied / "results" / "tiny.yaml").read_text())
+        assert printed.pop("file") == "results/tiny.yaml"
+        assert printed == written
+
+    def test_it_loads_back_through_the_library(self, studied: Path) -> None:
+        best = tuner.load_best(studied / "results" / "tiny.yaml")
+        assert best.study == "tiny"
+        assert best.evidence.output_check == "passed"
+        assert best.evidence.confirmed is False
+
+    def test_it_leaves_no_folder(self, studied: Path) -> None:
+        names = sorted(p.name for p in (studied / "results").iterdir())
+        assert names == ["npu-tune.db", "tiny.yaml"]
+
+    def test_show_has_a_row_for_each_configuration(self, studied: Path) -> None:
+        shown = invoke(studied, "show", "tiny").stdout
+        assert "defaults" in shown
+        assert "execution=torchscript" in shown
+
+    def test_show_of_a_trial_has_phases_read_back_and_the_command(self, studied: Path) -> None:
+        shown = invoke(studied, "show", "tiny", "--trial", "1").stdout
+        assert "interpreter" in shown
+        assert "read back: execution" in shown
+        assert "npu-tune rerun tiny --trial 1" in shown
+
+    def test_rerun_repeats_a_trial_outside_the_record(self, studied: Path) -> None:
+        before = invoke(studied, "show", "tiny").stdout
+        done = invoke(studied, "rerun", "tiny", "--trial", "1")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "outcome: ok"
+        assert invoke(studied, "show", "tiny").stdout == before
+
+    def test_the_same_name_again_is_a_conflict(self, studied: Path) -> None:
+        done = invoke(studied, "--model", f"{TINY}:conv", "--study", "tiny")
+        assert done.returncode == 7
+        assert "--resume --study tiny" in done.stderr
+
+    def test_resume_with_another_option_is_refused(self, studied: Path) -> None:
+        done = invoke(studied, "--resume", "--study", "tiny", "--seed", "5")
+        assert done.returncode == 2
+        assert "begun with seed 0, not 5" in done.stderr
+
+    def test_a_finished_study_is_extended(self, studied: Path) -> None:
+        done = invoke(studied, "--resume", "--study", "tiny", "--trials", "6", "--quiet")
+        assert done.returncode == 0, done.stderr
+        assert "6 of 6" in invoke(studied, "list").stdout
