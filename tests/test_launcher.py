@@ -92,10 +92,14 @@ def test_only_processes_with_the_token_are_killed(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_study_keeps_its_folder_and_a_finished_one_does_not(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), work_folder(tmp_path, "s") as folder:
-        (folder / "run-left").mkdir()
-        raise KeyboardInterrupt
-    assert folder.exists()
+    def interrupted() -> None:
+        with work_folder(tmp_path, "s") as folder:
+            (folder / "run-left").mkdir()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (tmp_path / ".work" / "s").exists()
     with work_folder(tmp_path, "s") as folder:
         assert not (folder / "run-left").exists()
     assert list(tmp_path.iterdir()) == []

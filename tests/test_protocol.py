@@ -40,12 +40,13 @@ RESULT = TrialResult(
 )
 
 
-@pytest.mark.parametrize("message", [SPEC, RESULT])
-def test_a_message_survives_the_boundary(message: TrialSpec | TrialResult, tmp_path: Path) -> None:
-    path = str(tmp_path / "message.json")
-    protocol.write(message, path)
-    assert protocol.read(type(message), path) == message
-    assert [p.name for p in tmp_path.iterdir()] == ["message.json"]
+def test_both_messages_survive_the_boundary(tmp_path: Path) -> None:
+    spec, result = str(tmp_path / "spec.json"), str(tmp_path / "result.json")
+    protocol.write(SPEC, spec)
+    protocol.write(RESULT, result)
+    assert protocol.read(TrialSpec, spec) == SPEC
+    assert protocol.read(TrialResult, result) == RESULT
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["result.json", "spec.json"]
 
 
 def test_another_format_version_is_refused() -> None:

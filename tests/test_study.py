@@ -164,7 +164,7 @@ def test_a_repeat_is_told_the_median_over_all_runs(store: Store, tmp_path: Path)
 def test_a_failing_baseline_ends_the_study_with_the_command_that_repeats_it(
     store: Store, tmp_path: Path
 ) -> None:
-    launcher = FakeLauncher(lambda spec: Outcome.CRASHED)
+    launcher = FakeLauncher(lambda _: Outcome.CRASHED)
     with pytest.raises(BaselineError, match=r"npu-tune rerun s --trial 0"):
         make_study(store, launcher, tmp_path).run()
     assert len(launcher.specs) == 1
@@ -174,7 +174,7 @@ def test_three_environment_errors_in_a_row_end_the_study_and_are_no_trials(
     store: Store, tmp_path: Path
 ) -> None:
     launcher = FakeLauncher(
-        lambda spec: Outcome.OK if len(launcher.specs) < 3 else Outcome.ENVIRONMENT_ERROR
+        lambda _: Outcome.OK if len(launcher.specs) < 3 else Outcome.ENVIRONMENT_ERROR
     )
     study = make_study(store, launcher, tmp_path)
     with pytest.raises(UnfitEnvironmentError, match="3 runs in a row"):

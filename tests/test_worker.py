@@ -232,7 +232,7 @@ def test_torchscript_and_exported_models_run(
 
 
 def test_weights_from_a_file_are_loaded_without_running_code(
-    launch: Launch, torch_python: str, tmp_path: Path
+    launch: Launch, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.pt"
     bad.write_bytes(b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.")
@@ -262,7 +262,7 @@ def test_a_worker_ends_itself_when_its_controller_is_gone(
     assert worker.wait(timeout=60) == -9
 
 
-def test_a_worker_stuck_beyond_its_deadline_ends_itself(torch_python: str, tmp_path: Path) -> None:
+def test_a_worker_stuck_beyond_its_deadline_ends_itself(torch_python: str) -> None:
     import subprocess
 
     code = (

@@ -1,3 +1,4 @@
-import os, sys
+import os
+import sys
 
 open(os.path.join(sys.argv[1], "result.json"), "w").write('{"format_version": 1, "outc')

@@ -1,6 +1,9 @@
 """Ignores SIGTERM, starts a grandchild in a session of its own, and never returns."""
 
-import signal, subprocess, sys, time
+import signal
+import subprocess
+import sys
+import time
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen(

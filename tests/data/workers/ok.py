@@ -1,6 +1,8 @@
 """Writes a good result, and noise to stdout and stderr."""
 
-import json, os, sys
+import json
+import os
+import sys
 
 run_dir = sys.argv[1]
 print('noise on stdout {"outcome": "crashed"}')
