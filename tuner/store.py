@@ -74,6 +74,7 @@ class Store:
             if self._sqlite:
                 event.listen(self._engine, "connect", _set_up_sqlite)
             _migrate(self._engine)
+        self._engines: list[Engine] = [self._engine]
 
     def _connect_args(self) -> dict[str, Any]:
         return {"timeout": BUSY_TIMEOUT_S} if self._sqlite else {}
@@ -83,7 +84,9 @@ class Store:
         from optuna.storages import RDBStorage
 
         with _storage_errors(self.url):
-            return RDBStorage(self.url, engine_kwargs={"connect_args": self._connect_args()})
+            storage = RDBStorage(self.url, engine_kwargs={"connect_args": self._connect_args()})
+        self._engines.append(storage.engine)
+        return storage
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -191,8 +194,9 @@ class Store:
         return [_recorded(row) for row in rows]
 
     def close(self) -> None:
-        """Release the database file."""
-        self._engine.dispose()
+        """Release the database file, Optuna's hold on it included."""
+        for engine in self._engines:
+            engine.dispose()
 
 
 def pack(series: dict[str, list[int]]) -> bytes:
