@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 import tuner
+from tuner import search_space_file
 from tuner.cli import main
 
 from .conftest import DATA
@@ -41,10 +43,20 @@ def test_every_option_is_in_the_readme(readme: str) -> None:
     assert {option for option in options if option not in text} == set()
 
 
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_search_space_in_the_readme_loads(readme: str, tmp_path: Path) -> None:
+    example = re.search(r"```yaml\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)
+    assert example is not None
+    path = tmp_path / "mine.yaml"
+    path.write_text(example[1])
+    assert [knob.name for knob in search_space_file.load(path).space.knobs] == [
+        "big_pages",
+        "batch_size",
+    ]
+
+
 @pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md"])
 def test_every_relative_link_exists(readme: str) -> None:
-    import re
-
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / readme).read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
 

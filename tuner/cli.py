@@ -188,6 +188,8 @@ def tune(
                 asked, store, name, progress, stop, note, resume=resume, take_over=take_over
             )
         except (Interrupted, KeyboardInterrupt) as error:
+            if store.study(name) is None:
+                raise Interrupted("stopped before the study began") from error
             raise Interrupted(_how_to_resume(name, storage)) from error
         finally:
             store.close()

@@ -17,7 +17,7 @@ from .store import RecordedRun, StudyRecord
 from .summary import Measured, Summary
 from .worker.protocol import Outcome
 
-MAX_MESSAGE = 100
+SHOWN_LOG_LINES = 5
 NOT_CONFIRMED = "from the search's own runs, not confirmed by fresh ones"
 
 
@@ -157,9 +157,28 @@ def study(summary: Summary) -> RenderableType:
     for one in sorted(summary.measured, key=lambda m: _rank(m)):
         table.add_row(*_configuration_row(summary, one))
     parts: list[RenderableType] = [environment, table, *map(Text, remarks(summary))]
+    parts += [failure(summary, r) for one in summary.measured for r in one.runs if _failed(r)]
     name = shlex.quote(summary.study.name)
     parts.append(Text(f"one trial in full: npu-tune show {name} --trial N"))
     return Group(*parts)
+
+
+def failure(summary: Summary, recorded: RecordedRun) -> Text:
+    """A failed run: what became of it, the end of its log, the command that repeats it."""
+    result = recorded.run.result
+    name = shlex.quote(summary.study.name)
+    said = without_traces(recorded.run.log_tail).splitlines()[-SHOWN_LOG_LINES:]
+    lines = [
+        f"trial {recorded.trial} {result.outcome.value}: {result.message}",
+        f"    with {describe(recorded.configuration)}",
+        *(f"    {line}" for line in said if line not in result.message),
+        f"    repeat it: npu-tune rerun {name} --trial {recorded.trial}",
+    ]
+    return Text("\n".join(lines))
+
+
+def _failed(recorded: RecordedRun) -> bool:
+    return recorded.run.result.outcome != Outcome.OK
 
 
 def _rank(one: Measured) -> tuple[int, bool, float]:
