@@ -215,9 +215,9 @@ def work_folder(root: Path, study: str) -> Iterator[Path]:
 
     Kept when the study is interrupted or killed, so that a resumed one finds it; else removed.
     """
-    folder = root / ".work" / study
+    folder = (root / ".work" / study).resolve()  # a model may change the working directory
     folder.mkdir(parents=True, exist_ok=True)
-    kill_descendants(str(folder.resolve()))
+    kill_descendants(str(folder))
     for stale in folder.glob("run-*"):
         shutil.rmtree(stale, ignore_errors=True)
     try:

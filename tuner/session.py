@@ -186,7 +186,7 @@ def _compile_cache(folder: Path) -> dict[str, str]:
     """Inductor's cache lies with the study and goes with it, unless the user has chosen a place."""
     if COMPILE_CACHE in os.environ:
         return {}
-    return {COMPILE_CACHE: str(folder.resolve() / "inductor")}
+    return {COMPILE_CACHE: str(folder / "inductor")}
 
 
 @contextlib.contextmanager

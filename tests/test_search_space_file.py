@@ -1,0 +1,113 @@
+"""Search space files: what is shipped loads, and a mistake is answered with file, line and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tuner import search_space_file
+from tuner.errors import UsageError
+
+SHIPPED = sorted((Path(__file__).parent.parent / "search_spaces").glob("*.yaml"))
+GOOD = """\
+name: mine
+backend: cpu
+knobs:
+  threads:
+    why: how many
+    apply: process
+    default: unset
+    values: [1, 2]
+  spin:
+    why: whether to wait
+    apply: environment
+    default: unset
+    values:
+      - value: "on"
+        set: {SPIN: "1"}
+presets:
+  few:
+    why: small models
+    configuration: {threads: 1}
+rules:
+  - when: {threads: 1}
+    require: {spin: unset}
+    why: nobody waits
+"""
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_a_shipped_space_loads_and_holds_its_baseline(path: Path) -> None:
+    space = search_space_file.load(path).space.check()
+    assert space.name == path.stem
+    assert all(knob.default in knob.domain and knob.why for knob in space.knobs)
+    assert space.broken_rule(space.baseline()) == ""
+    assert all(space.broken_rule(space.preset(name)) == "" for name in space.presets)
+
+
+def test_a_good_file_becomes_knobs_presets_and_rules(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD)
+    space = search_space_file.load(tmp_path / "mine.yaml").space
+    assert [(knob.name, knob.domain, knob.handler) for knob in space.knobs] == [
+        ("threads", ("unset", 1, 2), "threads"),
+        ("spin", ("unset", "on"), ""),
+    ]
+    assert space.presets == {"few": {"threads": 1}}
+    assert space.broken_rule({"threads": 1, "spin": "on"}) == "nobody waits"
+    assert space.broken_rule({"threads": 2, "spin": "on"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("name: mine", "name: [mine", 2, "not valid YAML"),
+        ("backend: cpu", "backend: tpu", 2, "Input should be 'cpu' or 'npu', not 'tpu'"),
+        ("    why: how many\n", "", 4, "'knobs.threads.why' is missing"),
+        ("default: unset\n    values: [1, 2]", "defualt: unset\n    values: [1]", 4, "is missing"),
+        ("    values: [1, 2]", "    valves: 3\n    values: [1]", 8, "did you mean 'values'?"),
+        ("default: unset\n    values: [1, 2]", "default: 1\n    values: [1]", 7, "must be unset"),
+        ("apply: process", "apply: process\n    handler: nosuch", 7, "no handler 'nosuch'; there"),
+        ("apply: process", "apply: someday", 6, "Input should be 'environment'"),
+        ('        set: {SPIN: "1"}\n', "", 14, "sets no variable"),
+        ("{threads: 1}\nrules", "{threds: 1}\nrules", 19, "there is no knob 'threds'; knobs here"),
+        ("{threads: 1}\nrules", "{threads: 9}\nrules", 19, "cannot be 9; allowed: unset, 1, 2"),
+        ("require: {spin: unset}", "require: {spin: off}", 22, "cannot be False; allowed: unset"),
+    ],
+)
+def test_a_mistake_is_answered_with_file_line_and_what_is_allowed(
+    old: str, new: str, line: int, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(UsageError) as raised:
+        search_space_file.load(path)
+    assert str(raised.value).startswith(f"{path}:{line}: ")
+    assert message in str(raised.value)
+
+
+def test_a_rule_that_excludes_everything_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    rule = "  - when: {}\n    require: {threads: unset, spin: unset}\n    why: nothing goes\n"
+    path.write_text(GOOD + rule)
+    with pytest.raises(UsageError, match=r"exclude every configuration.*nothing goes"):
+        search_space_file.load(path).space.check()
+
+
+def test_a_rule_that_forbids_the_baseline_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD + "  - when: {}\n    require: {threads: 1}\n    why: one only\n")
+    with pytest.raises(UsageError, match="forbids the baseline itself"):
+        search_space_file.load(path).space.check()
+
+
+def test_an_empty_file_is_no_search_space(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("")
+    with pytest.raises(UsageError, match=r"mine.yaml:1: a search space is a mapping"):
+        search_space_file.load(tmp_path / "mine.yaml")
+
+
+def test_a_name_that_is_not_shipped_is_answered_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match=r"no search space 'gpu'; shipped: cpu"):
+        search_space_file.find("gpu")
