@@ -1,4 +1,4 @@
-"""Search space files: what is shipped loads, and a mistake is answered with file, line and remedy."""
+"""Search space files: what is shipped loads; a mistake is answered with file and line."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -165,7 +166,8 @@ def _warmup(summary: Summary, best: Measured) -> Configuration:
     """The warm-up that the stored series show to be needed, not the sampled one."""
     if summary.space.knob(WARMUP) is None:
         return {}
-    return {WARMUP: max(settled_after(m.warmup_ns, m.latency_ns) for m in best.measurements())}
+    needed = [settled_after(m.warmup_ns, m.latency_ns) for m in best.measurements()]
+    return {WARMUP: math.ceil(median(needed))}
 
 
 def _variables(summary: Summary, configuration: Configuration) -> dict[str, str]:

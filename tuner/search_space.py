@@ -186,7 +186,9 @@ def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: str) -> Se
     )
     presets = {p: values for p, values in space.presets.items() if values.get(name) not in gone}
     lines = [f"left out: {name}={', '.join(map(str, gone))}: {why}"]
-    lines += [f"left out: preset {preset} with it" for preset in space.presets.keys() - presets]
+    lines += [
+        f"left out: preset {preset} with it" for preset in space.presets if preset not in presets
+    ]
     return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lines))
 
 
@@ -216,7 +218,9 @@ def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
         if configuration.get(name, value) == value
     }
     gone = [
-        f"preset {p} left out: {name} is set to {value}" for p in space.presets.keys() - presets
+        f"left out: preset {preset}: {name} is set to {value}"
+        for preset in space.presets
+        if preset not in presets
     ]
     knobs = tuple(pinned if k.name == name else k for k in space.knobs)
     return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *gone))

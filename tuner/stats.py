@@ -50,8 +50,11 @@ def line_through(points: Sequence[tuple[float, float]]) -> tuple[float, float] |
 def settled_after(warmup_ns: Sequence[int], latency_ns: Sequence[int]) -> int:
     """How many leading calls were slower than the samples: the warm-up that was really needed.
 
-    A call counts as slow above `SETTLED_WITHIN` times the median sample; at least 1.
+    Settled is where the median of the next three calls is within `SETTLED_WITHIN` times the median
+    sample, so that a single disturbed call does not count. At least 1, at most all.
     """
     limit = SETTLED_WITHIN * median(latency_ns)
-    slow = [number for number, duration in enumerate(warmup_ns, start=1) if duration > limit]
-    return max(slow, default=1)
+    for done in range(1, len(warmup_ns)):
+        if median(warmup_ns[done : done + 3]) <= limit:
+            return done
+    return max(1, len(warmup_ns))

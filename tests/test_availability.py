@@ -1,0 +1,96 @@
+"""What a host lacks is left out of the space with a line that says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner import availability, search_space_file
+from tuner.search_space import SearchSpace
+from tuner.search_space_file import LoadedFile
+
+FILE = """\
+name: mine
+backend: cpu
+knobs:
+  execution:
+    why: how
+    apply: model
+    default: unset
+    values:
+      - inductor
+      - value: torchscript
+        needs: {torch: "<2.10"}
+  threads:
+    why: how many
+    apply: process
+    default: unset
+    values: [1, 2, 4]
+    at_most: cpus
+  allocator:
+    why: memory
+    apply: environment
+    default: unset
+    values:
+      - value: tcmalloc
+        set: {LD_PRELOAD: "{library}"}
+        library: libtcmalloc.so.4
+  half:
+    why: fewer bits
+    apply: environment
+    default: unset
+    values:
+      - value: "on"
+        set: {HALF: "1"}
+    changes_numbers: lossy
+"""
+FINGERPRINT = {"usable_cpus": 2, "torch": "2.13.0+cpu"}
+FACTS: dict[str, Any] = {
+    "missing": {"execution": {"inductor": "there is no compiler", "torchscript": ""}},
+    "libraries": {"libtcmalloc.so.4": "/usr/lib/libtcmalloc.so.4"},
+    "preload": "/opt/theirs.so",
+}
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> LoadedFile:
+    path = tmp_path / "mine.yaml"
+    path.write_text(FILE)
+    return search_space_file.load(path)
+
+
+@pytest.fixture
+def narrowed(loaded: LoadedFile) -> SearchSpace:
+    return availability.narrowed(loaded, FACTS, FINGERPRINT, allow_lossy=False)
+
+
+def test_the_worker_is_asked_for_values_and_libraries(loaded: LoadedFile) -> None:
+    request = availability.request(loaded)
+    assert request.values == {"execution": ["inductor", "torchscript"], "threads": [1, 2, 4]}
+    assert request.libraries == ["libtcmalloc.so.4"]
+
+
+def test_each_value_that_is_not_here_has_its_reason(narrowed: SearchSpace) -> None:
+    assert narrowed.left_out == (
+        "left out: execution=inductor: there is no compiler",
+        "left out: execution=torchscript: it needs torch <2.10, here is 2.13.0",
+        "left out: threads=4: only 2 processors are usable",
+        "left out: half=on: it changes the numbers: add --allow-lossy to search it",
+    )
+
+
+def test_a_lossy_knob_is_searched_when_allowed(loaded: LoadedFile) -> None:
+    space = availability.narrowed(loaded, FACTS, FINGERPRINT, allow_lossy=True)
+    half = space.knob("half")
+    assert half is not None
+    assert half.domain == ("unset", "on")
+
+
+def test_a_library_is_preloaded_before_what_the_user_preloads(narrowed: SearchSpace) -> None:
+    allocator = narrowed.knob("allocator")
+    assert allocator is not None
+    assert allocator.variables["tcmalloc"] == {
+        "LD_PRELOAD": "/usr/lib/libtcmalloc.so.4:/opt/theirs.so"
+    }

@@ -1,0 +1,37 @@
+"""A study is taken over only from a controller that is shown to be gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tuner import owner
+from tuner.errors import StudyConflictError
+
+
+def test_a_living_owner_keeps_its_study() -> None:
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = psutil.Process(other.pid).create_time()
+    living = {**owner.this_process(), "pid": other.pid, "started": started}
+    with pytest.raises(StudyConflictError, match=f"run by process {other.pid}"):
+        owner.require_dead("s", living, take_over=False)
+    other.communicate()
+    owner.require_dead("s", living, take_over=False)
+
+
+def test_a_process_number_used_again_is_another_process() -> None:
+    owner.require_dead("s", {**owner.this_process(), "started": 1.0}, take_over=False)
+
+
+def test_an_owner_on_another_host_is_taken_over_only_on_request() -> None:
+    elsewhere = {**owner.this_process(), "host": "elsewhere"}
+    with pytest.raises(StudyConflictError, match="--take-over"):
+        owner.require_dead("s", elsewhere, take_over=False)
+    owner.require_dead("s", elsewhere, take_over=True)
+
+
+def test_a_study_without_owner_is_free() -> None:
+    owner.require_dead("s", None, take_over=False)

@@ -1,0 +1,40 @@
+"""The live line."""
+
+from __future__ import annotations
+
+from tuner.objectives import OBJECTIVES
+from tuner.progress import Progress, duration
+from tuner.worker.protocol import Outcome, Role
+
+from .fakes import SPACE, recorded
+
+
+def test_the_line_shows_trial_baseline_best_time_left_and_failures() -> None:
+    lines: list[str] = []
+    progress = Progress(OBJECTIVES["latency"], lines.append)
+    for number, run in enumerate(
+        [
+            recorded(0, 10),
+            recorded(1, 4, mode="fast"),
+            recorded(2, outcome=Outcome.TIMEOUT, spin="on"),
+        ]
+    ):
+        progress.run_started(number, 9, run.run.spec.role, run.configuration)
+        progress.run_ended(run)
+    progress.run_started(3, 9, Role.SEARCH, {**SPACE.baseline(), "threads": 1})
+    assert lines[0] == "trial 1 of 9 · baseline"
+    assert lines[-1] == (
+        "trial 4 of 9 · baseline 10 ms · best so far 2.50x (one run) · about 6 s left · "
+        "1 timeout · threads=1"
+    )
+
+
+def test_a_batch_is_compared_with_its_own_baseline() -> None:
+    progress = Progress(OBJECTIVES["latency"], lambda _: None)
+    progress.run_ended(recorded(0, 10))
+    progress.run_ended(recorded(1, 5, mode="fast", batch_size=8))
+    assert progress.best is None
+
+
+def test_durations_read_naturally() -> None:
+    assert [duration(s) for s in (45, 100, 3900)] == ["45 s", "2 min", "1 h 5 min"]

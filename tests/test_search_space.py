@@ -1,0 +1,105 @@
+"""Pins, narrowing, default batch, enumeration, and freezing of a space."""
+
+from __future__ import annotations
+
+import pytest
+
+from tuner import search_space
+from tuner.errors import UsageError
+from tuner.search_space import Knob, Rule, SearchSpace
+
+SPACE = SearchSpace(
+    name="test",
+    backend="cpu",
+    knobs=(
+        Knob("mode", "", "model", "unset", ("unset", "fast"), "execution"),
+        Knob("spin", "", "environment", "unset", ("unset", "on"), "", {"on": {"SPIN": "1"}}),
+        Knob("warmup", "", "measurement", 10, (5, 10)),
+        Knob("batch_size", "", "input", 1, (1, 8)),
+    ),
+    presets={"fast": {"mode": "fast"}, "spin": {"spin": "on"}},
+    rules=(Rule({"mode": ("fast",)}, {"spin": ("unset",)}, "no spinning when fast"),),
+)
+
+
+def test_a_pin_binds_the_search_and_not_the_baseline() -> None:
+    pinned = search_space.pin(SPACE, "mode", "fast")
+    assert pinned.pins() == {"mode": "fast"}
+    assert pinned.baseline()["mode"] == "unset"
+    assert {one["mode"] for one in pinned.configurations(1)} == {"fast"}
+
+
+def test_a_pinned_batch_size_is_the_baselines_too() -> None:
+    pinned = search_space.pin(SPACE, "batch_size", "3")
+    assert pinned.baseline()["batch_size"] == 3
+    assert pinned.other_batches() == []
+
+
+def test_a_preset_that_contradicts_a_pin_is_left_out_with_a_line() -> None:
+    pinned = search_space.pin(SPACE, "mode", "unset")
+    assert list(pinned.presets) == ["spin"]
+    assert pinned.left_out == ("left out: preset fast: mode is set to unset",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("mood", "fast", "there is no knob 'mood'; knobs here: mode, spin, warmup, batch_size"),
+        ("mode", "slow", "--set mode=slow: not in the domain; allowed: unset, fast"),
+        ("batch_size", "0", "not in the domain"),
+    ],
+)
+def test_a_wrong_pin_says_what_is_allowed(name: str, value: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        search_space.pin(SPACE, name, value)
+
+
+def test_a_narrowed_space_says_what_was_left_out() -> None:
+    narrowed = search_space.narrow(SPACE, "mode", ["fast"], "there is no compiler")
+    assert narrowed.knobs[0].domain == ("unset",)
+    assert narrowed.left_out == (
+        "left out: mode=fast: there is no compiler",
+        "left out: preset fast with it",
+    )
+
+
+def test_another_default_batch_joins_the_domain() -> None:
+    changed = search_space.with_default_batch(SPACE, 4)
+    assert changed.default_batch() == 4
+    assert changed.other_batches() == [1, 8]
+
+
+def test_enumeration_keeps_the_rules_and_leaves_the_baseline_out() -> None:
+    found = SPACE.shuffled(1, limit=10, seed=0)
+    assert found is not None
+    assert sorted((one["mode"], one["spin"]) for one in found) == [
+        ("fast", "unset"),
+        ("unset", "on"),
+    ]
+    assert SPACE.shuffled(1, limit=1, seed=0) is None
+
+
+def test_the_baseline_at_another_batch_size_is_a_baseline() -> None:
+    assert SPACE.is_baseline(SPACE.baseline(8))
+    assert SPACE.is_baseline({**SPACE.baseline(), "warmup": 5})
+    assert not SPACE.is_baseline({**SPACE.baseline(), "spin": "on"})
+
+
+def test_a_setting_carries_the_variables_of_its_value() -> None:
+    settings = {s.name: s for s in SPACE.settings({**SPACE.baseline(), "spin": "on"})}
+    assert settings["spin"].variables == {"SPIN": "1"}
+    assert settings["mode"].variables == {}
+
+
+def test_a_frozen_space_thaws_to_the_same() -> None:
+    frozen = search_space.to_dict(SPACE)
+    assert search_space.from_dict(frozen) == SPACE
+    assert search_space.difference(frozen, frozen) == ""
+
+
+def test_a_changed_space_is_named_by_its_first_difference() -> None:
+    frozen = search_space.to_dict(SPACE)
+    now = search_space.to_dict(search_space.narrow(SPACE, "mode", ["fast"], "gone"))
+    assert search_space.difference(frozen, now) == (
+        "mode.domain was ['unset', 'fast'], is now ['unset']"
+    )

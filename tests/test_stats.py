@@ -1,0 +1,34 @@
+"""Pure functions on samples, with literal values."""
+
+from __future__ import annotations
+
+from tuner import stats
+
+
+def test_percentiles_need_samples_enough() -> None:
+    assert stats.percentile(range(63), 90) is None
+    assert stats.percentile(range(100), 90) == 89
+    assert stats.percentile(range(661), 99) is None
+    assert stats.percentile(range(1000), 99) == 989
+
+
+def test_spread_is_relative_and_needs_two() -> None:
+    assert stats.relative_spread([1.0]) is None
+    assert stats.relative_spread([9.0, 11.0]) == 2**0.5 / 10
+
+
+def test_a_line_ignores_one_outlier() -> None:
+    points = [(1.0, 12.0), (2.0, 14.0), (4.0, 18.0), (8.0, 26.0), (16.0, 500.0)]
+    assert stats.line_through(points) == (10.0, 2.0)
+    assert stats.line_through([(1.0, 5.0)]) is None
+
+
+def test_the_needed_warm_up_ends_where_calls_are_as_fast_as_samples() -> None:
+    latency_ns = [100] * 5
+    assert stats.settled_after([900, 300, 200, 126, 124, 90], latency_ns) == 3
+    assert stats.settled_after([100, 100], latency_ns) == 1
+    assert stats.settled_after([900, 800, 700], latency_ns) == 3
+
+
+def test_one_disturbed_call_is_not_warm_up() -> None:
+    assert stats.settled_after([900, 100, 100, 500, 100, 100], [100] * 5) == 1
