@@ -180,7 +180,6 @@ def tune(
         if not silent:
             console.print(text, highlight=False, markup=False)
 
-    note(f"study {name}: {asked.model}, {asked.trials} trials, objective {asked.objective}")
     with _interruptible(console) as stop, _live(console, silent) as redraw:
         progress = Progress(OBJECTIVES[asked.objective], redraw)
         try:

@@ -84,6 +84,19 @@ def why_refused(
     return "" if batch in known else f"the baseline did not run at batch size {batch}"
 
 
+def has_failed(
+    space: SearchSpace, configuration: Configuration, runs: Sequence[RecordedRun]
+) -> bool:
+    """Has this very configuration failed before? Then another proposal is worth more than it."""
+    resolved = resolve_unset(space, runs)
+    identity = identify(space, configuration, resolved)
+    return any(
+        identify(space, recorded.configuration, resolved) == identity
+        for recorded in runs
+        if recorded.run.result.outcome not in (Outcome.OK, Outcome.ENVIRONMENT_ERROR)
+    )
+
+
 def _first_unmeasured(
     space: SearchSpace, candidates: Sequence[Configuration], runs: Sequence[RecordedRun]
 ) -> Configuration | None:

@@ -83,7 +83,10 @@ def tune(
         )
     with work_folder(RESULTS, name) as folder:
         launcher = Launcher(interpreter(asked.python), folder, _compile_cache(folder))
-        space, facts = probe(asked, launcher, folder, note)
+        space, facts = probe(asked, launcher, folder)
+        note(f"study {name}: {asked.model}, {asked.trials} trials, objective {asked.objective}")
+        why = facts["backend_reason"]
+        note(f"backend: {facts['backend']}" + (f" ({why})" if why else ""))
         with _owned(store, existing, asked, name, space, facts, note) as record:
             frozen = search_space.from_dict(record.space)
             Study(record, asked, frozen, store, launcher.run, observer, stop, folder).run()
@@ -117,18 +120,13 @@ def interpreter(python: str) -> str:
     return os.path.abspath(found)
 
 
-def probe(
-    asked: Setup, launcher: Launcher, folder: Path, note: Callable[[str], None]
-) -> tuple[SearchSpace, dict[str, Any]]:
+def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, dict[str, Any]]:
     """Learn what the environment can do; the space narrowed to it, and the facts."""
     loaded = _space_file(asked, asked.backend if asked.backend != "auto" else "cpu")
     run = launcher.run(_probe_spec(asked, folder, availability.request(loaded)))
     _require_probe(run)
     facts = dict(run.result.facts)
     backend = facts["backend"]
-    note(
-        f"backend: {backend}" + (f" ({facts['backend_reason']})" if facts["backend_reason"] else "")
-    )
     if asked.backend == "auto" and backend != loaded.space.backend:
         loaded = _space_file(asked, backend)
         run = launcher.run(_probe_spec(asked, folder, availability.request(loaded)))

@@ -11,7 +11,7 @@ from typing import Protocol
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .launcher import Run, without_traces
 from .objectives import OBJECTIVES
-from .plan import next_fixed, why_refused
+from .plan import has_failed, next_fixed, why_refused
 from .search import Proposal, Search
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
 from .setup import Setup, model_spec
@@ -24,6 +24,7 @@ MIN_DEADLINE_S = 120.0
 DEADLINE_OVER_BASELINE = 10.0  # a cold compile takes several times the baseline's whole run
 ENVIRONMENT_ERRORS_IN_A_ROW = 3
 REFUSALS_IN_A_ROW = 500
+TABU_PROPOSALS = 20  # after so many in a row even what has failed before is run again
 SHOWN_LOG_LINES = 5
 
 
@@ -86,13 +87,14 @@ class Study:
         """The next proposal that no rule forbids; a forbidden one is told so and does not count."""
         objective = OBJECTIVES[self.setup.objective]
         why = ""
-        for _ in range(REFUSALS_IN_A_ROW):
+        for attempt in range(REFUSALS_IN_A_ROW):
             if not search.has_waiting():
                 args = self.space, objective, self.runs, self.setup.trials, self.setup.seed
                 search.enqueue(next_fixed(*args))
             proposal = search.ask()
             why = why_refused(self.space, proposal.configuration, self.runs)
-            if not why:
+            again = has_failed(self.space, proposal.configuration, self.runs)
+            if not why and (attempt >= TABU_PROPOSALS or not again):
                 return proposal
             search.refuse(proposal.number)
         raise UsageError(
@@ -219,7 +221,7 @@ def baseline_failure(name: str, trial: int, run: Run) -> str:
     return "\n".join(
         [
             f"the baseline run ended as {result.outcome.value}: {result.message}",
-            *(f"    {line}" for line in lines),
+            *(f"    {line}" for line in lines if line not in result.message),
             "the model must run as it is before it can be tuned; repeat this run with: "
             f"npu-tune rerun {shlex.quote(name)} --trial {trial}",
         ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
+import tempfile
 from typing import Any, Dict
 
 from ..failure import unsupported
@@ -43,11 +45,28 @@ def apply(value: str, workload: Workload) -> None:
         return
     if isinstance(workload.module, torch.jit.ScriptModule):
         raise unsupported("a TorchScript model cannot be compiled by inductor")
+    _import_inductor()
     if value == "inductor-freezing":
-        import torch._inductor.config
-
         torch._inductor.config.freezing = True
     workload.forward = torch.compile(workload.module, dynamic=False)
+
+
+def _import_inductor() -> None:
+    """Import it with the compile cache as temporary folder.
+
+    Inductor's precompiled C++ headers go to the temporary folder of the moment of import, whatever
+    TORCHINDUCTOR_CACHE_DIR says (torch 2.15, `_inductor/codecache.py`, `_HEADER_DIR`).
+    """
+    before = tempfile.tempdir
+    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    if cache:
+        os.makedirs(cache, exist_ok=True)
+        tempfile.tempdir = cache
+    try:
+        importlib.import_module("torch._inductor.codecache")
+        importlib.import_module("torch._inductor.config")
+    finally:
+        tempfile.tempdir = before
 
 
 def _torchscript(workload: Workload) -> Any:
