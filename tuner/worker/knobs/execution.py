@@ -52,21 +52,17 @@ def apply(value: str, workload: Workload) -> None:
 
 
 def _import_inductor() -> None:
-    """Import it with the compile cache as temporary folder.
+    """Import it with the compile cache as temporary folder, for its compiler processes too.
 
-    Inductor's precompiled C++ headers go to the temporary folder of the moment of import, whatever
-    TORCHINDUCTOR_CACHE_DIR says (torch 2.15, `_inductor/codecache.py`, `_HEADER_DIR`).
+    Inductor's precompiled C++ headers go to the temporary folder, whatever TORCHINDUCTOR_CACHE_DIR
+    says (torch 2.15, `_inductor/codecache.py`, `_HEADER_DIR`), and would stay there.
     """
-    before = tempfile.tempdir
     cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     if cache:
         os.makedirs(cache, exist_ok=True)
-        tempfile.tempdir = cache
-    try:
-        importlib.import_module("torch._inductor.codecache")
-        importlib.import_module("torch._inductor.config")
-    finally:
-        tempfile.tempdir = before
+        os.environ["TMPDIR"] = cache
+        tempfile.tempdir = None  # asks the environment again
+    importlib.import_module("torch._inductor.config")
 
 
 def _torchscript(workload: Workload) -> Any:
