@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from tuner import search_space, setup
+from tuner.confirm import NextRun, next_run
 from tuner.launcher import Run
-from tuner.search_space import Configuration, Knob, SearchSpace
+from tuner.search_space import Configuration, Knob, SearchSpace, Value
 from tuner.setup import Setup
 from tuner.store import RecordedRun, StudyRecord
+from tuner.summary import Summary, summarize
 from tuner.worker.protocol import (
     Measurement,
     ModelSpec,
@@ -49,12 +53,15 @@ def recorded(
     trial: int,
     latency_ms: float = 0.0,
     outcome: Outcome = Outcome.OK,
-    **knobs: str | int,
+    confirming: NextRun | None = None,
+    **knobs: Value,
 ) -> RecordedRun:
     """A run of SPACE's baseline with some knobs set; every sample takes `latency_ms`."""
     configuration: Configuration = {**SPACE.baseline(), **knobs}
     role = Role.BASELINE if SPACE.is_baseline(configuration) else Role.SEARCH
     spec = TrialSpec("s", trial, role, "cpu", ModelSpec("torchvision", "m"))
+    if confirming:
+        spec = replace(spec, role=confirming.role, block=confirming.block)
     duration_ns, batch = int(latency_ms * 1e6), int(configuration["batch_size"])
     measured = Measurement(
         [duration_ns * 9, duration_ns], [duration_ns // 2] * 3, [duration_ns] * 3,
@@ -69,3 +76,23 @@ def recorded(
     )
     when = BEGAN + timedelta(seconds=trial)
     return RecordedRun(trial, configuration, Run(spec, result, "log", when, 10**9))
+
+
+def confirmed(
+    runs: list[RecordedRun],
+    answer: Callable[[NextRun], float | Outcome],
+    pairs: int = 6,
+    asked: Setup | None = None,
+) -> tuple[list[NextRun], Summary]:
+    """The steps of a whole confirmation, each answered with a latency in ms, and the summary."""
+    runs, steps = list(runs), []
+    record, after = study_record(asked), len({one.trial for one in runs})
+    while step := next_run(summarize(record, runs), pairs, seed=0):
+        steps.append(step)
+        said = answer(step)
+        latency_ms, outcome = (0.0, said) if isinstance(said, Outcome) else (said, Outcome.OK)
+        run = recorded(step.trial, latency_ms, outcome, step, **step.configuration)
+        spec = replace(run.run.spec, after_trials=after)
+        runs.append(replace(run, run=replace(run.run, spec=spec)))
+        assert len(steps) < 200
+    return steps, summarize(record, runs)

@@ -19,6 +19,7 @@ from tuner.cli import main
 from .conftest import DATA
 
 ROOT = Path(__file__).parent.parent
+SHARED = ("study", "verdict", "recommendation", "configuration", "evidence", "environment")
 TINY = f"{DATA / 'models' / 'tiny.py'}"
 
 
@@ -73,6 +74,8 @@ def test_every_relative_link_exists(readme: str) -> None:
         (["--memory-limit", "lots"], 2, "reads like 4GiB"),
         (["--max-latency-ms", "5"], 2, "--objective throughput"),
         (["--space", "nosuch"], 2, "no search space 'nosuch'; shipped: cpu"),
+        (["--confirm", "5"], 2, "--confirm 5: auto, off or a number of pairs, 6 at least"),
+        (["--confirm", "maybe"], 2, "--confirm maybe: auto"),
         (["--study", "../x"], 2, "--study ../x"),
         (["--python", "/nonexistent"], 4, "there is no such interpreter"),
         (["--storage", "nonsense"], 8, "check the URL"),
@@ -121,6 +124,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("studied")
     done = invoke(
         folder, "--model", f"{TINY}:conv", "--trials", "5", "--study", "tiny", "--json",
+        "--confirm", "6",
         "--set", "execution=torchscript",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -135,14 +139,15 @@ class TestAFinishedStudy:
     def test_it_prints_and_writes_the_same(self, studied: Path) -> None:
         printed = json.loads((studied / "stdout.json").read_text())
         written = yaml.safe_load((studied / "results" / "tiny.yaml").read_text())
-        assert printed.pop("file") == "results/tiny.yaml"
-        assert printed == written
+        assert printed["file"] == "results/tiny.yaml"
+        assert {name: printed[name] for name in SHARED} == {name: written[name] for name in SHARED}
+        assert printed["evidence"]["pairs"] == 6
 
     def test_it_loads_back_through_the_library(self, studied: Path) -> None:
         best = tuner.load_best(studied / "results" / "tiny.yaml")
         assert best.study == "tiny"
         assert best.evidence.output_check == "passed"
-        assert best.evidence.confirmed is False
+        assert best.evidence.interval is not None
 
     def test_it_leaves_no_folder(self, studied: Path) -> None:
         names = sorted(p.name for p in (studied / "results").iterdir())
@@ -152,6 +157,10 @@ class TestAFinishedStudy:
         shown = invoke(studied, "show", "tiny").stdout
         assert "defaults" in shown
         assert "execution=torchscript" in shown
+        assert "pairs of fresh runs" in shown
+
+    def test_it_is_shown_in_chinese(self, studied: Path) -> None:
+        assert "基线" in invoke(studied, "show", "tiny", "--lang", "zh").stdout
 
     def test_show_of_a_trial_has_phases_read_back_and_the_command(self, studied: Path) -> None:
         shown = invoke(studied, "show", "tiny", "--trial", "1").stdout
@@ -177,6 +186,7 @@ class TestAFinishedStudy:
         assert "begun with seed 0, not 5" in done.stderr
 
     def test_a_finished_study_is_extended(self, studied: Path) -> None:
-        done = invoke(studied, "--resume", "--study", "tiny", "--trials", "6", "--quiet")
+        more = ["--trials", "6", "--confirm", "off", "--quiet"]
+        done = invoke(studied, "--resume", "--study", "tiny", *more)
         assert done.returncode == 0, done.stderr
         assert "6 of 6" in invoke(studied, "list").stdout

@@ -22,7 +22,7 @@ def test_the_line_shows_trial_baseline_best_time_left_and_failures() -> None:
         progress.run_started(number, 9, run.run.spec.role, run.configuration)
         progress.run_ended(run)
     progress.run_started(3, 9, Role.SEARCH, {**SPACE.baseline(), "threads": 1})
-    assert lines[0] == "trial 1 of 9 · baseline"
+    assert lines[0] == "trial 1 of 9 · defaults"
     assert lines[-1] == (
         "trial 4 of 9 · baseline 10 ms · best so far 2.50x (one run) · about 6 s left · "
         "1 timeout · threads=1"
@@ -38,3 +38,12 @@ def test_a_batch_is_compared_with_its_own_baseline() -> None:
 
 def test_durations_read_naturally() -> None:
     assert [duration(s) for s in (45, 100, 3900)] == ["45 s", "2 min", "1 h 5 min"]
+
+
+def test_a_confirming_run_is_called_so_and_changes_no_best() -> None:
+    lines: list[str] = []
+    progress = Progress(OBJECTIVES["latency"], lines.append)
+    progress.run_ended(recorded(0, 10))
+    progress.run_started(4, 40, Role.HOLD_OUT, SPACE.baseline())
+    progress.run_ended(recorded(1, 1, mode="fast"))
+    assert lines[-1] == "confirming: run 5 of 40 · baseline 10 ms · about 36 s left · defaults"

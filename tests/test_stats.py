@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tuner import stats
 
 
@@ -32,3 +34,20 @@ def test_the_needed_warm_up_ends_where_calls_are_as_fast_as_samples() -> None:
 
 def test_one_disturbed_call_is_not_warm_up() -> None:
     assert stats.settled_after([900, 100, 100, 500, 100, 100], [100] * 5) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high", "coverage"),
+    [(6, 0, 5, 1 - 2 / 64), (8, 0, 7, 1 - 2 / 256), (9, 1, 7, 1 - 20 / 512), (5, 0, 4, 1 - 2 / 32)],
+)
+def test_the_interval_of_the_median_is_exact(
+    count: int, low: float, high: float, coverage: float
+) -> None:
+    values = [float(value) for value in reversed(range(count))]
+    assert stats.order_statistic_interval(values) == (low, high, coverage)
+
+
+def test_the_smallest_shown_effect_grows_with_the_spread() -> None:
+    # All 6 values must lie above: each with 0.8 ** (1 / 6) = 0.9635, which is 1.793 deviations.
+    assert stats.smallest_shown(0.0, 6, 0.01) == 0.01
+    assert stats.smallest_shown(0.1, 6, 0.01) == pytest.approx(0.1893, abs=1e-4)

@@ -18,7 +18,8 @@ from tuner.search_space import Configuration, Knob, SearchSpace
 from tuner.setup import Setup
 from tuner.store import RecordedRun, Store, StudyRecord
 from tuner.study import Study
-from tuner.summary import summarize
+from tuner.summary import CONFIRMATION_ROLES, summarize
+from tuner.verdict import judge
 from tuner.worker.protocol import (
     Measurement,
     Outcome,
@@ -93,7 +94,7 @@ def store(tmp_path: Path) -> Store:
 def make_study(
     store: Store, launch: Callable[[TrialSpec], Run], folder: Path, **options: object
 ) -> Study:
-    asked = replace(Setup("m", trials=16), **options)  # type: ignore[arg-type]
+    asked = replace(Setup("m", trials=16, confirm="off"), **options)  # type: ignore[arg-type]
     record = store.study("s")
     if record is None:
         now = datetime.now(timezone.utc)
@@ -240,6 +241,57 @@ def test_a_study_killed_at_any_moment_resumes_with_nothing_lost_or_doubled(
     assert len(runs) == 9
     states = {t.state for t in optuna_trials(store)}
     assert not states & {optuna.trial.TrialState.RUNNING}
+
+
+def test_the_search_is_followed_by_its_confirmation(store: Store, tmp_path: Path) -> None:
+    launcher = FakeLauncher()
+    make_study(store, launcher, tmp_path, confirm="6").run()
+    fresh = launcher.specs[16:]
+    assert {spec.role for spec in launcher.specs[:16]} == {Role.BASELINE, Role.SEARCH}
+    assert [spec.role for spec in fresh[-12:]] == [Role.HOLD_OUT] * 12
+    assert {spec.role for spec in fresh[:-12]} == {Role.CONFIRM}
+    assert {(spec.after_trials, spec.batch_size, spec.rule.warmup_calls) for spec in fresh} == {
+        (16, 1, 10)
+    }
+    record = store.study("s")
+    assert record is not None
+    assert judge(summarize(record, store.runs("s"))).verdict == "faster"
+
+
+@pytest.mark.parametrize("moment", [17, 25, 40])
+def test_an_interrupted_confirmation_goes_on(moment: int, store: Store, tmp_path: Path) -> None:
+    launcher = FakeLauncher()
+    study = make_study(store, launcher, tmp_path, confirm="6")
+    study.stop = lambda: len(launcher.specs) == moment
+    with pytest.raises(Interrupted):
+        study.run()
+    make_study(store, launcher, tmp_path, confirm="6").run()
+    asked = [(s.role, s.block, s.trial) for s in launcher.specs if s.role in CONFIRMATION_ROLES]
+    assert len(launcher.specs) == len(store.runs("s"))
+    assert len(set(asked)) == len(asked)
+
+
+def test_a_finished_study_is_confirmed_later_with_a_new_reference(
+    store: Store, tmp_path: Path
+) -> None:
+    make_study(store, FakeLauncher(), tmp_path).run()
+    (tmp_path / "reference-1.pt").unlink()
+    launcher = FakeLauncher()
+    make_study(store, launcher, tmp_path, confirm="6").run()
+    assert (launcher.specs[0].role, launcher.specs[1].role) == (Role.BASELINE, Role.CONFIRM)
+    make_study(store, never := FakeLauncher(), tmp_path, confirm="6").run()
+    assert never.specs == []
+
+
+def test_environment_errors_end_a_confirmation_too(store: Store, tmp_path: Path) -> None:
+    launcher = FakeLauncher(
+        lambda spec: (
+            Outcome.ENVIRONMENT_ERROR if spec.role == Role.CONFIRM else FakeLauncher.by_mode(spec)
+        )
+    )
+    with pytest.raises(UnfitEnvironmentError, match="3 runs in a row"):
+        make_study(store, launcher, tmp_path, confirm="6").run()
+    assert len(launcher.specs) == 19
 
 
 def test_a_lost_reference_is_made_again_as_a_further_run_of_the_baseline(

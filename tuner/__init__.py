@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["BestConfiguration", "load_best"]
+if TYPE_CHECKING:
+    from .api import load_result, tune
+    from .export import BestConfiguration
+    from .export import load as load_best
+    from .result import Result
+
+__all__ = ["BestConfiguration", "Result", "load_best", "load_result", "tune"]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BestConfiguration": ("export", "BestConfiguration"),
+    "Result": ("result", "Result"),
+    "load_best": ("export", "load"),
+    "load_result": ("api", "load_result"),
+    "tune": ("api", "tune"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Loaded on first use: `npu-tune --help` must not wait for pydantic or Optuna."""
-    if name in __all__:
-        from . import export
-
-        return {"BestConfiguration": export.BestConfiguration, "load_best": export.load}[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(f".{module}", __name__), attribute)

@@ -8,6 +8,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from .errors import UsageError
+from .language import say
 from .search_space import Knob, SearchSpace, Value, narrow
 from .search_space_file import KnobEntry, LoadedFile, ValueEntry
 from .worker.protocol import UNSET, ProbeRequest
@@ -52,15 +53,16 @@ def _why_not(
     allow_lossy: bool,
 ) -> str:
     if (value.changes_numbers or entry.changes_numbers) == "lossy" and not allow_lossy:
-        return "it changes the numbers: add --allow-lossy to search it"
+        return say("it changes the numbers: add --allow-lossy to search it")
     if entry.at_most == "cpus" and _exceeds(value.value, int(fingerprint["usable_cpus"])):
-        return f"only {fingerprint['usable_cpus']} processors are usable"
+        return say("only {count} processors are usable", count=fingerprint["usable_cpus"])
     if value.library and not facts["libraries"].get(value.library):
-        return f"there is no {value.library} on this host"
+        return say("there is no {library} on this host", library=value.library)
     for package, specifier in {**entry.needs, **value.needs}.items():
         have = str(fingerprint.get(package, "")).split("+")[0]
         if not have or not SpecifierSet(specifier, prereleases=True).contains(have):
-            return f"it needs {package} {specifier}, here is {have or 'none'}"
+            said = "it needs {package} {specifier}, here is {have}"
+            return say(said, package=package, specifier=specifier, have=have or say("none"))
     return str(facts["missing"].get(knob.handler, {}).get(str(value.value), ""))
 
 

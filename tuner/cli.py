@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import __version__
+from . import __version__, language
 from .errors import Interrupted, TunerError, UsageError
+from .language import LANGUAGES, say
 from .setup import DEFAULT_STORAGE, TIMED_REGIONS
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .session import Finished
     from .setup import Setup
 
+CHANGED_ON_RESUME = ("trials", "timeout_s", "memory_limit_bytes", "confirm")
 EPILOG = (
     "Exit codes: 0 done; 1 other error; 2 wrong option, model name or search space file; "
     "4 unfit environment; 6 the model does not run as it is; 7 study conflict; 8 storage; "
@@ -68,6 +70,14 @@ def _storage(command: Any) -> Any:
     return click.option(
         "--storage", metavar="URL", default=DEFAULT_STORAGE, show_default=True,
         help="Database for Optuna's tables and the raw samples.",
+    )(command)  # fmt: skip
+
+
+def _lang(command: Any) -> Any:
+    return click.option(
+        "--lang", type=click.Choice(LANGUAGES), expose_value=False, is_eager=True,
+        callback=lambda _context, _option, value: language.use(value),
+        help="Language of what is printed.  [default: the locale's]",
     )(command)  # fmt: skip
 
 
@@ -142,11 +152,17 @@ def _storage(command: Any) -> Any:
 @click.option(
     "--allow-lossy", is_flag=True, default=None, help="Search knobs that change the numbers, too."
 )
+@click.option(
+    "--confirm",
+    metavar="auto|off|N",
+    help="Pairs of fresh runs, best against baseline; auto: 8.  [default: auto]",
+)
 @click.option("--seed", type=int, help="Seed of weights, inputs and search.  [default: 0]")
 @click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")
 @click.option("--python", metavar="PATH", help="The workers' interpreter.  [default: this one]")
 @click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@_lang
 def tune(
     name: str | None,
     resume: bool,
@@ -156,7 +172,7 @@ def tune(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Search for the best configuration of a model."""
+    """Search for the best configuration of a model, and confirm it with fresh runs."""
     from . import session
     from .objectives import OBJECTIVES
     from .progress import Progress
@@ -206,7 +222,7 @@ def _setup(options: dict[str, Any], stored: dict[str, Any] | None) -> Setup:
     kept = setup.to_dict(setup.from_dict(stored))
     for key, value in given.items():
         same = list(value) if isinstance(value, tuple) else value
-        if key not in ("trials", "timeout_s", "memory_limit_bytes") and kept[key] != same:
+        if key not in CHANGED_ON_RESUME and kept[key] != same:
             raise UsageError(
                 f"--resume: the study was begun with {key} {kept[key]!r}, not {value!r}; "
                 "leave the option out, or start another study"
@@ -240,7 +256,7 @@ def _how_to_resume(name: str, storage: str) -> str:
     from .study import resume_command
 
     command = resume_command(name) + ("" if storage == DEFAULT_STORAGE else f" --storage {storage}")
-    return f"stopped; everything recorded is kept. Continue with: {command}"
+    return say("stopped; everything recorded is kept. Continue with: {command}", command=command)
 
 
 @contextlib.contextmanager
@@ -253,7 +269,7 @@ def _interruptible(console: Console) -> Iterator[Any]:
         presses += 1
         if presses > 1 or number == signal.SIGTERM:
             raise KeyboardInterrupt
-        console.print("finishing the run in hand; Ctrl-C again stops now")
+        console.print(say("finishing the run in hand; Ctrl-C again stops now"))
 
     before = {n: signal.signal(n, on_interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -285,17 +301,17 @@ def _console(stderr: bool = False) -> Console:
 
 
 def _print_finished(console: Console, finished: Finished, as_json: bool) -> None:
-    from . import terminal
+    from .closing import closing
 
     if as_json:
-        result = {"file": str(finished.path), **finished.best.model_dump()}
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps({"file": str(finished.path), **finished.result.to_dict()}, indent=2))
     else:
-        console.print(terminal.closing(finished))
+        console.print(closing(finished.result, finished.path))
 
 
 @main.command("list")
 @_storage
+@_lang
 def list_studies(storage: str) -> None:
     """List the studies."""
     from . import terminal
@@ -312,18 +328,22 @@ def list_studies(storage: str) -> None:
 @click.argument("study")
 @click.option("--trial", type=int, help="Show the runs of one trial in full.")
 @_storage
+@_lang
 def show(study: str, trial: int | None, storage: str) -> None:
-    """Show a study: environment, every configuration, failures."""
-    from . import session, terminal
+    """Show a study: environment, every configuration, failures, the result."""
+    from . import closing, session, terminal
+    from .errors import StudyConflictError
+    from .result import result
     from .store import Store
 
-    store = Store(storage)
+    store, console = Store(storage), _console()
     summary = session.load(store, study)
-    if trial is None:
-        _console().print(terminal.study(summary))
+    if trial is not None:
+        console.print(terminal.trial(summary, session.runs_of(store, study, trial)))
         return
-    runs = session.runs_of(store, study, trial)
-    _console().print(terminal.trial(summary, runs))
+    console.print(terminal.study(summary), "")
+    with contextlib.suppress(StudyConflictError):  # nothing was measured yet
+        console.print(closing.closing(result(summary), session.RESULTS / f"{study}.yaml"))
 
 
 @main.command()
@@ -339,9 +359,10 @@ def export(study: str, output: Path | None, storage: str) -> None:
     """Write the best configuration of a study as YAML."""
     from . import export as export_file
     from . import session
+    from .result import result
     from .store import Store
 
-    best = export_file.best_configuration(session.load(Store(storage), study))
+    best = export_file.best_configuration(result(session.load(Store(storage), study)))
     path = output or session.RESULTS / f"{study}.yaml"
     export_file.write(best, path)
     click.echo(f"written: {path}")

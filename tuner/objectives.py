@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -30,9 +31,9 @@ class Objective:
     direction: Literal["minimize", "maximize"]
     unit: str
 
-    def better(self, one: float, other: float) -> bool:
-        """Is the first value the better one?"""
-        return one < other if self.direction == "minimize" else one > other
+    def log_cost(self, value: float) -> float:
+        """Its logarithm, turned so that less is better: differences are ratios of values."""
+        return math.log(value) if self.direction == "minimize" else -math.log(value)
 
     def speedup(self, value: float, baseline: float) -> float:
         """How many times better than the baseline: above 1 is better."""

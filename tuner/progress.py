@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .language import say
 from .objectives import Objective
 from .search_space import BATCH_SIZE, WARMUP, Configuration
 from .store import RecordedRun
@@ -20,20 +21,20 @@ class Progress:
     objective: Objective
     redraw: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
-    trials: int = 0
+    total: int = 0
     done: int = 0
+    confirming: bool = False
     current: str = ""
     baselines: dict[object, float] = field(default_factory=dict)
     best: float | None = None
     failures: Counter[str] = field(default_factory=Counter)
     wall_s: list[float] = field(default_factory=list)
 
-    def run_started(self, done: int, trials: int, role: Role, configuration: Configuration) -> None:
+    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
         """Show what is about to be measured."""
-        self.done, self.trials = done, trials
-        self.current = describe(configuration) if role != Role.BASELINE else "baseline"
-        if role == Role.BASELINE and configuration.get(BATCH_SIZE, 1) != 1:
-            self.current += f" at batch {configuration[BATCH_SIZE]}"
+        self.done, self.total = done, total
+        self.confirming = role in (Role.CONFIRM, Role.HOLD_OUT)
+        self.current = describe(configuration)
         self.redraw(self.line())
 
     def run_ended(self, recorded: RecordedRun) -> None:
@@ -47,22 +48,23 @@ class Progress:
             batch = recorded.configuration.get(BATCH_SIZE)
             if run.spec.role == Role.BASELINE:
                 self.baselines.setdefault(batch, value)
-            elif batch in self.baselines:
+            elif batch in self.baselines and not self.confirming:
                 speedup = self.objective.speedup(value, self.baselines[batch])
                 self.best = max(self.best or 0.0, speedup)
         self.redraw(self.line())
 
     def line(self) -> str:
         """One line, most important first."""
-        parts = [f"trial {min(self.done + 1, self.trials)} of {self.trials}"]
+        said = "confirming: run {n} of {total}" if self.confirming else "trial {n} of {total}"
+        parts = [say(said, n=min(self.done + 1, self.total), total=self.total)]
         if self.baselines:
             first = next(iter(self.baselines.values()))
-            parts.append(f"baseline {first:.4g} {self.objective.unit}")
+            parts.append(say("baseline {value:.4g} {unit}", value=first, unit=self.objective.unit))
         if self.best:
-            parts.append(f"best so far {self.best:.2f}x (one run)")
+            parts.append(say("best so far {speedup:.2f}x (one run)", speedup=self.best))
         if self.wall_s:
-            left_s = (self.trials - self.done) * sum(self.wall_s) / len(self.wall_s)
-            parts.append(f"about {duration(left_s)} left")
+            left_s = (self.total - self.done) * sum(self.wall_s) / len(self.wall_s)
+            parts.append(say("about {time} left", time=duration(left_s)))
         parts += [f"{count} {outcome}" for outcome, count in self.failures.items()]
         return " · ".join([*parts, self.current])
 
@@ -77,12 +79,14 @@ def describe(configuration: Configuration) -> str:
     batch = configuration.get(BATCH_SIZE, 1)
     if batch != 1:
         shown.append(f"batch_size={batch}")
-    return " ".join(shown) or "defaults"
+    return " ".join(shown) or say("defaults")
 
 
 def duration(seconds: float) -> str:
     """`45 s`, `3 min`, `1 h 5 min`."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return say("{s:.0f} s", s=seconds)
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return say("{min} min", min=minutes)
+    return say("{h} h {min} min", h=minutes // 60, min=minutes % 60)

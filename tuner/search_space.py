@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .errors import UsageError
+from .language import say
 from .worker.protocol import KnobSetting
 
 Value = str | int | float | bool
@@ -37,6 +38,7 @@ class Knob:
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     changes_numbers: str = "no"
     pinned: Value | None = None
+    why_zh: str = ""  # for readers of Chinese; the English line where it is empty
 
     @property
     def searched(self) -> tuple[Value, ...]:
@@ -89,12 +91,15 @@ class SearchSpace:
 
     def is_baseline(self, configuration: Configuration) -> bool:
         """Is every knob but batch size and warm-up at its default?"""
-        batch = configuration.get(BATCH_SIZE)
-        return all(
-            configuration[name] == value
-            for name, value in self.baseline(None if batch is None else int(batch)).items()
-            if name != WARMUP
-        )
+        return not self.changed(configuration)
+
+    def changed(self, configuration: Configuration) -> Configuration:
+        """The knobs that differ from the baseline's, batch size and warm-up aside."""
+        return {
+            knob.name: configuration[knob.name]
+            for knob in self.knobs
+            if knob.name not in (WARMUP, BATCH_SIZE) and configuration[knob.name] != knob.default
+        }
 
     def default_batch(self) -> int | None:
         """The default batch size, or None where the space has no such knob."""
@@ -184,10 +189,13 @@ def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: str) -> Se
         else knob
         for knob in space.knobs
     )
-    presets = {p: values for p, values in space.presets.items() if values.get(name) not in gone}
-    lines = [f"left out: {name}={', '.join(map(str, gone))}: {why}"]
+    presets = {p: held for p, held in space.presets.items() if held.get(name) not in gone}
+    values = ", ".join(map(str, gone))
+    lines = [say("left out: {name}={values}: {why}", name=name, values=values, why=why)]
     lines += [
-        f"left out: preset {preset} with it" for preset in space.presets if preset not in presets
+        say("left out: preset {preset} with it", preset=preset)
+        for preset in space.presets
+        if preset not in presets
     ]
     return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lines))
 
@@ -218,7 +226,12 @@ def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
         if configuration.get(name, value) == value
     }
     gone = [
-        f"left out: preset {preset}: {name} is set to {value}"
+        say(
+            "left out: preset {preset}: {name} is set to {value}",
+            preset=preset,
+            name=name,
+            value=value,
+        )
         for preset in space.presets
         if preset not in presets
     ]

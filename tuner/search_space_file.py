@@ -46,6 +46,7 @@ class KnobEntry(_Part):
     """One knob as the file has it."""
 
     why: str
+    why_zh: str = ""
     apply: Literal["environment", "process", "input", "model", "measurement"]
     default: str | int | float | bool
     values: list[ValueEntry | str | int | float | bool] = Field(min_length=1)
@@ -224,6 +225,7 @@ def _knob(name: str, entry: KnobEntry) -> Knob:
         handler=_handler(name, entry),
         variables={str(value.value): value.set for value in entry.entries() if value.set},
         changes_numbers=entry.changes_numbers,
+        why_zh=entry.why_zh,
     )
 
 

@@ -16,7 +16,9 @@ from typing import Any
 
 from . import availability, export, owner, search_space, search_space_file, setup
 from .errors import BaselineError, StudyConflictError, UnfitEnvironmentError, UsageError
+from .language import say
 from .launcher import Launcher, Run, without_traces, work_folder
+from .result import Result, result
 from .search_space import BATCH_SIZE, WARMUP, SearchSpace
 from .search_space_file import LoadedFile
 from .setup import Setup
@@ -32,10 +34,9 @@ COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished study and the file that was written."""
+    """A finished study's result and the file that was written."""
 
-    summary: Summary
-    best: export.BestConfiguration
+    result: Result
     path: Path
 
 
@@ -84,9 +85,13 @@ def tune(
     with work_folder(RESULTS, name) as folder:
         launcher = Launcher(interpreter(asked.python), folder, _compile_cache(folder))
         space, facts = probe(asked, launcher, folder)
-        note(f"study {name}: {asked.model}, {asked.trials} trials, objective {asked.objective}")
+        said = "study {name}: {model}, {trials} trials, objective {objective}"
+        facts_asked = {"model": asked.model, "trials": asked.trials, "objective": asked.objective}
+        note(say(said, name=name, **facts_asked))
+        if asked.pairs:
+            note(say("then the best few are confirmed by fresh runs (--confirm off: not)"))
         why = facts["backend_reason"]
-        note(f"backend: {facts['backend']}" + (f" ({why})" if why else ""))
+        note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
         with _owned(store, existing, asked, name, space, facts, note) as record:
             frozen = search_space.from_dict(record.space)
             Study(record, asked, frozen, store, launcher.run, observer, stop, folder).run()
@@ -96,11 +101,10 @@ def tune(
 def finish(store: Store, name: str) -> Finished:
     """Mark the study finished and write `results/<study>.yaml`."""
     store.update_study(name, finished_at=datetime.now(timezone.utc))
-    summary = load(store, name)
-    best = export.best_configuration(summary)
+    found = result(load(store, name))
     path = RESULTS / f"{name}.yaml"
-    export.write(best, path)
-    return Finished(summary, best, path)
+    export.write(export.best_configuration(found), path)
+    return Finished(found, path)
 
 
 def load(store: Store, name: str) -> Summary:
@@ -228,12 +232,14 @@ def _owned(
 def _warn_of_changes(old: dict[str, Any], new: dict[str, Any], note: Callable[[str], None]) -> None:
     for key in old:
         if key not in ("usable_cpus", "executable") and old[key] != new.get(key):
-            note(f"warning: {key} was {old[key]!r} when the study began, is {new.get(key)!r} now")
+            said = "warning: {key} was {old!r} when the study began, is {new!r} now"
+            note(say(said, key=key, old=old[key], new=new.get(key)))
 
 
 def _note_size(space: SearchSpace, note: Callable[[str], None]) -> None:
     searched = {k.name: len(k.searched) for k in space.knobs if k.name not in (WARMUP, BATCH_SIZE)}
-    note("search space: " + ", ".join(f"{name} {count}" for name, count in searched.items()))
+    sizes = ", ".join(f"{name} {count}" for name, count in searched.items())
+    note(say("search space, values of each knob: {sizes}", sizes=sizes))
 
 
 def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
@@ -248,7 +254,7 @@ def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
     return found
 
 
-def rerun(store: Store, name: str, trial: int, say: Callable[[str], None]) -> int:
+def rerun(store: Store, name: str, trial: int, echo: Callable[[str], None]) -> int:
     """Repeat a trial's last run with its log on the terminal; the worker's exit code.
 
     The shared weights and the reference are made anew, in a folder that is removed at the end.
@@ -273,11 +279,11 @@ def rerun(store: Store, name: str, trial: int, say: Callable[[str], None]) -> in
             launcher.run(replace(spec, role=Role.BASELINE, knobs=knobs))
         protocol.write(spec, str(folder / protocol.SPEC_FILE))
         command = launcher.command(spec, folder)
-        say(shlex.join(command))
+        echo(shlex.join(command))
         code = launcher.foreground(command, spec.deadline_s)
         with contextlib.suppress(OSError, ValueError):
             result = protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
-            say(f"outcome: {result.outcome.value} {result.message}".strip())
+            echo(f"outcome: {result.outcome.value} {result.message}".strip())
         return code
 
 

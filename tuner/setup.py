@@ -16,6 +16,8 @@ DTYPES = (
 )  # fmt: skip
 DEFAULT_STORAGE = "sqlite:///results/npu-tune.db"
 TIMED_REGIONS = ("inference", "inference+d2h", "end-to-end")
+MIN_PAIRS = 6  # the fewest whose extremes cover the median with more than 95 %: 1 - 2/64
+AUTO_PAIRS = 8  # a configuration that changes nothing is then called faster once in 256 studies
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -40,7 +42,15 @@ class Setup:
     python: str = ""
     tolerance: float = 1e-3
     allow_lossy: bool = False
+    confirm: str = "auto"  # auto, off, or a number of pairs
     folder: str = ""  # where the user stood: relative names are looked up there
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of the hold-out; 0: the winner is not confirmed."""
+        if self.confirm in ("auto", "off"):
+            return AUTO_PAIRS if self.confirm == "auto" else 0
+        return int(self.confirm) if self.confirm.isdigit() else -1
 
     def check(self) -> Setup:
         """Refuse what contradicts itself. Raises UsageError."""
@@ -50,6 +60,10 @@ class Setup:
             raise UsageError("--max-latency-ms limits --objective throughput; add that objective")
         if self.timeout_s is not None and self.timeout_s <= 0:
             raise UsageError(f"--timeout {self.timeout_s}: must be more than 0 seconds")
+        if self.confirm not in ("auto", "off") and self.pairs < MIN_PAIRS:
+            raise UsageError(
+                f"--confirm {self.confirm}: auto, off or a number of pairs, {MIN_PAIRS} at least"
+            )
         if not 0 < self.tolerance < 1:
             raise UsageError(f"--tolerance {self.tolerance}: must lie between 0 and 1")
         return self

@@ -30,6 +30,44 @@ def relative_spread(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) / statistics.fmean(values)
 
 
+def order_statistic_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """(low, high, coverage): an exact interval for the median of what the values are drawn from.
+
+    The narrowest pair of order statistics that covers it with at least 95 %, or the extremes where
+    none does; the signs about the median are binomial whatever the distribution.
+    """
+    ordered, rank = sorted(values), interval_rank(len(values))
+    return ordered[rank - 1], ordered[-rank], 1 - 2 * _at_most(rank - 1, len(values), 0.5)
+
+
+def interval_rank(count: int) -> int:
+    """Which value, counted from either end, bounds the interval of `count` values; from 1."""
+    rank = 1
+    while 2 * _at_most(rank, count, 0.5) <= 0.05:
+        rank += 1
+    return rank
+
+
+def smallest_shown(deviation: float, count: int, beyond: float) -> float:
+    """The true median whose interval of `count` values lies above `beyond` 4 times of 5.
+
+    For normal values of this standard deviation.
+    """
+    rank, low, high = interval_rank(count), 0.5, 1.0
+    for _ in range(50):  # the share of values that must lie above `beyond`, by bisection
+        share = (low + high) / 2
+        enough = _at_most(rank - 1, count, 1 - share) >= 0.8
+        low, high = (low, share) if enough else (share, high)
+    return beyond + statistics.NormalDist().inv_cdf(low) * deviation
+
+
+def _at_most(hits: int, count: int, chance: float) -> float:
+    """The binomial probability of at most so many hits."""
+    return sum(
+        math.comb(count, k) * chance**k * (1 - chance) ** (count - k) for k in range(hits + 1)
+    )
+
+
 def line_through(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
     """(intercept, slope) of the Theil-Sen line: medians of pairwise slopes and of residuals.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .launcher import Run, without_traces
 from .objectives import OBJECTIVES
@@ -31,8 +32,8 @@ SHOWN_LOG_LINES = 5
 class Observer(Protocol):
     """Told what happens, at events only."""
 
-    def run_started(self, done: int, trials: int, role: Role, configuration: Configuration) -> None:
-        """A run is about to start; `done` trials of `trials` are finished."""
+    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+        """A run is about to start; `done` of `total` are finished: trials, or confirming runs."""
 
     def run_ended(self, recorded: RecordedRun) -> None:
         """A run was recorded."""
@@ -66,6 +67,10 @@ class Study:
                 raise Interrupted("")
             proposal = self._propose(search)
             self._run_trial(search, proposal)
+        while step := self._next_confirming():
+            if self.stop():
+                raise Interrupted("")
+            self._judge(self._confirm(step), step.role)
 
     @property
     def name(self) -> str:
@@ -111,11 +116,25 @@ class Study:
     def _role(self, configuration: Configuration) -> Role:
         return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
 
+    def _next_confirming(self) -> NextRun | None:
+        """The next run of the confirmation; None when it is complete or not wanted."""
+        if not self.setup.pairs:
+            return None
+        return next_run(summarize(self.record, self.runs), self.setup.pairs, self.setup.seed)
+
+    def _confirm(self, step: NextRun) -> RecordedRun:
+        spec = self.trial_spec(step.trial, step.configuration, step.role)
+        self.observer.run_started(step.done, step.total, step.role, step.configuration)
+        spec = replace(spec, block=step.block, after_trials=self.done)
+        return self._launch(step.trial, step.configuration, spec)
+
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
-        """Launch one run and commit it before anybody is told."""
         self.observer.run_started(self.done, self.setup.trials, role, configuration)
-        run = self.launch(self.trial_spec(trial, configuration, role))
-        recorded = RecordedRun(trial, configuration, run)
+        return self._launch(trial, configuration, self.trial_spec(trial, configuration, role))
+
+    def _launch(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
+        """Launch one run and commit it before anybody is told."""
+        recorded = RecordedRun(trial, configuration, self.launch(spec))
         self.store.record(self.name, recorded)
         self.runs.append(recorded)
         self.observer.run_ended(recorded)
@@ -210,7 +229,8 @@ class Study:
             if recorded.run.spec.role == Role.BASELINE and recorded.run.result.outcome == Outcome.OK
         }
         for path, recorded in baselines.items():
-            if not path.exists() and self.done < self.setup.trials:
+            unfinished = self.done < self.setup.trials or self._next_confirming()
+            if unfinished and not path.exists():
                 self._measure(recorded.trial, recorded.configuration, Role.BASELINE)
 
 

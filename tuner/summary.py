@@ -16,6 +16,7 @@ from .stats import line_through, median
 from .store import RecordedRun, StudyRecord
 from .worker.protocol import UNSET, Measurement, Outcome, Role
 
+CONFIRMATION_ROLES = (Role.CONFIRM, Role.HOLD_OUT)
 Identity = tuple[tuple[str, Value], ...]
 
 
@@ -45,15 +46,6 @@ class Measured:
         found = [recorded.run.result.measurement for recorded in self.runs]
         return [measurement for measurement in found if measurement is not None]
 
-    def changed(self, space: SearchSpace) -> Configuration:
-        """The knobs that differ from the baseline's, batch size aside."""
-        defaults = space.baseline()
-        return {
-            name: value
-            for name, value in self.configuration.items()
-            if name != BATCH_SIZE and value != defaults[name]
-        }
-
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -77,6 +69,18 @@ class Summary:
     curve: tuple[CurvePoint, ...]
     failures: Counter[str]
     trials_done: int
+    confirmation_runs: tuple[RecordedRun, ...]  # of the search as long as it is now
+    resolved: Configuration  # what unset turned out to be
+
+    @property
+    def limit_ms(self) -> float | None:
+        """What no configuration's latency may exceed."""
+        limit: float | None = self.study.setup.get("max_latency_ms")
+        return limit
+
+    def identity(self, configuration: Configuration) -> Configuration:
+        """Which configuration this is: without warm-up, unset where it names the same."""
+        return identify(self.space, configuration, self.resolved)
 
     def baseline_at(self, batch_size: int | None) -> Measured | None:
         """The baseline's settings at a batch size."""
@@ -107,11 +111,19 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
     objective = OBJECTIVES[study.setup["objective"]]
     resolved = resolve_unset(space, runs)
     groups: dict[Identity, list[RecordedRun]] = {}
+    done = len(finished_trials(runs))
+    confirmation_runs = tuple(
+        recorded
+        for recorded in runs
+        if recorded.run.spec.role in CONFIRMATION_ROLES and recorded.run.spec.after_trials == done
+    )
     for recorded in runs:
+        if recorded.run.spec.role in CONFIRMATION_ROLES:
+            continue
         if recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR:
             identity = identify(space, recorded.configuration, resolved)
             groups.setdefault(tuple(identity.items()), []).append(recorded)
-    measured = tuple(_measured(dict(key), group, objective) for key, group in groups.items())
+    measured = tuple(grouped(dict(key), group, objective) for key, group in groups.items())
     limit_ms = study.setup.get("max_latency_ms")
     batches = sorted({one.batch_size for one in measured if one.batch_size is not None})
     pinned_to_default = objective.direction == "minimize"
@@ -135,7 +147,9 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
             for batch in batches
         ),
         failures=Counter(r.run.result.outcome.value for r in runs if not _is_ok(r)),
-        trials_done=len(finished_trials(runs)),
+        trials_done=done,
+        confirmation_runs=confirmation_runs,
+        resolved=resolved,
     )
 
 
@@ -174,9 +188,10 @@ def _is_ok(recorded: RecordedRun) -> bool:
     return recorded.run.result.outcome == Outcome.OK
 
 
-def _measured(
-    configuration: Configuration, runs: list[RecordedRun], objective: Objective
+def grouped(
+    configuration: Configuration, runs: Sequence[RecordedRun], objective: Objective
 ) -> Measured:
+    """The runs of one configuration, with the medians over the good ones."""
     failed = [r.run.result.outcome for r in runs if not _is_ok(r)]
     good = [r.run.result.measurement for r in runs if r.run.result.measurement is not None]
     return Measured(
@@ -193,16 +208,22 @@ def _find(measured: Sequence[Measured], configuration: Configuration) -> Measure
     return next((one for one in measured if one.configuration == wanted), None)
 
 
+def ranked(
+    measured: Sequence[Measured], objective: Objective, limit_ms: float | None
+) -> list[Measured]:
+    """The configurations of which no run failed and that keep the limit, the best first."""
+    good = [
+        one
+        for one in measured
+        if one.value is not None
+        and one.outcome == Outcome.OK
+        and (limit_ms is None or (one.latency_ms or 0.0) <= limit_ms)
+    ]
+    good.sort(key=lambda one: one.value or 0.0, reverse=objective.direction == "maximize")
+    return good
+
+
 def _best(
     measured: Sequence[Measured], objective: Objective, limit_ms: float | None
 ) -> Measured | None:
-    """The best value among configurations of which no run failed and the limit is kept."""
-    best: Measured | None = None
-    for one in measured:
-        if one.value is None or one.outcome != Outcome.OK:
-            continue
-        if limit_ms is not None and (one.latency_ms or 0.0) > limit_ms:
-            continue
-        if best is None or best.value is None or objective.better(one.value, best.value):
-            best = one
-    return best
+    return next(iter(ranked(measured, objective, limit_ms)), None)

@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import sys
+import time
 from typing import Any, Dict, Optional
 
 # Variables that change how torch runs, whoever set them.
@@ -63,6 +64,7 @@ def witnesses() -> Dict[str, float]:
     ticks = os.sysconf("SC_CLK_TCK")
     user, nice, system, _, _, irq, softirq, steal = _host_ticks()
     seen = {
+        "monotonic_s": time.monotonic(),
         "load_1min": os.getloadavg()[0],
         "involuntary_switches": float(usage.ru_nivcsw),
         "minor_page_faults": float(usage.ru_minflt),

@@ -132,6 +132,8 @@ class TrialSpec:
     weights_path: str = ""  # shared by all runs of the study, written by the probe
     reference_path: str = ""  # the baseline's output for this input shape, written by the baseline
     probe: Optional[ProbeRequest] = None
+    block: int = 0  # of a confirm run its block, of a hold-out run its pair
+    after_trials: int = 0  # how long the search was that is confirmed: a longer one needs another
     launched_ns: int = 0  # monotonic clock of the controller
     format_version: int = FORMAT_VERSION
 

@@ -1,0 +1,136 @@
+"""The result as the terminal, the library, JSON and YAML have it."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tuner import language
+from tuner.closing import closing, headline, times
+from tuner.confirm import NextRun
+from tuner.result import Result, result
+from tuner.store import RecordedRun
+from tuner.summary import summarize
+from tuner.worker.protocol import Outcome
+
+from .fakes import SPACE, confirmed, recorded, study_record
+
+SEARCHED = [
+    recorded(0, 10),
+    recorded(1, 4, mode="fast", spin="on", threads=2),
+    recorded(2, 24, batch_size=8),
+    recorded(3, 12, mode="fast", batch_size=8),
+    recorded(4, outcome=Outcome.CRASHED, threads=1),
+]
+
+
+def found(fast_ms: float = 5.0, searched: list[RecordedRun] = SEARCHED) -> Result:
+    def answer(step: NextRun) -> float:
+        return fast_ms if SPACE.changed(step.configuration) else 10.0
+
+    return result(confirmed(searched, answer)[1])
+
+
+def shown(one: Result, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(closing(one, Path("results/s.yaml")))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_win_is_to_be_applied_with_its_variables() -> None:
+    one = found()
+    # threads=2 is what unset is; the first call was slow, so one call of warm-up is needed.
+    assert (one.verdict, one.recommendation) == ("faster", "apply")
+    assert one.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
+    assert one.environment_variables == {"SPIN": "1"}
+    assert (one.evidence.speedup, one.evidence.pairs) == (2.0, 6)
+    assert (one.evidence.baseline.latency_ms, one.evidence.best.latency_ms) == (10.0, 5.0)
+    assert (one.evidence.best.runs, one.evidence.best.dispatch_share) == (6, 0.5)
+
+
+@pytest.mark.parametrize("fast_ms", [10.0, 12.0])
+def test_no_win_is_keep_the_defaults_with_nothing_to_apply(fast_ms: float) -> None:
+    one = found(fast_ms)
+    assert one.recommendation == "keep the defaults"
+    assert (one.configuration, one.environment_variables) == ({}, {})
+    assert one.evidence.tried == {"mode": "fast", "spin": "on"}
+
+
+def test_an_unconfirmed_win_is_to_be_confirmed_first() -> None:
+    one = result(summarize(study_record(), SEARCHED))
+    assert (one.verdict, one.recommendation) == ("not confirmed", "confirm first")
+    assert one.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
+    assert one.evidence.interval is None
+
+
+def test_without_confirmation_a_search_that_found_nothing_keeps_the_defaults() -> None:
+    one = result(summarize(study_record(), [recorded(0, 10), recorded(1, 14, mode="fast")]))
+    assert (one.recommendation, one.evidence.speedup) == ("keep the defaults", 1.0)
+
+
+def test_finalists_have_a_speed_up_for_each_block() -> None:
+    (one,) = found().finalists
+    assert (one.configuration, one.speedups) == ({"mode": "fast", "spin": "on"}, (2.0,) * 4)
+
+
+def test_the_curve_compares_at_the_same_batch_size() -> None:
+    points = [(p.batch_size, p.baseline_ms, p.best_ms, p.speedup) for p in found().curve]
+    assert points == [(1, 10.0, 4.0, 2.5), (8, 24.0, 12.0, 2.0)]
+
+
+def test_it_is_json() -> None:
+    assert json.loads(json.dumps(found().to_dict()))["evidence"]["interval"]["coverage"] == 0.9688
+
+
+@pytest.mark.parametrize(
+    ("fast_ms", "expected"),
+    [
+        (5.0, "faster: 2.00x at batch size 1 (2.00x to 2.00x with 96.9% confidence, 6 pairs"),
+        (10.0, "keep the defaults at batch size 1: the same within 1%, 1.000x"),
+        (12.5, "keep the defaults at batch size 1: the best of the search is slower, 0.80x"),
+    ],
+)
+def test_the_headline_is_one_sentence(fast_ms: float, expected: str) -> None:
+    assert headline(found(fast_ms)).startswith(expected)
+
+
+def test_the_headline_without_fresh_runs_says_so() -> None:
+    one = result(summarize(study_record(), SEARCHED))
+    assert headline(one) == (
+        "not confirmed: 2.50x faster at batch size 1 in the search's own runs; "
+        "no fresh runs were made"
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("spoken", language.LANGUAGES)
+def test_every_part_is_shown_in_every_width_and_language(
+    width: int, spoken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "_chosen", spoken)
+    text = shown(found(), width)
+    assert max(map(len, text.splitlines())) <= width
+    for part in ("2.00x", "mode=fast", "why mode", "results/s.yaml", "SPIN=1", "npu-tune show s"):
+        assert part in text, part
+
+
+def test_each_line_of_noise_says_what_to_do() -> None:
+    text = shown(found(), 200)
+    assert "smallest speed-up that these 6 pairs show 4 times of 5: 1.010x; for less: " in text
+    assert "--resume --study s --confirm 12" in text
+    assert "disturbed from outside" not in text  # no run had witnesses
+    assert "failed runs: 1 crashed; why: npu-tune show s" in text
+
+
+def test_ratios_near_one_have_a_third_digit() -> None:
+    assert [times(ratio) for ratio in (3.256, 1.1, 1.04, 0.95)] == [
+        "3.26x",
+        "1.10x",
+        "1.040x",
+        "0.950x",
+    ]

@@ -1,0 +1,171 @@
+"""Which configurations are measured again after the search, in which order, and which one wins.
+
+The best of many single runs promises what it cannot keep. So the best few, the presets that ran and
+the baseline are measured again in fresh processes, in blocks, each block in a new random order;
+then the winner against the baseline in alternating pairs, used for nothing but the claim.
+
+Everything here is a function of the recorded runs, so that a confirmation goes on after a crash.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .search_space import BATCH_SIZE, Configuration
+from .stats import median
+from .store import RecordedRun
+from .summary import Summary, grouped, ranked
+from .worker.protocol import Outcome, Role
+
+FINALISTS = 5
+BLOCKS = 4
+PRACTICAL_EFFECT = 0.01  # a smaller difference is worth no setting
+
+
+@dataclass(frozen=True)
+class NextRun:
+    """A run that the confirmation still needs; `done` of `total` are recorded."""
+
+    role: Role
+    block: int
+    trial: int
+    configuration: Configuration
+    done: int
+    total: int
+
+
+def finalists(summary: Summary) -> list[Configuration]:
+    """The best few and the presets that ran well, at the batch size of the best."""
+    if summary.best is None:
+        return []
+    batch = summary.best.batch_size
+    here = [one for one in summary.measured if one.batch_size == batch]
+    good = ranked(here, summary.objective, summary.limit_ms)
+    others = [one.configuration for one in good if not summary.space.is_baseline(one.configuration)]
+    presets = [at_batch(summary, summary.space.preset(name)) for name in summary.space.presets]
+    return others[:FINALISTS] + [one for one in others[FINALISTS:] if one in presets]
+
+
+def at_batch(summary: Summary, configuration: Configuration) -> Configuration:
+    """The configuration's identity at the batch size of the best."""
+    batch = summary.best.batch_size if summary.best else None
+    return summary.identity(
+        configuration if batch is None else {**configuration, BATCH_SIZE: batch}
+    )
+
+
+def baseline(summary: Summary) -> Configuration:
+    """The baseline's settings at the batch size of the best."""
+    return at_batch(summary, summary.space.baseline())
+
+
+def next_run(summary: Summary, pairs: int, seed: int) -> NextRun | None:
+    """The run that comes next, or None when the confirmation is complete."""
+    chosen = finalists(summary)
+    if not chosen:
+        return None
+    for role, block, one in _order(summary, chosen, pairs, seed):
+        if not runs_of(summary, one, role, block):
+            return NextRun(
+                role=role,
+                block=block,
+                trial=next(m.trials[0] for m in summary.measured if m.configuration == one),
+                configuration={**summary.space.baseline(), **one},
+                done=len(summary.confirmation_runs),
+                total=BLOCKS * (len(chosen) + 1) + 2 * pairs,
+            )
+    return None
+
+
+def _order(
+    summary: Summary, chosen: Sequence[Configuration], pairs: int, seed: int
+) -> Iterator[tuple[Role, int, Configuration]]:
+    """Every run in its order; what failed in one block is left out of the next ones."""
+    base = baseline(summary)
+    for block in range(BLOCKS):
+        order = [*chosen, base]
+        random.Random(f"{seed}:{summary.trials_done}:{block}").shuffle(order)
+        for one in order:
+            if not any(failed(summary, one, earlier) for earlier in range(block)):
+                yield Role.CONFIRM, block, one
+    best = winner(summary)
+    if best is not None:
+        for pair in range(pairs):
+            for one in (base, best) if pair % 2 == 0 else (best, base):
+                yield Role.HOLD_OUT, pair, one
+
+
+def runs_of(summary: Summary, one: Configuration, role: Role, block: int) -> list[RecordedRun]:
+    """A configuration's runs in a block that say something about it."""
+    return [
+        recorded
+        for recorded in summary.confirmation_runs
+        if recorded.run.spec.role == role
+        and recorded.run.spec.block == block
+        and recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR
+        and summary.identity(recorded.configuration) == one
+    ]
+
+
+def failed(summary: Summary, one: Configuration, block: int) -> bool:
+    """Did the configuration fail in this block?"""
+    runs = runs_of(summary, one, Role.CONFIRM, block)
+    return any(recorded.run.result.outcome != Outcome.OK for recorded in runs)
+
+
+def block_values(summary: Summary, one: Configuration) -> list[float]:
+    """The objective in each block; empty where a run is missing, failed or is over the limit."""
+    runs = [r for block in range(BLOCKS) for r in runs_of(summary, one, Role.CONFIRM, block)[:1]]
+    again = grouped(one, runs, summary.objective)
+    kept = ranked([again], summary.objective, summary.limit_ms)
+    if len(runs) < BLOCKS or not kept:
+        return []
+    return [summary.objective.of(measurement) for measurement in again.measurements()]
+
+
+def winner(summary: Summary) -> Configuration | None:
+    """The best finalist by its blocks; of those tied with it, the one with the fewest knobs set.
+
+    Its score is the median over blocks of log(cost over the block's geometric mean), with what the
+    search measured as one block more. Of as many knobs, the steadier wins.
+    """
+    votes = _votes(summary)
+    if not votes:
+        return None
+    best = min(votes, key=lambda number: median(votes[number]))
+    tied = [number for number in votes if _tied(votes[number], votes[best])]
+    chosen = finalists(summary)
+    return chosen[
+        min(
+            tied,
+            key=lambda n: (len(summary.space.changed(chosen[n])), statistics.stdev(votes[n])),
+        )
+    ]
+
+
+def _votes(summary: Summary) -> dict[int, list[float]]:
+    """Finalist's number -> its log cost in each block, less the block's mean; then the search's."""
+    costs = {}
+    for number, one in enumerate(finalists(summary)):
+        values = block_values(summary, one)
+        if values:
+            searched = next(m.value for m in summary.measured if m.configuration == one)
+            costs[number] = [
+                summary.objective.log_cost(v) for v in [*values, searched or values[0]]
+            ]
+    means = [statistics.fmean(block) for block in zip(*costs.values(), strict=True)]
+    return {
+        number: [cost - mean for cost, mean in zip(row, means, strict=True)]
+        for number, row in costs.items()
+    }
+
+
+def _tied(votes: Sequence[float], best: Sequence[float]) -> bool:
+    """Within one standard error of the best, block by block, or no worse than what matters."""
+    behind = [one - other for one, other in zip(votes, best, strict=True)]
+    error = statistics.stdev(behind) / math.sqrt(len(behind))
+    return median(behind) <= max(error, PRACTICAL_EFFECT)

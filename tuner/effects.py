@@ -1,0 +1,67 @@
+"""What each knob did, over all configurations of the search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .search_space import BATCH_SIZE, WARMUP, Configuration
+from .summary import Summary, ranked
+
+ERRORS = 2.0  # standard errors on either side: about 95 %
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How many times better one value made things, other knobs being equal; an interval."""
+
+    speedup: float
+    low: float
+    high: float
+
+    @property
+    def mattered(self) -> bool:
+        """Does the interval leave out 1?"""
+        return self.low > 1 or self.high < 1
+
+
+def effects(summary: Summary, of: Configuration) -> dict[str, Effect]:
+    """The effect of each value of this configuration against the knob's default.
+
+    A least-squares fit of log(cost), one row for each configuration measured well at that batch
+    size, one column for each value other than a default: effects of knobs multiply. What they do
+    not explain widens the intervals. Empty where there are too few configurations for a fit.
+    """
+    here = [one for one in summary.measured if one.batch_size == of.get(BATCH_SIZE)]
+    rows = ranked(here, summary.objective, None)
+    columns = [
+        (knob.name, value)
+        for knob in summary.space.knobs
+        if knob.name not in (WARMUP, BATCH_SIZE)
+        for value in knob.domain
+        if value != knob.default and any(r.configuration[knob.name] == value for r in rows)
+    ]
+    if len(rows) < len(columns) + 3:
+        return {}
+    design = np.array(
+        [[1.0, *(r.configuration[name] == value for name, value in columns)] for r in rows]
+    )
+    costs = np.array([summary.objective.log_cost(r.value or 1.0) for r in rows])
+    fitted, _, rank, _ = np.linalg.lstsq(design, costs, rcond=None)
+    if rank < design.shape[1]:
+        return {}
+    left = costs - design @ fitted
+    variance = float(left @ left) / (len(rows) - design.shape[1])
+    errors = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
+    return {
+        name: _effect(-float(fitted[number]), ERRORS * float(errors[number]))
+        for number, (name, value) in enumerate(columns, start=1)
+        if of.get(name) == value
+    }
+
+
+def _effect(log_speedup: float, around: float) -> Effect:
+    low, high = log_speedup - around, log_speedup + around
+    return Effect(math.exp(log_speedup), math.exp(low), math.exp(high))

@@ -1,0 +1,56 @@
+"""The figures of one configuration, as medians over its runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .stats import median, percentile, relative_spread
+from .summary import Measured
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured for one configuration; latency is that of a synchronised call.
+
+    spread: standard deviation over mean of the runs' medians. p90, p99: None where there are too
+    few samples. dispatch_share: the part of a call after which it returns to Python.
+    """
+
+    latency_ms: float
+    spread: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    throughput_per_s: float
+    dispatch_share: float
+    first_call_s: float
+    peak_memory_mib: float | None
+    runs: int
+    trials: tuple[int, ...]
+
+
+def figures(measured: Measured) -> Figures:
+    """Figures of a configuration with at least one good run."""
+    found = measured.measurements()
+    latency_ns = [value for m in found for value in m.latency_ns]
+    medians_ms = [median(m.latency_ns) / 1e6 for m in found]
+    rates = [m.calls_per_block * m.batch_size * 1e9 / median(m.block_ns) for m in found]
+    memory = [r.run.result.peak_memory_bytes for r in measured.runs]
+    peaks = [float(peak) for peak in memory if peak is not None]
+    return Figures(
+        latency_ms=round(median(medians_ms), 4),
+        spread=_rounded(relative_spread(medians_ms)),
+        p90_ms=_rounded(percentile(latency_ns, 90), 1e6),
+        p99_ms=_rounded(percentile(latency_ns, 99), 1e6),
+        throughput_per_s=round(median(rates), 3),
+        dispatch_share=round(
+            median([median(m.dispatch_ns) / median(m.latency_ns) for m in found]), 4
+        ),
+        first_call_s=round(median([m.warmup_ns[0] / 1e9 for m in found]), 4),
+        peak_memory_mib=_rounded(median(peaks), 2**20) if peaks else None,
+        runs=len(found),
+        trials=tuple(measured.trials),
+    )
+
+
+def _rounded(value: float | None, unit: float = 1) -> float | None:
+    return None if value is None else round(value / unit, 4)

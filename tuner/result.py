@@ -1,0 +1,285 @@
+"""The result of a study: what the terminal shows, `--json` prints, `tune()` returns, YAML keeps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from .confirm import BLOCKS, at_batch, baseline, finalists, runs_of
+from .effects import Effect, effects
+from .figures import Figures, figures
+from .noise import Noise, noise
+from .search_space import WARMUP, Configuration, Value
+from .stats import median, settled_after
+from .summary import Measured, Summary
+from .verdict import Interval, Judgement, Verdict, judge
+from .worker.protocol import UNSET, Outcome, OutputCheck, ReadBack, Role
+
+Recommendation = Literal["apply", "confirm first", "keep the defaults"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The configuration that was tried against the baseline, at the same batch size.
+
+    interval is None, and the figures are the search's own, where it was not confirmed.
+    relative_error: of the output, against the baseline's largest value.
+    """
+
+    objective: str
+    timed_region: str
+    batch_size: int | None
+    speedup: float
+    interval: Interval | None
+    pairs: int
+    tried: Configuration
+    best: Figures
+    baseline: Figures
+    noise: Noise
+    output_check: str
+    output_reason: str
+    relative_error: float | None
+
+
+@dataclass(frozen=True)
+class KnobResult:
+    """One knob of the configuration that was tried. effect: None where it cannot be estimated."""
+
+    name: str
+    value: Value
+    read_back: str
+    certain: bool
+    why: str
+    why_zh: str
+    effect: Effect | None
+
+
+@dataclass(frozen=True)
+class FinalistResult:
+    """A configuration that was measured again, or a preset, against the baseline.
+
+    speedups: how many times better, in each block of the confirmation; where it is not `fresh`, the
+    search's own.
+    """
+
+    preset: str
+    configuration: Configuration
+    outcome: str
+    speedups: tuple[float, ...]
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class CurveResult:
+    """Baseline and best at one batch size, from the search's own runs."""
+
+    batch_size: int
+    baseline_outcome: str
+    baseline_ms: float | None
+    best_ms: float | None
+    speedup: float | None
+    throughput_per_s: float | None
+    configuration: Configuration
+
+
+@dataclass(frozen=True)
+class FixedCost:
+    """A line through the batch size curve: latency = call_ms + sample_ms * batch size."""
+
+    call_ms: float
+    sample_ms: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study has found. `configuration` is what to apply: empty for "keep the defaults".
+
+    reason: why there is no better verdict. environment_variables: set before the program starts.
+    """
+
+    study: str
+    model: str
+    backend: str
+    verdict: Verdict
+    reason: str
+    recommendation: Recommendation
+    configuration: Configuration
+    environment_variables: dict[str, str]
+    evidence: Evidence
+    knobs: tuple[KnobResult, ...]
+    finalists: tuple[FinalistResult, ...]
+    curve: tuple[CurveResult, ...]
+    fixed_cost_baseline: FixedCost | None
+    fixed_cost_best: FixedCost | None
+    trials: int
+    failures: dict[str, int]
+    environment: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+def result(summary: Summary) -> Result:
+    """What the study has found. Raises StudyConflictError when it has measured nothing yet."""
+    judged = judge(summary)
+    recommendation = _recommendation(judged)
+    tried = summary.space.changed(judged.best.configuration)
+    keep = recommendation == "keep the defaults"
+    return Result(
+        study=summary.study.name,
+        model=summary.study.setup["model"],
+        backend=summary.space.backend,
+        verdict=judged.verdict,
+        reason=judged.reason,
+        recommendation=recommendation,
+        configuration={} if keep else {**tried, **_warmup(summary, judged.best)},
+        environment_variables={} if keep else _variables(summary, tried),
+        evidence=_evidence(summary, judged, tried),
+        knobs=_knobs(summary, judged.best, tried),
+        finalists=_finalists(summary),
+        curve=_curve(summary),
+        fixed_cost_baseline=_fixed_cost(summary, of_baseline=True),
+        fixed_cost_best=_fixed_cost(summary, of_baseline=False),
+        trials=summary.trials_done,
+        failures=dict(summary.failures),
+        environment=summary.study.facts["fingerprint"],
+    )
+
+
+def _recommendation(judged: Judgement) -> Recommendation:
+    if judged.verdict == "faster":
+        return "apply"
+    unproven = judged.verdict == "not confirmed" and judged.speedup > 1
+    return "confirm first" if unproven else "keep the defaults"
+
+
+def _evidence(summary: Summary, judged: Judgement, tried: Configuration) -> Evidence:
+    outputs = [r.run.result.output for r in judged.best.runs if r.run.result.output is not None]
+    output = outputs[0] if outputs else OutputCheck("impossible")
+    return Evidence(
+        objective=summary.objective.name,
+        timed_region=summary.study.setup["timed_region"],
+        batch_size=judged.best.batch_size,
+        speedup=round(judged.speedup, 4),
+        interval=judged.interval,
+        pairs=judged.pairs,
+        tried=tried,
+        best=figures(judged.best),
+        baseline=figures(judged.baseline),
+        noise=_noise(summary),
+        output_check=output.status,
+        output_reason=output.reason,
+        relative_error=output.relative_error,
+    )
+
+
+def _noise(summary: Summary) -> Noise:
+    """Of all runs of the baseline's settings at this batch size, and of all runs of the study."""
+    base = baseline(summary)
+    searched = [r for one in summary.measured for r in one.runs]
+    everything = [*searched, *summary.confirmation_runs]
+    values = [
+        summary.objective.of(r.run.result.measurement)
+        for r in everything
+        if r.run.result.measurement is not None and summary.identity(r.configuration) == base
+    ]
+    return noise(values, everything)
+
+
+def _warmup(summary: Summary, best: Measured) -> Configuration:
+    """The warm-up that the stored series show to be needed, not the sampled one."""
+    if summary.space.knob(WARMUP) is None:
+        return {}
+    needed = [settled_after(m.warmup_ns, m.latency_ns) for m in best.measurements()]
+    return {WARMUP: math.ceil(median(needed))}
+
+
+def _variables(summary: Summary, tried: Configuration) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for knob in summary.space.knobs:
+        variables.update(knob.variables.get(str(tried.get(knob.name, UNSET)), {}))
+    return variables
+
+
+def _knobs(summary: Summary, best: Measured, tried: Configuration) -> tuple[KnobResult, ...]:
+    read_back = next(r.run.result.read_back for r in best.runs if r.run.result.measurement)
+    effect = effects(summary, best.configuration)
+    nothing = ReadBack("", False, "")
+    return tuple(
+        KnobResult(
+            name=knob.name,
+            value=tried[knob.name],
+            read_back=str(read_back.get(knob.name, nothing).value),
+            certain=read_back.get(knob.name, nothing).certain,
+            why=knob.why,
+            why_zh=knob.why_zh,
+            effect=effect.get(knob.name),
+        )
+        for knob in summary.space.knobs
+        if knob.name in tried
+    )
+
+
+def _finalists(summary: Summary) -> tuple[FinalistResult, ...]:
+    """The finalists, then the presets that were none; the best first."""
+    presets = {
+        name: at_batch(summary, summary.space.preset(name)) for name in summary.space.presets
+    }
+    again = finalists(summary)
+    shown = list(again)
+    shown += [one for one in presets.values() if one not in [*again, baseline(summary)]]
+    found = [
+        _finalist(summary, one, ", ".join(name for name, held in presets.items() if held == one))
+        for one in shown
+    ]
+    found.sort(key=lambda f: -median(f.speedups) if f.speedups else 0.0)
+    return tuple(found)
+
+
+def _finalist(summary: Summary, one: Configuration, preset: str) -> FinalistResult:
+    of = summary.objective.of
+    speedups = []
+    for block in range(BLOCKS):
+        sides = [
+            runs_of(summary, side, Role.CONFIRM, block)[:1] for side in (one, baseline(summary))
+        ]
+        values = [of(m) for side in sides for r in side if (m := r.run.result.measurement)]
+        if len(values) == 2:
+            speedups.append(summary.objective.speedup(*values))
+    searched = next((m for m in summary.measured if m.configuration == one), None)
+    once = summary.speedup(searched) if searched and not speedups else None
+    failed = [
+        r.run.result.outcome.value
+        for r in summary.confirmation_runs
+        if summary.identity(r.configuration) == one and r.run.result.outcome != Outcome.OK
+    ]
+    outcome = searched.outcome.value if searched else "not run"
+    return FinalistResult(
+        preset=preset,
+        configuration=summary.space.changed(one),
+        outcome=failed[0] if failed else outcome,
+        speedups=tuple(speedups) if once is None else (once,),
+        fresh=bool(speedups),
+    )
+
+
+def _curve(summary: Summary) -> tuple[CurveResult, ...]:
+    return tuple(
+        CurveResult(
+            batch_size=point.batch_size,
+            baseline_outcome=point.baseline.outcome.value if point.baseline else "not run",
+            baseline_ms=point.baseline.latency_ms if point.baseline else None,
+            best_ms=point.best.latency_ms if point.best else None,
+            speedup=summary.speedup(point.best) if point.best else None,
+            throughput_per_s=figures(point.best).throughput_per_s if point.best else None,
+            configuration=summary.space.changed(point.best.configuration) if point.best else {},
+        )
+        for point in summary.curve
+    )
+
+
+def _fixed_cost(summary: Summary, of_baseline: bool) -> FixedCost | None:
+    line = summary.fixed_cost_ms(of_baseline)
+    return FixedCost(*line) if line else None
