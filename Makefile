@@ -1,7 +1,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: tune test lint setup
+ARCH ?= $(shell uname -m)
+
+.PHONY: tune test lint setup bundle
 
 # The main job on the CPU backend.
 tune: $(VENV)/.ready
@@ -17,6 +19,10 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
 setup: $(VENV)/.ready
+
+# An offline wheelhouse with an install script: make bundle ARCH=aarch64 PYTHON=3.11
+bundle:
+	bundle/make.sh $(ARCH) $(if $(filter 3.%,$(PYTHON)),$(PYTHON),3.11)
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "npu-tune needs Python 3.10 or later: make PYTHON=python3.11")'

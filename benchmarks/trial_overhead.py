@@ -30,7 +30,7 @@ HELP_RUNS = 5
 class Silent:
     """An observer that does not look."""
 
-    def run_started(self, done: int, trials: int, role: Role, configuration: Configuration) -> None:
+    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
         """Nothing."""
 
     def run_ended(self, recorded: RecordedRun) -> None:
@@ -75,7 +75,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         store = Store("sqlite:///results/npu-tune.db")
-        asked = Setup("mobilenet_v2", options.trials, python=options.python, folder=folder)
+        asked = Setup(
+            "mobilenet_v2", options.trials, python=options.python, folder=folder, confirm="off"
+        )
         start = time.monotonic()
         session.tune(asked, store, "overhead", Silent(), lambda: False, lambda _: None)
         wall_s = time.monotonic() - start

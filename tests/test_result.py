@@ -78,9 +78,10 @@ def test_finalists_have_a_speed_up_for_each_block() -> None:
     assert (one.configuration, one.speedups) == ({"mode": "fast", "spin": "on"}, (2.0,) * 4)
 
 
-def test_the_curve_compares_at_the_same_batch_size() -> None:
+def test_the_curve_shows_what_was_confirmed_and_marks_the_rest() -> None:
     points = [(p.batch_size, p.baseline_ms, p.best_ms, p.speedup) for p in found().curve]
-    assert points == [(1, 10.0, 4.0, 2.5), (8, 24.0, 12.0, 2.0)]
+    assert points == [(1, 10.0, 5.0, 2.0), (8, 24.0, 12.0, 2.0)]
+    assert [p.confirmed for p in found().curve] == [True, False]
 
 
 def test_it_is_json() -> None:

@@ -47,7 +47,7 @@ SPACE = SearchSpace(
 class Nobody:
     """An observer that does not look."""
 
-    def run_started(self, done: int, trials: int, role: Role, configuration: Configuration) -> None:
+    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
         """Nothing."""
 
     def run_ended(self, recorded: RecordedRun) -> None:

@@ -96,6 +96,7 @@ def comparison(evidence: Evidence) -> Table:
 def knobs(found: Result) -> Table:
     """The knobs of the configuration that was tried: read-back, effect, what each does."""
     table = new_table("knob", "read back", "effect in the search", "what it does")
+    table.columns[0].no_wrap = True
     for knob in found.knobs:
         why = knob.why_zh if chosen() == "zh" and knob.why_zh else knob.why
         doubt = "" if knob.certain else say(" (unverified)")
@@ -128,9 +129,8 @@ def finalists(found: tuple[FinalistResult, ...]) -> Table:
 def curve(found: Result) -> Table:
     """Baseline and best at each batch size; only what was confirmed is a claim."""
     table = new_table("batch size", "baseline", "best", "speed-up", "per second", "configuration")
-    confirmed = found.evidence.batch_size if found.evidence.interval else None
     for point in found.curve:
-        mark = "" if point.batch_size == confirmed else "*"
+        mark = "" if point.confirmed else "*"
         table.add_row(
             str(point.batch_size),
             milliseconds(point.baseline_ms) or point.baseline_outcome,
@@ -139,7 +139,7 @@ def curve(found: Result) -> Table:
             "" if point.throughput_per_s is None else f"{point.throughput_per_s:.4g}",
             describe(point.configuration),
         )
-    table.caption = say("single runs of the search; * not confirmed")
+    table.caption = say("* from single runs of the search, not confirmed")
     table.caption_justify = "left"
     return table
 
@@ -217,8 +217,9 @@ def remarks(found: Result) -> Iterator[str]:
 def last_lines(found: Result, path: Path) -> Iterator[str]:
     """Files, and what to do next."""
     yield say("written: {path}", path=path)
-    for name, value in found.environment_variables.items():
-        yield say("set before the program starts: {variable}", variable=f"{name}={value}")
+    if found.environment_variables:
+        held = " ".join(f"{name}={value}" for name, value in found.environment_variables.items())
+        yield say("set before the program starts: {variables}", variables=held)
     if found.recommendation == "confirm first":
         yield say("next: npu-tune --resume --study {name} --confirm auto", name=_quoted(found))
     yield say("every trial: npu-tune show {name}", name=_quoted(found))

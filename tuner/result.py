@@ -12,7 +12,7 @@ from .figures import Figures, figures
 from .noise import Noise, noise
 from .search_space import WARMUP, Configuration, Value
 from .stats import median, settled_after
-from .summary import Measured, Summary
+from .summary import CurvePoint, Measured, Summary
 from .verdict import Interval, Judgement, Verdict, judge
 from .worker.protocol import UNSET, Outcome, OutputCheck, ReadBack, Role
 
@@ -72,7 +72,7 @@ class FinalistResult:
 
 @dataclass(frozen=True)
 class CurveResult:
-    """Baseline and best at one batch size, from the search's own runs."""
+    """Baseline and best at one batch size: single runs of the search, unless `confirmed`."""
 
     batch_size: int
     baseline_outcome: str
@@ -81,6 +81,7 @@ class CurveResult:
     speedup: float | None
     throughput_per_s: float | None
     configuration: Configuration
+    confirmed: bool
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def result(summary: Summary) -> Result:
         evidence=_evidence(summary, judged, tried),
         knobs=_knobs(summary, judged.best, tried),
         finalists=_finalists(summary),
-        curve=_curve(summary),
+        curve=tuple(_curve_result(summary, judged, point) for point in summary.curve),
         fixed_cost_baseline=_fixed_cost(summary, of_baseline=True),
         fixed_cost_best=_fixed_cost(summary, of_baseline=False),
         trials=summary.trials_done,
@@ -265,18 +266,21 @@ def _finalist(summary: Summary, one: Configuration, preset: str) -> FinalistResu
     )
 
 
-def _curve(summary: Summary) -> tuple[CurveResult, ...]:
-    return tuple(
-        CurveResult(
-            batch_size=point.batch_size,
-            baseline_outcome=point.baseline.outcome.value if point.baseline else "not run",
-            baseline_ms=point.baseline.latency_ms if point.baseline else None,
-            best_ms=point.best.latency_ms if point.best else None,
-            speedup=summary.speedup(point.best) if point.best else None,
-            throughput_per_s=figures(point.best).throughput_per_s if point.best else None,
-            configuration=summary.space.changed(point.best.configuration) if point.best else {},
-        )
-        for point in summary.curve
+def _curve_result(summary: Summary, judged: Judgement, point: CurvePoint) -> CurveResult:
+    confirmed = judged.interval is not None and point.batch_size == judged.best.batch_size
+    best, baseline = point.best, point.baseline
+    speedup = summary.speedup(best) if best else None
+    if confirmed:
+        best, baseline, speedup = judged.best, judged.baseline, round(judged.speedup, 4)
+    return CurveResult(
+        batch_size=point.batch_size,
+        baseline_outcome=baseline.outcome.value if baseline else "not run",
+        baseline_ms=baseline.latency_ms if baseline else None,
+        best_ms=best.latency_ms if best else None,
+        speedup=speedup,
+        throughput_per_s=figures(best).throughput_per_s if best else None,
+        configuration=summary.space.changed(best.configuration) if best else {},
+        confirmed=confirmed,
     )
 
 

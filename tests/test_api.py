@@ -1,0 +1,47 @@
+"""The library: the documented example runs as it stands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tuner
+from tuner.errors import StudyConflictError, UsageError
+
+ROOT = Path(__file__).parent.parent
+MODEL = """
+import torch
+
+def make():
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU()), torch.randn(1, 3, 16, 16)
+"""
+
+
+@pytest.mark.usefixtures("torch_python")
+def test_the_documented_example_runs_as_it_stands(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (example,) = [block for block in blocks if "import tune" in block]
+    chinese = (ROOT / "README.zh-CN.md").read_text()
+    code_lines = [line.split("  #")[0] for line in example.splitlines() if line]
+    assert [line for line in code_lines if line not in chinese] == []
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "example.py").write_text(example)
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    verdicts = ("faster", "slower", "same", "unclear")
+    assert done.stdout.split()[0] in verdicts
+    assert (tmp_path / "results" / "model-1.yaml").is_file()
+
+
+def test_a_wrong_argument_is_a_tuner_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--trials 0: at least 1"):
+        tuner.tune("mobilenet_v2", trials=0)
+    with pytest.raises(StudyConflictError, match="there is no study 'nosuch'"):
+        tuner.load_result("nosuch")
