@@ -1,0 +1,336 @@
+/* Process, devices, memory, streams, events, copies, versions, profiler. */
+#define _GNU_SOURCE
+#include "emulator.h"
+
+#include <ctype.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef int32_t error_t_;
+#define API error_t_
+
+/* --- process, devices, context --- */
+static int initialized;
+static __thread int32_t current = -1;
+static int64_t contexts[64];
+static __thread void *context;
+
+static int64_t visible(void) {
+    const char *listed = getenv("ASCEND_RT_VISIBLE_DEVICES");
+    if (!listed) return parameters.devices;
+    int64_t found = 0, last = -1;
+    for (const char *at = listed; *at;) { /* digits and commas, ascending; anything else hides all */
+        char *end;
+        if (!isdigit((unsigned char)*at)) return 0;
+        int64_t id = strtoll(at, &end, 10);
+        if (id <= last) return 0;
+        if (id >= parameters.devices) break;
+        found++, last = id;
+        at = *end == ',' ? end + 1 : end;
+        if (*end && *end != ',') return 0;
+    }
+    return found;
+}
+
+API aclInit(const char *path) {
+    (void)path;
+    if (initialized++) return REPEAT_INITIALIZE;
+    return SUCCESS;
+}
+API aclFinalize(void) { return SUCCESS; }
+const char *aclrtGetSocName(void) { return parameters.soc; }
+API aclrtGetDeviceCount(uint32_t *n) { *n = (uint32_t)visible(); return SUCCESS; }
+int32_t drvGetDevNum(uint32_t *n) { *n = (uint32_t)parameters.devices; return 0; }
+API aclrtSetDevice(int32_t id) {
+    if (id < 0 || id >= visible()) {
+        error_message("EE1001: there is no device %d, %d are visible", id, (int)visible());
+        return INVALID_DEVICE;
+    }
+    current = id;
+    context = &contexts[id];
+    contexts[id] = 1;
+    return SUCCESS;
+}
+API aclrtResetDevice(int32_t id) { if (id >= 0 && id < 64) contexts[id] = 0; return SUCCESS; }
+API aclrtResetDeviceForce(int32_t id) { return aclrtResetDevice(id); }
+API aclrtGetDevice(int32_t *id) {
+    if (current < 0) return INVALID_DEVICE;
+    *id = current;
+    return SUCCESS;
+}
+API aclrtGetCurrentContext(void **c) {
+    if (!context) return INVALID_PARAM;
+    *c = context;
+    return SUCCESS;
+}
+API aclrtSetCurrentContext(void *c) {
+    context = c;
+    if (c) current = (int32_t)((int64_t *)c - contexts);
+    return SUCCESS;
+}
+API aclrtCreateContext(void **c, int32_t id) { *c = &contexts[id]; return SUCCESS; }
+API aclrtGetPrimaryCtxState(int32_t id, uint32_t *flags, int32_t *active) {
+    if (flags) *flags = 0;
+    *active = (int32_t)contexts[id];
+    return SUCCESS;
+}
+API aclrtDeviceCanAccessPeer(int32_t *can, int32_t a, int32_t b) { *can = a != b; return SUCCESS; }
+API aclrtGetDeviceUtilizationRate(int32_t id, int32_t *info) {
+    (void)id;
+    info[0] = info[1] = info[2] = info[3] = 0;
+    return SUCCESS;
+}
+API aclGetDeviceCapability(uint32_t id, int32_t what, int64_t *value) {
+    (void)id;
+    *value = what == 0 ? 20 : 40; /* cube cores, vector cores */
+    return SUCCESS;
+}
+API aclrtGetDeviceInfo(uint32_t id, int32_t what, int64_t *value) {
+    return aclGetDeviceCapability(id, what, value);
+}
+API aclGetCannAttributeList(const int32_t **list, size_t *n) {
+    static const int32_t attributes[] = {1};
+    *list = attributes, *n = 1;
+    return SUCCESS;
+}
+API aclGetCannAttribute(int32_t which, int32_t *value) { *value = which == 1; return SUCCESS; }
+API aclrtGetDeviceResLimit(int32_t id, int32_t type, uint32_t *value) {
+    (void)id;
+    *value = type == 0 ? 20 : 40;
+    return SUCCESS;
+}
+API aclrtGetStreamResLimit(void *s, int32_t type, uint32_t *value) {
+    (void)s;
+    return aclrtGetDeviceResLimit(0, type, value);
+}
+API aclrtGetResInCurrentThread(int32_t type, uint32_t *value) {
+    return aclrtGetDeviceResLimit(0, type, value);
+}
+static int64_t system_parameters[64];
+API aclrtSetSysParamOpt(int32_t opt, int64_t value) { system_parameters[opt & 63] = value; return 0; }
+API aclrtGetSysParamOpt(int32_t opt, int64_t *value) { *value = system_parameters[opt & 63]; return 0; }
+API aclrtCtxSetSysParamOpt(int32_t opt, int64_t value) { return aclrtSetSysParamOpt(opt, value); }
+API aclrtCtxGetSysParamOpt(int32_t opt, int64_t *value) { return aclrtGetSysParamOpt(opt, value); }
+int halGetDeviceInfo(uint32_t id, int32_t module, int32_t type, int64_t *value) {
+    (void)id, (void)module, (void)type;
+    *value = 0;
+    return 0;
+}
+int halGetAPIVersion(int *version) { *version = 0x072316; return 0; }
+
+/* --- versions --- */
+struct version { char version[128], major[64], minor[64], release[64], patch[64], reserved[128]; };
+API aclsysGetCANNVersion(int32_t package, struct version *found) {
+    memset(found, 0, sizeof *found);
+    const char *text = package == 7 ? parameters.driver : parameters.cann;
+    char copy[64], *rest = copy, *fields[] = {found->major, found->minor, found->release, found->patch};
+    snprintf(found->version, sizeof found->version, "%s", text);
+    snprintf(copy, sizeof copy, "%s", text);
+    for (int i = 0; i < 4 && rest; i++) snprintf(fields[i], 64, "%s", strsep(&rest, "."));
+    return SUCCESS;
+}
+API aclsysGetVersionStr(const char *package, char *version) {
+    strcpy(version, strstr(package, "driver") ? parameters.driver : parameters.cann);
+    return SUCCESS;
+}
+API aclrtGetVersion(int32_t *a, int32_t *b, int32_t *c) { *a = 1, *b = 14, *c = 0; return SUCCESS; }
+
+/* --- memory: lazily backed host memory, counted against the emulated size --- */
+static struct block { void *at; size_t size; int host; } *blocks;
+static size_t block_count, block_room, used_bytes;
+static pthread_mutex_t memory = PTHREAD_MUTEX_INITIALIZER;
+
+static API take(void **at, size_t size, int host) {
+    API outcome = OUT_OF_MEMORY;
+    pthread_mutex_lock(&memory);
+    if (host || used_bytes + size <= (size_t)parameters.memory_mb << 20) {
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        *at = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, flags, -1, 0);
+        if (*at != MAP_FAILED) {
+            if (block_count == block_room)
+                blocks = realloc(blocks, (block_room = 2 * block_room + 64) * sizeof *blocks);
+            blocks[block_count++] = (struct block){*at, size ? size : 1, host};
+            if (!host) used_bytes += size;
+            outcome = SUCCESS;
+        }
+    }
+    pthread_mutex_unlock(&memory);
+    if (outcome) error_message("EL0004: the device has no %zu bytes left", size);
+    return outcome;
+}
+static API give(void *at) {
+    pthread_mutex_lock(&memory);
+    for (size_t i = 0; i < block_count; i++)
+        if (blocks[i].at == at) {
+            munmap(at, blocks[i].size);
+            if (!blocks[i].host) used_bytes -= blocks[i].size;
+            blocks[i] = blocks[--block_count];
+            break;
+        }
+    pthread_mutex_unlock(&memory);
+    return SUCCESS;
+}
+API aclrtMalloc(void **at, size_t size, int32_t policy) { (void)policy; return take(at, size, 0); }
+API aclrtMallocAlign32(void **at, size_t size, int32_t policy) { (void)policy; return take(at, size, 0); }
+API aclrtFree(void *at) { return give(at); }
+API aclrtMallocHost(void **at, size_t size) { return take(at, size, 1); }
+API aclrtMallocHostWithCfg(void **at, uint64_t size, void *c) { (void)c; return take(at, size, 1); }
+API aclrtFreeHost(void *at) { return give(at); }
+API aclrtGetMemInfo(int32_t attribute, size_t *left, size_t *total) {
+    (void)attribute;
+    *total = (size_t)parameters.memory_mb << 20;
+    *left = *total - used_bytes;
+    return SUCCESS;
+}
+API aclrtReserveMemAddress(void **at, size_t size, size_t alignment, void *expected, uint64_t flags) {
+    (void)alignment, (void)expected, (void)flags;
+    return take(at, size, 1);
+}
+API aclrtReleaseMemAddress(void *at) { return give(at); }
+struct physical { size_t size; };
+API aclrtMallocPhysical(void **handle, size_t size, const void *property, uint64_t flags) {
+    (void)property, (void)flags;
+    if (used_bytes + size > (size_t)parameters.memory_mb << 20) return OUT_OF_MEMORY;
+    used_bytes += size;
+    *handle = calloc(1, sizeof(struct physical));
+    ((struct physical *)*handle)->size = size;
+    return SUCCESS;
+}
+API aclrtFreePhysical(void *handle) {
+    used_bytes -= ((struct physical *)handle)->size;
+    free(handle);
+    return SUCCESS;
+}
+
+/* --- streams and events --- */
+typedef struct { int64_t at_ns, recorded; } event_t;
+static stream_t device_default;
+static stream_t *streams[256];
+static int64_t stream_count;
+
+stream_t *default_stream(void) { return &device_default; }
+API aclrtCreateStreamWithConfig(void **stream, uint32_t priority, uint32_t flag) {
+    (void)priority, (void)flag;
+    stream_t *made = calloc(1, sizeof *made);
+    made->id = ++stream_count;
+    if (made->id < 256) streams[made->id] = made;
+    *stream = made;
+    return SUCCESS;
+}
+API aclrtCreateStream(void **stream) { return aclrtCreateStreamWithConfig(stream, 0, 0); }
+API aclrtDestroyStream(void *stream) { (void)stream; return SUCCESS; }
+API aclrtDestroyStreamForce(void *stream) { (void)stream; return SUCCESS; }
+API aclrtStreamGetId(stream_t *stream, int32_t *id) { *id = stream ? (int32_t)stream->id : 0; return 0; }
+API aclrtSynchronizeStreamWithTimeout(stream_t *stream, int32_t timeout_ms) {
+    (void)timeout_ms;
+    count("sync", "stream");
+    sleep_until_ns((stream ? stream : &device_default)->free_at_ns);
+    return SUCCESS;
+}
+API aclrtSynchronizeStream(stream_t *stream) { return aclrtSynchronizeStreamWithTimeout(stream, -1); }
+API aclrtSynchronizeDeviceWithTimeout(int32_t timeout_ms) {
+    (void)timeout_ms;
+    count("sync", "device");
+    sleep_until_ns(device_default.free_at_ns);
+    for (int64_t id = 1; id <= stream_count && id < 256; id++) sleep_until_ns(streams[id]->free_at_ns);
+    return SUCCESS;
+}
+API aclrtSynchronizeDevice(void) { return aclrtSynchronizeDeviceWithTimeout(-1); }
+API aclrtStreamQuery(stream_t *stream, int32_t *status) {
+    *status = (stream ? stream : &device_default)->free_at_ns <= now_ns() ? 0 : 1;
+    return SUCCESS;
+}
+API aclrtGetStreamOverflowSwitch(void *stream, uint32_t *flag) { (void)stream; *flag = 0; return 0; }
+API aclrtCreateEventExWithFlag(void **event, uint32_t flag) {
+    (void)flag;
+    *event = calloc(1, sizeof(event_t));
+    return SUCCESS;
+}
+API aclrtCreateEventWithFlag(void **event, uint32_t flag) { return aclrtCreateEventExWithFlag(event, flag); }
+API aclrtCreateEvent(void **event) { return aclrtCreateEventExWithFlag(event, 0); }
+API aclrtDestroyEvent(void *event) { free(event); return SUCCESS; }
+API aclrtRecordEvent(event_t *event, stream_t *stream) {
+    int64_t free_at = (stream ? stream : &device_default)->free_at_ns, now = now_ns();
+    event->at_ns = free_at > now ? free_at : now;
+    event->recorded = 1;
+    return SUCCESS;
+}
+API aclrtResetEvent(event_t *event, void *stream) { (void)stream; event->recorded = 0; return SUCCESS; }
+API aclrtQueryEventStatus(event_t *event, int32_t *status) {
+    *status = event->at_ns <= now_ns(); /* 1: complete */
+    return SUCCESS;
+}
+API aclrtQueryEvent(event_t *event, int32_t *status) { *status = event->at_ns > now_ns(); return SUCCESS; }
+API aclrtQueryEventWaitStatus(event_t *event, int32_t *status) {
+    *status = event->at_ns > now_ns() ? 0xffff : 0;
+    return SUCCESS;
+}
+API aclrtSynchronizeEvent(event_t *event) { sleep_until_ns(event->at_ns); return SUCCESS; }
+API aclrtEventElapsedTime(float *ms, event_t *from, event_t *to) {
+    *ms = (float)(to->at_ns - from->at_ns) / 1e6f;
+    return SUCCESS;
+}
+API aclrtEventGetTimestamp(event_t *event, uint64_t *us) { *us = (uint64_t)event->at_ns / 1000; return 0; }
+API aclrtStreamWaitEvent(stream_t *stream, event_t *event) {
+    if (!stream) stream = &device_default;
+    if (event->at_ns > stream->free_at_ns) stream->free_at_ns = event->at_ns;
+    return SUCCESS;
+}
+API aclrtLaunchCallback(void (*call)(void *), void *data, int32_t block, void *stream) {
+    (void)block, (void)stream;
+    call(data);
+    return SUCCESS;
+}
+API aclrtProcessReport(int32_t timeout_ms) {
+    usleep((useconds_t)(timeout_ms > 0 && timeout_ms < 100 ? timeout_ms : 100) * 1000);
+    return SUCCESS;
+}
+
+/* --- copies: real bytes at once, transfer time on the stream --- */
+static void transfer(stream_t *stream, size_t size, int32_t kind) {
+    int64_t rate = kind == 1 || kind == 2 ? parameters.pcie_gbytes_s : parameters.gbytes_s;
+    device_work(stream, (int64_t)size / (rate ? rate : 1) + 2000);
+}
+API aclrtMemcpy(void *to, size_t room, const void *from, size_t size, int32_t kind) {
+    if (size > room) return INVALID_PARAM;
+    count("memcpy", kind == 1 ? "h2d" : kind == 2 ? "d2h" : "other");
+    sleep_until_ns(device_default.free_at_ns);
+    memmove(to, from, size);
+    transfer(NULL, size, kind);
+    sleep_until_ns(device_default.free_at_ns);
+    return SUCCESS;
+}
+API aclrtMemcpyAsync(void *to, size_t room, const void *from, size_t size, int32_t kind, stream_t *s) {
+    if (size > room) return INVALID_PARAM;
+    count("memcpy-async", kind == 1 ? "h2d" : kind == 2 ? "d2h" : "other");
+    memmove(to, from, size);
+    transfer(s, size, kind);
+    return SUCCESS;
+}
+API aclrtMemcpyAsyncWithCondition(void *to, size_t room, const void *from, size_t size, int32_t kind,
+                                  stream_t *s) {
+    return aclrtMemcpyAsync(to, room, from, size, kind, s);
+}
+API aclrtMemset(void *at, size_t room, int32_t value, size_t size) {
+    if (size > room) return INVALID_PARAM;
+    memset(at, value, size);
+    return SUCCESS;
+}
+API aclrtMemsetAsync(void *at, size_t room, int32_t value, size_t size, stream_t *s) {
+    device_work(s, 2000);
+    return aclrtMemset(at, room, value, size);
+}
+
+/* --- profiler and markers: accepted, nothing is collected --- */
+void *aclprofCreateConfig(void) { count("prof", "config"); return calloc(1, 64); }
+void *aclprofCreateStepInfo(void) { return calloc(1, 64); }
+API aclprofGetSupportedFeatures(size_t *size, void **features) {
+    static char none[64];
+    *size = 0, *features = none;
+    return SUCCESS;
+}
+uint64_t mstxRangeStartA(const char *message, void *stream) { (void)message, (void)stream; return 1; }
