@@ -123,7 +123,7 @@ def test_every_part_is_shown_in_every_width_and_language(
 def test_each_line_of_noise_says_what_to_do() -> None:
     text = shown(found(), 200)
     assert "smallest speed-up that these 6 pairs show 4 times of 5: 1.010x; for less: " in text
-    assert "--resume --study s --confirm 12" in text
+    assert "npu-tune --resume --study s --confirm 12" in text
     assert "disturbed from outside" not in text  # no run had witnesses
     assert "failed runs: 1 crashed; why: npu-tune show s" in text
 

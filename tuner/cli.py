@@ -159,6 +159,7 @@ def _lang(command: Any) -> Any:
 )
 @click.option("--seed", type=int, help="Seed of weights, inputs and search.  [default: 0]")
 @click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")
+@click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
 @click.option("--python", metavar="PATH", help="The workers' interpreter.  [default: this one]")
 @click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -36,7 +36,9 @@ NOISY_SPREAD = 0.03  # above it even a 5 % gain takes more than a dozen pairs
 
 def closing(found: Result, path: Path) -> RenderableType:
     """Verdict, baseline against winner, knobs, finalists, batch sizes, noise, failures, files."""
-    parts: list[RenderableType] = [Text(headline(found), style=STYLES.get(found.verdict, "bold"))]
+    label = say("emulated CANN, ") if found.environment.get("emulated_cann") else ""
+    style = STYLES.get(found.verdict, "bold")
+    parts: list[RenderableType] = [Text(label + headline(found), style=style)]
     parts += [Text(), comparison(found.evidence)]
     if found.knobs:
         parts += [Text(), knobs(found)]
@@ -173,7 +175,7 @@ def noise_lines(found: Result) -> Iterator[str]:
     if evidence.interval:
         yield say(
             "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
-            "for less: --resume --study {name} --confirm {more}",
+            "for less: npu-tune --resume --study {name} --confirm {more}",
             name=_quoted(found),
             pairs=evidence.pairs,
             effect=times(evidence.interval.smallest_effect),

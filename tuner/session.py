@@ -92,6 +92,7 @@ def tune(
             note(say("then the best few are confirmed by fresh runs (--confirm off: not)"))
         why = facts["backend_reason"]
         note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
+        _note_device(facts["fingerprint"], note)
         with _owned(store, existing, asked, name, space, facts, note) as record:
             frozen = search_space.from_dict(record.space)
             Study(record, asked, frozen, store, launcher.run, observer, stop, folder).run()
@@ -160,6 +161,7 @@ def _probe_spec(asked: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
         role=Role.PROBE,
         backend=asked.backend,
         model=setup.model_spec(asked),
+        device=asked.device,
         seed=asked.seed,
         deadline_s=asked.timeout_s or BASELINE_DEADLINE_S,
         cpus=list(asked.cpus),
@@ -234,6 +236,16 @@ def _warn_of_changes(old: dict[str, Any], new: dict[str, Any], note: Callable[[s
         if key not in ("usable_cpus", "executable") and old[key] != new.get(key):
             said = "warning: {key} was {old!r} when the study began, is {new!r} now"
             note(say(said, key=key, old=old[key], new=new.get(key)))
+
+
+def _note_device(fingerprint: dict[str, Any], note: Callable[[str], None]) -> None:
+    if "soc" not in fingerprint:
+        return
+    said = "device: {soc}, CANN {cann}, driver {driver}, torch_npu {torch_npu}"
+    unknown = {name: fingerprint[name] or "?" for name in ("soc", "cann", "driver", "torch_npu")}
+    note(say(said, **unknown))
+    if fingerprint["emulated_cann"]:
+        note(say("emulated CANN: no figure below is a device's"))
 
 
 def _note_size(space: SearchSpace, note: Callable[[str], None]) -> None:

@@ -39,6 +39,7 @@ class Setup:
     memory_limit_bytes: int | None = None
     seed: int = 0
     cpus: tuple[int, ...] = ()
+    device: int | None = None  # None: the first that is visible
     python: str = ""
     tolerance: float = 1e-3
     allow_lossy: bool = False
@@ -58,6 +59,8 @@ class Setup:
             raise UsageError(f"--trials {self.trials}: at least 1 is needed, the baseline")
         if self.max_latency_ms is not None and self.objective != "throughput":
             raise UsageError("--max-latency-ms limits --objective throughput; add that objective")
+        if self.device is not None and self.device < 0:
+            raise UsageError(f"--device {self.device}: devices are counted from 0")
         if self.timeout_s is not None and self.timeout_s <= 0:
             raise UsageError(f"--timeout {self.timeout_s}: must be more than 0 seconds")
         if self.confirm not in ("auto", "off") and self.pairs < MIN_PAIRS:

@@ -155,6 +155,7 @@ class Study:
                 warmup_calls=int(configuration.get(WARMUP, MeasurementRule.warmup_calls)),
                 timed_region=self.setup.timed_region,
             ),
+            device=self.setup.device,
             seed=self.setup.seed,
             deadline_s=self._deadline_s(),
             cpus=list(self.setup.cpus),

@@ -30,13 +30,18 @@ def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> Renderab
         table.add_row(
             record.name,
             setup["model"],
-            record.space["backend"],
+            record.space["backend"] + emulated(record),
             setup["objective"],
             say("{done} of {total}", done=trials_done[record.name], total=setup["trials"]),
             say("finished") if record.finished_at else say("open"),
             f"{record.created_at:%Y-%m-%d %H:%M}",
         )
     return table
+
+
+def emulated(record: StudyRecord) -> str:
+    """A label for figures that are no device's."""
+    return " (emulated CANN)" if record.facts["fingerprint"].get("emulated_cann") else ""
 
 
 def study(summary: Summary) -> RenderableType:

@@ -1,9 +1,9 @@
-"""Builds the emulated CANN against an installed torch_npu, and describes an environment that uses it.
+"""Builds the emulated CANN against an installed torch_npu, and describes its environment.
 
     python tests/cann_emulator/build.py FOLDER_WITH_TORCH_NPU   # prints where the libraries are
 
-The wheel is followed, not a list: every C symbol that it leaves undefined and that is not written by
-hand becomes a function that returns 0, and every aclnn operator named in it gets its two phases.
+The wheel is followed, not a list: every C symbol that it leaves undefined and that is not written
+by hand becomes a function that returns 0, and every aclnn operator named in it gets its two phases.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OTHERS = (
 )  # fmt: skip
 FAMILIES = re.compile(r"^(acl|Hccl|Msprof|rt[A-Z]|hal|mstx|_ZN2ge|_ZNK2ge)")
 OPERATOR = re.compile(rb"\x00(aclnn[A-Z][A-Za-z0-9]*)(?=\x00)")
-NAMED = re.compile(rb"\x00((?:acl(?:rt|prof|mdl|sys|op)?[A-Z]|hal[A-Z]|mstx[A-Z])[A-Za-z0-9]*)(?=\x00)")
+NAMED = re.compile(rb"\x00((?:acl(?:rt|prof|mdl|sys|op)?|hal|mstx)[A-Z][A-Za-z0-9]*)(?=\x00)")
 # Looked up by name and tested for presence: there only when they really do something.
 ABSENT = re.compile(r"^aclmdlRI|^aclrtIpc|^aclrtMemcpyBatch|^aclrtMemUce|^aclrtGetMemUce")
 
@@ -71,7 +71,7 @@ def _key(package: Path) -> str:
 def _compile(package: Path, folder: Path) -> None:
     for name in ("runtime", "compiler", "opp"):
         (folder / "home" / name).mkdir(parents=True)
-    common = ["gcc", "-O1", "-g0", "-fPIC", "-shared", "-w", f"-Wl,-soname,{MAIN}", "-lm", "-lpthread"]
+    common = ["gcc", "-O1", "-fPIC", "-shared", "-w", f"-Wl,-soname,{MAIN}", "-lm", "-lpthread"]
     first = folder / "first.so"
     subprocess.run([*common, "-o", str(first), *map(str, SOURCES)], check=True)
     written = set(_symbols(first, "--defined-only"))
@@ -84,9 +84,8 @@ def _compile(package: Path, folder: Path) -> None:
     for name in OTHERS:
         soname = f"lib{name}.so"
         link = ["-Wl,--no-as-needed", f"-Wl,-soname,{soname}", "-L", str(folder), "-l:" + MAIN]
-        subprocess.run(
-            ["gcc", "-shared", "-x", "c", "/dev/null", "-o", str(folder / soname), *link], check=True
-        )
+        empty = ["gcc", "-shared", "-x", "c", "/dev/null", "-o", str(folder / soname)]
+        subprocess.run([*empty, *link], check=True)
 
 
 def _generated(package: Path, binary: bytes, written: set[str]) -> list[str]:

@@ -157,19 +157,36 @@ static void multiply(const object_t *add, const object_t *a, const object_t *b, 
         *at(out, n, m, 0, 0) = sum;
     }
 }
+static void rectify(const object_t *in, const object_t *out) {
+    for (int64_t i = 0; i < elements(in); i++) {
+        float value = ((float *)in->data)[i];
+        ((float *)out->data)[i] = value > 0 ? value : 0;
+    }
+}
+/* What is not computed becomes zeros: the same in every run. The output is the last tensor. */
+static void clear(const char *name, const object_t *of, int n) {
+    const object_t *out = NULL;
+    for (int i = 0; i < n && !(out && strstr(name, "Inplace")); i++)
+        if (of[i].kind == TENSOR) out = &of[i];
+    int64_t dense = 1;
+    for (int64_t i = out ? out->rank - 1 : -1; i >= 0; i--) {
+        if (out->shape[i] > 1 && out->stride[i] != dense) return;
+        dense *= out->shape[i];
+    }
+    if (out) memset(out->data, 0, (size_t)dense * bytes_of(out->type));
+}
 static void compute(const char *name, const object_t *of, int n) {
-    if (!parameters.numerics || n < 1 || of[0].kind != TENSOR || of[0].type != FLOAT32) return;
-    if (!strcmp(name, "aclnnConvolution") && n > 9 && of[0].rank == 4)
+    int real = parameters.numerics && n > 1 && of[0].kind == TENSOR && of[0].type == FLOAT32;
+    if (real && !strcmp(name, "aclnnConvolution") && n > 9 && of[0].rank == 4)
         convolve(&of[0], &of[1], &of[2], &of[3], &of[4], &of[9]);
-    if (!strcmp(name, "aclnnAddmm") && n > 5) multiply(&of[0], &of[1], &of[2], &of[5]);
-    if ((!strcmp(name, "aclnnMatmul") || !strcmp(name, "aclnnMm")) && n > 2)
+    else if (real && !strcmp(name, "aclnnAddmm") && n > 5)
+        multiply(&of[0], &of[1], &of[2], &of[5]);
+    else if (real && (!strcmp(name, "aclnnMatmul") || !strcmp(name, "aclnnMm")))
         multiply(NULL, &of[0], &of[1], &of[2]);
-    int in_place = !strcmp(name, "aclnnInplaceRelu");
-    if (in_place || !strcmp(name, "aclnnRelu"))
-        for (int64_t i = 0; i < elements(&of[0]); i++) {
-            float value = ((float *)of[0].data)[i];
-            ((float *)of[in_place ? 0 : 1].data)[i] = value > 0 ? value : 0;
-        }
+    else if (real && !strcmp(name, "aclnnRelu"))
+        rectify(&of[0], &of[1]);
+    else
+        clear(name, of, n);
 }
 
 /* --- aclnn: one generic pair of phases serves every operator --- */
@@ -310,7 +327,7 @@ int32_t aclopCompileAndExecute(const char *type, int inputs, const object_t *con
                                int outputs, const object_t *const out[], void *const *ob,
                                const attribute_t *attribute, int32_t engine, int32_t flag,
                                const char *path, stream_t *stream) {
-    (void)ib, (void)ob, (void)engine, (void)flag, (void)path;
+    (void)ib, (void)engine, (void)flag, (void)path;
     object_t of[ARGUMENTS];
     int n = 0;
     uint64_t key = hash_bytes(attribute ? attribute->hash : 0, type, strlen(type));
@@ -325,6 +342,10 @@ int32_t aclopCompileAndExecute(const char *type, int inputs, const object_t *con
         hold_us(parameters.load_us);
     }
     hold_us(parameters.aclop_us);
+    for (int i = 0; i < outputs; i++) {
+        const buffer_t *buffer = ob[i];
+        if (buffer && buffer->data) memset(buffer->data, 0, buffer->size);
+    }
     device_work(stream, device_cost_ns(type, of, n));
     return failure(type, "1");
 }

@@ -21,9 +21,21 @@ VARIABLE_PREFIXES = (
     "TORCH",
     "ATEN_",
     "MALLOC_",
+    "ASCEND_",
+    "ACL_",
+    "ACLNN_",
+    "TASK_QUEUE_",
+    "PYTORCH_NPU_",
+    "CPU_AFFINITY_",
+    "MULTI_STREAM_",
+    "PER_STREAM_",
 )
 VARIABLES = ("LD_PRELOAD", "GLIBC_TUNABLES", "PYTORCH_JIT", "CUDA_VISIBLE_DEVICES")
-OURS = ("TORCHINDUCTOR_CACHE_DIR", "OMP_DISPLAY_ENV")  # set by this tool itself
+OURS = (
+    "TORCHINDUCTOR_CACHE_DIR",
+    "OMP_DISPLAY_ENV",
+    "TORCH_DEVICE_BACKEND_AUTOLOAD",
+)  # set by this tool itself
 
 
 def collect() -> Dict[str, Any]:

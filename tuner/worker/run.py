@@ -90,7 +90,7 @@ class Run:
         self.known["facts"] = facts
         if why and self.spec.backend != "auto":
             raise environment_error("backend {}: {}".format(backend, why))
-        self.known["fingerprint"] = _fingerprint()
+        self.known["fingerprint"] = _fingerprint(_backend(backend))
         with self.phase("build"):
             facts.update(probe.model_facts(self.spec))
         if self.spec.probe is not None:
@@ -103,17 +103,18 @@ class Run:
         import torch
 
         with self.phase("device"):
+            self._apply("process", None)  # before the first operator: the device latches settings
             device = backend.device_name(spec.device)
             backend.synchronize()
         with self.phase("build"):
             workload = self._build(device)
         with self.phase("transform"), torch.no_grad():
-            for stage in ("process", "input", "model"):
+            for stage in ("input", "model"):
                 self._apply(stage, workload)
         with torch.no_grad():
             self._measure_workload(workload, backend, device)
         self.known["read_back"] = self._read_back(workload, seen)
-        self.known["fingerprint"] = _fingerprint()
+        self.known["fingerprint"] = _fingerprint(backend)
 
     def _prepare_process(self) -> Dict[str, Any]:
         """Limits and affinity, then what must be seen before torch is there."""
@@ -133,16 +134,19 @@ class Run:
 
     def _import_torch(self) -> Any:
         with self.phase("import"):
+            # torch 2.5.1 and later would load torch_npu at once: its failure must not look like
+            # torch's, and the CPU does not need it. The npu backend imports it by itself.
+            os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
             try:
                 importlib.import_module("torch")
-            except ImportError as error:
+            except Exception as error:  # a broken installation raises more than ImportError
                 raise environment_error(
                     "{} has no usable torch ({}): install it there, or choose another interpreter "
                     "with --python".format(sys.executable, one_line(error))
                 )
             if self.spec.backend == "auto":
                 return None
-            return importlib.import_module("..backends." + self.spec.backend, __name__)
+            return _backend(self.spec.backend)
 
     def _build(self, device: str) -> Workload:
         loaded = build.load(self.spec)
@@ -154,7 +158,7 @@ class Run:
         build.to_device(workload, device)
         return workload
 
-    def _apply(self, stage: str, workload: Workload) -> None:
+    def _apply(self, stage: str, workload: Optional[Workload]) -> None:
         for knob in self.spec.knobs:
             if knob.handler and knob.apply == stage and knob.value != UNSET:
                 _handler(knob.handler).apply(knob.value, workload)
@@ -262,5 +266,10 @@ def _handler(name: str) -> Any:
     return importlib.import_module("..knobs." + name, __name__)
 
 
-def _fingerprint() -> Dict[str, Any]:
-    return {**fingerprint.collect(), "variables": fingerprint.variables()}
+def _backend(name: str) -> Any:
+    return importlib.import_module("..backends." + name, __name__)
+
+
+def _fingerprint(backend: Any) -> Dict[str, Any]:
+    own = {**backend.fingerprint(), "variables": fingerprint.variables()}
+    return {**fingerprint.collect(), **own}

@@ -15,6 +15,11 @@ def conv():
     )
 
 
+def convnet():
+    layers = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 5)
+    return nn.Sequential(*layers), torch.randn(1, 3, 16, 16)
+
+
 def without_inputs():
     return nn.Linear(4, 2)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from typing import Optional
+from typing import Any, Dict, Optional
 
 
 def missing() -> str:
@@ -23,3 +23,8 @@ def synchronize() -> None:
 def peak_memory_bytes() -> int:
     """Largest resident size of this process so far (ru_maxrss is in KiB on Linux, getrusage(2))."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def fingerprint() -> Dict[str, Any]:
+    """Nothing beyond what every process says of its host."""
+    return {}

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.util
-from typing import Optional
+import os
+import re
+from typing import Any, Dict, Optional
+
+from ..failure import environment_error
+
+DRIVER_FILE = "/usr/local/Ascend/driver/version.info"
 
 
 def missing() -> str:
-    """Why this backend cannot be used here; "" where it can."""
+    """Why this backend cannot be used here; "" where it can.
+
+    Raises RunError for a TASK_QUEUE_ENABLE that torch_npu refuses, or silently takes for level 0.
+    """
     if importlib.util.find_spec("torch_npu") is None:
         return "the interpreter has no torch_npu"
+    level = os.environ.get("TASK_QUEUE_ENABLE")
+    if level not in (None, "0", "1", "2"):
+        raise environment_error(
+            "TASK_QUEUE_ENABLE={!r} in the environment: torch_npu takes 0, 1 or 2, refuses other "
+            "numbers and silently takes other text for 0; correct it or unset it".format(level)
+        )
     try:
         importlib.import_module("torch_npu")
     except Exception as error:  # a broken CANN shows itself as any exception of the import
-        return "torch_npu does not import: {}".format(str(error).strip().splitlines()[-1:] or error)
+        lines = str(error).strip().splitlines()
+        return "torch_npu does not import: {}".format(lines[-1] if lines else repr(error))
     import torch
 
     return "" if torch.npu.is_available() else "torch_npu finds no device"
 
 
 def device_name(device: Optional[int]) -> str:
-    """The torch device string."""
-    return "npu:{}".format(device or 0)
+    """The torch device string; the device becomes the current one."""
+    import torch
+    import torch_npu  # noqa: F401  (gives torch its device)
+
+    count = torch.npu.device_count()
+    if (device or 0) >= count:
+        raise environment_error(
+            "--device {}: torch_npu finds {} here, counted from 0 (ASCEND_RT_VISIBLE_DEVICES hides "
+            "others)".format(device or 0, count)
+        )
+    name = "npu:{}".format(device or 0)
+    torch.npu.set_device(name)
+    return name
 
 
 def synchronize() -> None:
@@ -37,3 +65,45 @@ def peak_memory_bytes() -> int:
     import torch
 
     return int(torch.npu.max_memory_reserved())
+
+
+def fingerprint() -> Dict[str, Any]:
+    """Device, CANN and driver, as this process sees them."""
+    import torch
+
+    return {
+        "soc": str(torch.npu.get_device_name(0)),
+        "devices": int(torch.npu.device_count()),
+        "cann": cann_version("CANN"),
+        "driver": cann_version("DRIVER") or _driver_from_file(),
+        "emulated_cann": is_emulated(),
+    }
+
+
+def cann_version(package: str) -> str:
+    """What CANN says of itself; "" below CANN 8.1.RC1, which cannot be asked.
+
+    Source: torch_npu.npu.utils.get_cann_version, in torch_npu of TorchNPU 7.0.0 and later.
+    """
+    try:
+        utils = importlib.import_module("torch_npu.npu.utils")
+        return str(utils.get_cann_version(package))
+    except Exception:  # older releases have no such function, or raise for an older CANN
+        return ""
+
+
+def is_emulated() -> bool:
+    """Is what torch_npu has loaded as CANN the emulation that tests use?"""
+    try:
+        return hasattr(ctypes.CDLL("libascendcl.so"), "emulated_cann")
+    except OSError:
+        return False
+
+
+def _driver_from_file() -> str:
+    try:
+        with open(DRIVER_FILE, encoding="utf-8", errors="replace") as file:
+            found = re.search(r"^version=(\S+)", file.read(), re.IGNORECASE | re.MULTILINE)
+    except OSError:
+        return ""
+    return found.group(1) if found else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from ..protocol import ReadBack
 from ..workload import Workload
 
 
-def apply(value: int, workload: Workload) -> None:
+def apply(value: int, workload: Optional[Workload]) -> None:
     """Set the size of the intra-op pool, before its first use."""
     import torch
 

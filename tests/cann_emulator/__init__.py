@@ -1,0 +1,1 @@
+"""An emulated CANN: torch_npu's own code runs, no figure is a device's."""
