@@ -1,6 +1,6 @@
 """Versions of CANN, its driver and TorchNPU, in one order for both of their schemes.
 
-Old: 8.0.RC1, 8.0.RC1.alpha003, 8.0.0.alpha002, 8.0.0. New, from 8.5 on: 8.5.0-beta, 8.5.0-rc.1, 8.5.0.
+Old: 8.0.RC1.alpha003, 8.0.RC1, 8.0.0.alpha002, 8.0.0. New, from 8.5 on: 8.5.0-beta, 8.5.0.
 An alpha comes before its release, release candidates before the release of their minor version.
 """
 
