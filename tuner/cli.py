@@ -370,6 +370,25 @@ def export(study: str, output: Path | None, storage: str) -> None:
 
 
 @main.command()
+@click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: this one]")
+@click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def doctor(python: str, device: int | None, as_json: bool) -> None:
+    """Check interpreter, torch, torch_npu, CANN, devices and host; say what to do."""
+    from dataclasses import asdict
+
+    from . import terminal
+    from .doctor import examine
+
+    found = examine(python, device)
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in found], indent=2))
+    else:
+        _console().print(terminal.checks(found))
+    raise SystemExit(4 if any(check.state == "FAIL" for check in found) else 0)
+
+
+@main.command()
 @click.argument("study")
 @click.option("--trial", type=int, required=True, help="The trial to repeat.")
 @_storage

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from .closing import new_table, percentile, times
+from .closing import milliseconds, new_table, times
 from .figures import figures
+from .host import Check
 from .language import say
 from .launcher import without_traces
 from .progress import describe
@@ -37,6 +38,19 @@ def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> Renderab
             f"{record.created_at:%Y-%m-%d %H:%M}",
         )
     return table
+
+
+def checks(found: list[Check]) -> RenderableType:
+    """`npu-tune doctor`: one line for each check, with what to do below it."""
+    styles = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
+    text = Text()
+    for check in found:
+        text.append(f"{check.state:<5}", style=styles[check.state])
+        text.append(f"{check.name}: {check.seen}\n")
+        if check.todo:
+            text.append(f"     {check.todo}\n")
+    text.rstrip()
+    return text
 
 
 def emulated(record: StudyRecord) -> str:
@@ -100,8 +114,8 @@ def _configuration_row(summary: Summary, one: Measured) -> list[str]:
         batch,
         one.outcome.value,
         f"{seen.latency_ms:.4g} ms",
-        percentile(seen.p90_ms),
-        percentile(seen.p99_ms),
+        milliseconds(seen.p90_ms),
+        milliseconds(seen.p99_ms),
         f"{seen.dispatch_share:.0%}",
         f"{seen.first_call_s:.3g} s",
         "" if speedup is None else times(speedup),

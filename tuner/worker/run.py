@@ -90,9 +90,11 @@ class Run:
         self.known["facts"] = facts
         if why and self.spec.backend != "auto":
             raise environment_error("backend {}: {}".format(backend, why))
+        _backend(backend).device_name(self.spec.device)
         self.known["fingerprint"] = _fingerprint(_backend(backend))
-        with self.phase("build"):
-            facts.update(probe.model_facts(self.spec))
+        if self.spec.model.source:  # `doctor` asks without a model
+            with self.phase("build"):
+                facts.update(probe.model_facts(self.spec))
         if self.spec.probe is not None:
             facts.update(probe.knob_facts(self.spec.probe))
 
