@@ -67,10 +67,12 @@ def tune(
     note: Callable[[str], None],
     resume: bool = False,
     take_over: bool = False,
+    results: Path = RESULTS,
 ) -> Finished:
     """Run a study to its end and export its best configuration.
 
-    Raises a TunerError; Interrupted when `stop` says so. Whatever was recorded stays.
+    results: the folder for the export and, below it, the study's working folder. Raises a
+    TunerError; Interrupted when `stop` says so. Whatever was recorded stays.
     """
     existing = store.study(name)
     if resume:
@@ -82,7 +84,7 @@ def tune(
             f"study {name!r} exists in {store.url}: continue it with --resume --study {name}, or "
             "choose another name with --study"
         )
-    with work_folder(RESULTS, name) as folder:
+    with work_folder(results, name) as folder:
         launcher = Launcher(interpreter(asked.python), folder, _compile_cache(folder))
         space, facts = probe(asked, launcher, folder)
         said = "study {name}: {model}, {trials} trials, objective {objective}"
@@ -96,14 +98,14 @@ def tune(
         with _owned(store, existing, asked, name, space, facts, note) as record:
             frozen = search_space.from_dict(record.space)
             Study(record, asked, frozen, store, launcher.run, observer, stop, folder).run()
-    return finish(store, name)
+    return finish(store, name, results)
 
 
-def finish(store: Store, name: str) -> Finished:
-    """Mark the study finished and write `results/<study>.yaml`."""
+def finish(store: Store, name: str, results: Path = RESULTS) -> Finished:
+    """Mark the study finished and write `<results>/<study>.yaml`."""
     store.update_study(name, finished_at=datetime.now(timezone.utc))
     found = result(load(store, name))
-    path = RESULTS / f"{name}.yaml"
+    path = results / f"{name}.yaml"
     export.write(export.best_configuration(found), path)
     return Finished(found, path)
 

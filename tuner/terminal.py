@@ -10,7 +10,6 @@ from rich.text import Text
 
 from .closing import milliseconds, new_table, times
 from .figures import figures
-from .host import Check
 from .language import say
 from .launcher import without_traces
 from .progress import describe
@@ -38,19 +37,6 @@ def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> Renderab
             f"{record.created_at:%Y-%m-%d %H:%M}",
         )
     return table
-
-
-def checks(found: list[Check]) -> RenderableType:
-    """`npu-tune doctor`: one line for each check, with what to do below it."""
-    styles = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
-    text = Text()
-    for check in found:
-        text.append(f"{check.state:<5}", style=styles[check.state])
-        text.append(f"{check.name}: {check.seen}\n")
-        if check.todo:
-            text.append(f"     {check.todo}\n")
-    text.rstrip()
-    return text
 
 
 def emulated(record: StudyRecord) -> str:

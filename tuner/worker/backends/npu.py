@@ -17,7 +17,8 @@ DRIVER_FILE = "/usr/local/Ascend/driver/version.info"
 def missing() -> str:
     """Why this backend cannot be used here; "" where it can.
 
-    Raises RunError for a TASK_QUEUE_ENABLE that torch_npu refuses, or silently takes for level 0.
+    Raises RunError for a TASK_QUEUE_ENABLE that torch_npu refuses, or silently takes for level 0,
+    and for an ASCEND_GLOBAL_LOG_LEVEL that makes its import hang (torch_npu 2.13: 9).
     """
     if importlib.util.find_spec("torch_npu") is None:
         return "the interpreter has no torch_npu"
@@ -26,6 +27,12 @@ def missing() -> str:
         raise environment_error(
             "TASK_QUEUE_ENABLE={!r} in the environment: torch_npu takes 0, 1 or 2, refuses other "
             "numbers and silently takes other text for 0; correct it or unset it".format(level)
+        )
+    log_level = os.environ.get("ASCEND_GLOBAL_LOG_LEVEL", "")
+    if log_level not in ("", "0", "1", "2", "3", "4"):
+        raise environment_error(
+            "ASCEND_GLOBAL_LOG_LEVEL={!r} in the environment: torch_npu takes 0 to 4 and may hang "
+            "in its import with others; correct it or unset it".format(log_level)
         )
     try:
         importlib.import_module("torch_npu")
