@@ -117,7 +117,7 @@ def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> str:
         return say(said, level=level)
     text = f"{run.result.message}\n{run.log_tail}"
     found = next((todo for pattern, todo in REMEDIES.items() if re.search(pattern, text)), "")
-    return say(found or "repeat it by hand: python -c 'import torch, torch_npu'")
+    return say(found) if found else say("repeat it by hand: python -c 'import torch, torch_npu'")
 
 
 def devices(npu_run: Run, listing: npu_smi.Listing | None) -> Iterator[Check]:

@@ -94,13 +94,14 @@ def self_check(summary: Summary) -> str:
     )
     effect = times(interval.smallest_effect)
     low, high, pairs = times(interval.low), times(interval.high), len(values) // 2
-    return say(said, pairs=pairs, verdict=say(verdict), low=low, high=high, effect=effect)
+    return say(said, pairs=pairs, verdict=verdict, low=low, high=high, effect=effect)
 
 
 def configurations(summary: Summary) -> Table:
     """Every configuration: a lone call, a call of a block, and the part in which it returns."""
-    headers = "outcome", "latency", "in blocks", "dispatch", "first call", "speed-up"
-    table = new_table(*headers, "configuration")
+    table = new_table(
+        "outcome", "latency", "in blocks", "dispatch", "first call", "speed-up", "configuration"
+    )
     good = ranked(summary.measured, summary.objective, None)
     for one in [*good, *(one for one in summary.measured if one not in good)]:
         table.add_row(*_row(summary, one))
