@@ -39,16 +39,17 @@ REMEDIES = {
 
 def examine(python: str, device: int | None) -> list[Check]:
     """Every check of this host and of what the interpreter can do."""
+    of_host = list(host.checks())  # first: the load must not be the examination's own
     try:
         found = interpreter(python)
     except UnfitEnvironmentError:
         seen, todo = say("{path}: there is none", path=python), say("name one with --python")
-        return [Check("interpreter", "FAIL", seen, todo), *host.checks()]
+        return [Check("interpreter", "FAIL", seen, todo), *of_host]
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as folder:
         launcher = Launcher(found, Path(folder))
         torch_run, npu_run = (launcher.run(_spec(one, device)) for one in ("cpu", "npu"))
     listing = npu_smi.run()
-    return [*software(found, torch_run, npu_run), *devices(npu_run, listing), *host.checks()]
+    return [*software(found, torch_run, npu_run), *devices(npu_run, listing), *of_host]
 
 
 def _spec(backend: str, device: int | None) -> TrialSpec:
@@ -106,7 +107,7 @@ def why_not(run: Run) -> str:
         lines = [line for line in run.log_tail.splitlines() if "what():" in line or "rror" in line]
         seen = say("its import ended the process: {message}", message=result.message)
         return seen + "".join(f"; {line.strip()}" for line in lines[:1])
-    return result.message
+    return result.message.removeprefix("backend npu: ")
 
 
 def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> str:
@@ -115,6 +116,8 @@ def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> str:
     if run.result.outcome == Outcome.TIMEOUT and level:
         said = "ASCEND_GLOBAL_LOG_LEVEL={level} may be why: unset it, or set 3"
         return say(said, level=level)
+    if "in the environment: " in run.result.message:
+        return ""  # a variable's value, and the message says which are right
     text = f"{run.result.message}\n{run.log_tail}"
     found = next((todo for pattern, todo in REMEDIES.items() if re.search(pattern, text)), "")
     return say(found) if found else say("repeat it by hand: python -c 'import torch, torch_npu'")
