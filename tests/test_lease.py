@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from tuner import lease
 from tuner.errors import Interrupted, StudyConflictError, UnfitEnvironmentError
 
 from .conftest import DATA
+from .test_cli import TINY, invoke
 
 # Holds the device of its first argument; says what it is told and that it has it; until told to go.
 HOLDER = """
@@ -101,7 +103,7 @@ def test_a_lock_outlives_a_killed_controller_only_as_long_as_its_worker(
         pass
 
 
-def test_a_program_that_the_worker_starts_does_not_keep_the_lock(tmp_path: Path) -> None:
+def test_a_program_that_the_worker_starts_does_not_keep_the_lock() -> None:
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); "
         "from tuner.worker import lifeline; lifeline.keep_lease_to_ourselves(); "
@@ -175,3 +177,31 @@ def test_processes_of_others_are_seen_through_npu_smi(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert [lease.other_processes(f"NPU {n}") for n in (0, 1, 2)] == [[], [4711], []]
     assert lease.other_processes("CPU") == []
+
+
+@pytest.mark.usefixtures("torch_python")
+def test_a_study_that_does_not_wait_ends_with_7_and_leaves_no_trace(tmp_path: Path) -> None:
+    with lease.held("CPU", "first", None, lambda: False):
+        done = invoke(tmp_path, "--model", f"{TINY}:conv", "--backend", "cpu", "--no-wait")
+    assert done.returncode == 7
+    assert f"CPU is being measured by study first (process {os.getpid()}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "no studies yet" in invoke(tmp_path, "list").stdout
+    assert not (tmp_path / "results" / ".work").exists()
+
+
+@pytest.mark.usefixtures("torch_python")
+def test_ctrl_c_ends_a_waiting_study_which_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    args = ["--model", f"{TINY}:conv", "--backend", "cpu", "--trials", "1", "--confirm", "off"]
+    with lease.held("CPU", "first", None, lambda: False):
+        with start("from tuner.cli import main; main()", *args) as waiter:
+            assert waiter.stdout is not None
+            assert next(line for line in waiter.stdout if "waiting. --no-wait" in line)
+            waiter.send_signal(signal.SIGINT)
+            waiter.communicate("")
+        assert waiter.returncode == 130
+    done = invoke(tmp_path, "--resume", "--quiet")
+    assert done.returncode == 0, done.stderr
