@@ -1,25 +1,37 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-TORCH_NPU := .torch_npu
+NPU_SITE := .torch_npu
 ARCH ?= $(shell uname -m)
 
-.PHONY: tune test lint setup bundle
+# For test-npu: versions, the interpreter for them, more options of pip (for example an index).
+TORCH ?= 2.7.1
+TORCH_NPU ?= 2.7.1
+WORKER_PYTHON ?= $(VENV)/bin/python
+PIP_OPTIONS ?=
+OTHER := .envs/$(TORCH_NPU)
+
+.PHONY: tune test test-npu lint setup bundle
 
 # The main job on the CPU backend.
 tune: $(VENV)/.ready
 	$(VENV)/bin/npu-tune --model mobilenet_v2 --trials 40
 
 # Everything that CI checks.
-test: lint $(TORCH_NPU)/.ready
+test: lint $(NPU_SITE)/.ready
 	$(VENV)/bin/python -m pytest
+
+# The NPU tests on another torch_npu: make test-npu TORCH=2.1.0 TORCH_NPU=2.1.0.post17
+test-npu: $(VENV)/.ready $(OTHER)/.ready
+	NPU_TUNE_TORCH_NPU=$(abspath $(OTHER)/site) NPU_TUNE_TORCH_PYTHON=$(abspath $(OTHER)/venv)/bin/python \
+		$(VENV)/bin/python -m pytest tests/test_npu*.py
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-setup: $(VENV)/.ready $(TORCH_NPU)/.ready
+setup: $(VENV)/.ready $(NPU_SITE)/.ready
 
 # An offline wheelhouse with an install script: make bundle ARCH=aarch64 PYTHON=3.11
 bundle:
@@ -32,6 +44,15 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 # Only the NPU tests put this folder on their path, so that one torch serves CPU and NPU.
-$(TORCH_NPU)/.ready: $(VENV)/.ready
-	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(TORCH_NPU) torch_npu==2.7.1
+$(NPU_SITE)/.ready: $(VENV)/.ready
+	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(NPU_SITE) torch_npu==2.7.1
+	touch $@
+
+# torch before 2.3 was built for numpy 1.
+$(OTHER)/.ready: $(VENV)/.ready
+	$(WORKER_PYTHON) -m venv $(OTHER)/venv
+	$(OTHER)/venv/bin/pip install --quiet $(PIP_OPTIONS) torch==$(TORCH) pyyaml \
+		$(if $(filter 2.0.% 2.1.% 2.2.%,$(TORCH)),'numpy<2',numpy)
+	$(OTHER)/venv/bin/pip install --quiet $(PIP_OPTIONS) --no-deps --upgrade --target $(OTHER)/site \
+		torch_npu==$(TORCH_NPU)
 	touch $@

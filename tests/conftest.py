@@ -1,11 +1,17 @@
-"""Shared fixtures. Tests that need torch use the interpreter's own and fail where it has none."""
+"""Shared fixtures. Tests that need torch use the interpreter's own and fail where it has none.
+
+NPU_TUNE_TORCH_NPU names another folder with torch_npu, NPU_TUNE_TORCH_PYTHON another interpreter
+with the torch for it (`make test-npu`).
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import platform
+import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -26,13 +32,37 @@ def pytest_report_header() -> str:
     return f"{platform.python_version()}: " + ", ".join(found)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session", autouse=True)
+def locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Locks of this session's own: it neither waits for a real study nor makes one wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NPU_TUNE_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
+@pytest.fixture(scope="session")
 def torch_python() -> str:
+    """An interpreter with torch."""
+    python = os.environ.get("NPU_TUNE_TORCH_PYTHON", sys.executable)
+    _require(python, "torch")
+    return python
+
+
+@pytest.fixture
+def torchvision_python(torch_python: str) -> str:
     """An interpreter with torch and torchvision."""
-    for name in ("torch", "torchvision"):
-        if importlib.util.find_spec(name) is None:
-            pytest.fail(f"{sys.executable} has no {name}: pip install -e '.[cpu,dev]'")
-    return sys.executable
+    _require(torch_python, "torchvision")
+    return torch_python
+
+
+def _require(python: str, module: str) -> None:
+    code = f"import importlib.util, sys; sys.exit(not importlib.util.find_spec({module!r}))"
+    try:
+        missing = subprocess.run([python, "-c", code], check=False).returncode
+    except OSError as error:
+        pytest.fail(f"NPU_TUNE_TORCH_PYTHON: {error}")
+    if missing:
+        pytest.fail(f"{python} has no {module}: pip install -e '.[cpu,dev]', or make test-npu")
 
 
 @pytest.fixture(scope="session")

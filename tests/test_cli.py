@@ -110,7 +110,7 @@ def test_an_interpreter_without_torch_is_an_unfit_environment(tmp_path: Path) ->
     assert "has no usable torch" in done.stderr
 
 
-@pytest.mark.usefixtures("torch_python")
+@pytest.mark.usefixtures("torchvision_python")
 def test_an_unknown_model_gets_the_nearest_names(tmp_path: Path) -> None:
     done = invoke(tmp_path, "--model", "mobilnet_v2")
     assert done.returncode == 2

@@ -198,6 +198,7 @@ def test_memory_beyond_the_limit_is_out_of_memory(launch: Launch, tmp_path: Path
     assert result.outcome is Outcome.OUT_OF_MEMORY
 
 
+@pytest.mark.usefixtures("torchvision_python")
 def test_the_probe_answers_and_shares_calibrated_weights(launch: Launch, tmp_path: Path) -> None:
     request = ProbeRequest({"execution": ["torchscript", "inductor"]}, ["libnosuch.so"])
     model = ModelSpec("torchvision", "mobilenet_v2", inputs=[InputSpec([1, 3, 64, 64])])
@@ -209,6 +210,7 @@ def test_the_probe_answers_and_shares_calibrated_weights(launch: Launch, tmp_pat
     assert (tmp_path / "weights.pt").exists()
 
 
+@pytest.mark.usefixtures("torchvision_python")
 def test_an_unknown_torchvision_name_gets_the_nearest(launch: Launch) -> None:
     result = launch(role=Role.PROBE, model=ModelSpec("torchvision", "mobilnet_v2")).result
     assert result.outcome is Outcome.UNSUPPORTED

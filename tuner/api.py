@@ -38,11 +38,13 @@ def tune(
     allow_lossy: bool = False,
     storage: str = DEFAULT_STORAGE,
     on_progress: Callable[[str], None] | None = None,
+    wait: bool = True,
 ) -> Result:
     """Run a study to its end: search, confirm, write `results/<study>.yaml`.
 
     The arguments are the options of `npu-tune tune`. study: "" for `<model>-<n>`. on_progress: is
-    called with one line before and after each run. The command continues an interrupted study.
+    called with one line before and after each run. wait: for another study on the device; else fail
+    with StudyConflictError. The command continues an interrupted study.
 
     Raises a `tuner.errors.TunerError`, whose text says what to do.
     """
@@ -75,7 +77,9 @@ def tune(
     try:
         name = study or session.new_name(store, asked)
         watch = Progress(OBJECTIVES[objective], say)
-        return session.tune(asked, store, name, watch, lambda: False, say).result
+        on_wait = say if wait else None
+        finished = session.tune(asked, store, name, watch, lambda: False, say, on_wait=on_wait)
+        return finished.result
     finally:
         store.close()
 

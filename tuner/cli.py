@@ -82,6 +82,13 @@ def _lang(command: Any) -> Any:
     )(command)  # fmt: skip
 
 
+def _no_wait(command: Any) -> Any:
+    return click.option(
+        "--no-wait", is_flag=True,
+        help="Fail when another study is measured on the device, instead of waiting.",
+    )(command)  # fmt: skip
+
+
 @main.command(epilog=EPILOG)
 @click.option(
     "--model",
@@ -162,6 +169,7 @@ def _lang(command: Any) -> Any:
 @click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")
 @click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
 @click.option("--python", metavar="PATH", help="The workers' interpreter.  [default: this one]")
+@_no_wait
 @click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @_lang
@@ -169,6 +177,7 @@ def tune(
     name: str | None,
     resume: bool,
     take_over: bool,
+    no_wait: bool,
     storage: str,
     quiet: bool,
     as_json: bool,
@@ -198,12 +207,16 @@ def tune(
         if not silent:
             console.print(text, highlight=False, markup=False)
 
+    def on_wait(text: str) -> None:
+        click.echo(text, err=True) if silent else note(text)
+
     with _interruptible(console) as stop, _live(console, silent) as redraw:
         progress = Progress(OBJECTIVES[asked.objective], redraw)
         try:
             finished = session.tune(
-                asked, store, name, progress, stop, note, resume=resume, take_over=take_over
-            )
+                asked, store, name, progress, stop, note, resume, take_over,
+                on_wait=None if no_wait else on_wait,
+            )  # fmt: skip
         except (Interrupted, KeyboardInterrupt) as error:
             if store.study(name) is None:
                 raise Interrupted("stopped before the study began") from error
@@ -447,11 +460,13 @@ def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
 @main.command()
 @click.argument("study")
 @click.option("--trial", type=int, required=True, help="The trial to repeat.")
+@_no_wait
 @_storage
-def rerun(study: str, trial: int, storage: str) -> None:
+def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
     """Repeat one trial outside the record, showing its command and its log."""
     from . import session
     from .store import Store
 
-    code = session.rerun(Store(storage), study, trial, click.echo)
+    on_wait = None if no_wait else click.echo
+    code = session.rerun(Store(storage), study, trial, click.echo, on_wait)
     raise SystemExit(code)

@@ -47,7 +47,8 @@ def make(
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
         store = Store(f"sqlite:///{made}/study.db")
         try:
-            session.tune(asked, store, NAME, observer, stop, note, results=Path(made))
+            results = Path(made)
+            session.tune(asked, store, NAME, observer, stop, note, on_wait=note, results=results)
         except (Interrupted, KeyboardInterrupt):
             stopped = "interrupted"
         except TunerError as error:

@@ -50,13 +50,14 @@ class Launcher:
     """How workers are started on this host.
 
     folder: run folders are made in it. variables: set for every run, below the knobs' own.
-    worker: the script that is run.
+    worker: the script that is run. lease: the file that locks the device, which workers inherit.
     """
 
     python: str
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
     worker: Path = WORKER
+    lease: int | None = None
 
     def run(self, spec: TrialSpec) -> Run:
         """Start a worker, sleep until it ends or its deadline passes, leave nothing behind."""
@@ -77,16 +78,19 @@ class Launcher:
         for knob in spec.knobs:
             variables.update(knob.variables)
         if token:
-            variables[TOKEN_VARIABLE] = token
+            variables.update(self._own_variables(token))
         assignments = [f"{name}={value}" for name, value in variables.items()]
         return ["env", *assignments, self.python, "-u", str(self.worker), str(folder)]
 
     def foreground(self, command: list[str], deadline_s: float) -> int:
         """Run a command with its output on the terminal; its exit code, negative for a signal."""
         token = str(self.folder)
-        environment = {**os.environ, TOKEN_VARIABLE: token}
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, start_new_session=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, **self._own_variables(token)},
+            pass_fds=self._inherited(),
         )
         try:
             wait(process, deadline_s)
@@ -105,6 +109,7 @@ class Launcher:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    pass_fds=self._inherited(),
                 )
             except OSError as error:
                 return _environment_error(f"cannot start a worker: {error}")
@@ -113,6 +118,13 @@ class Launcher:
             finally:
                 _end(process, token)
         return self._classify(spec, folder, process.returncode, in_time)
+
+    def _own_variables(self, token: str) -> dict[str, str]:
+        lease = {} if self.lease is None else {protocol.LEASE_VARIABLE: str(self.lease)}
+        return {TOKEN_VARIABLE: token, **lease}
+
+    def _inherited(self) -> tuple[int, ...]:
+        return () if self.lease is None else (self.lease,)
 
     def _classify(self, spec: TrialSpec, folder: Path, code: int, in_time: bool) -> TrialResult:
         """The result file where there is one, else what the exit and the log say."""

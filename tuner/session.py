@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import availability, export, owner, search_space, search_space_file, setup
+from . import availability, export, lease, owner, search_space, search_space_file, setup
 from .errors import BaselineError, StudyConflictError, UnfitEnvironmentError, UsageError
 from .language import say
 from .launcher import Launcher, Run, without_traces, work_folder
@@ -67,12 +67,15 @@ def tune(
     note: Callable[[str], None],
     resume: bool = False,
     take_over: bool = False,
+    on_wait: Callable[[str], None] | None = None,
     results: Path = RESULTS,
 ) -> Finished:
     """Run a study to its end and export its best configuration.
 
-    results: the folder for the export and, below it, the study's working folder. Raises a
-    TunerError; Interrupted when `stop` says so. Whatever was recorded stays.
+    on_wait: is told when another study holds the device; None: fail instead of waiting.
+    results: the folder for the export and, below it, the study's working folder.
+
+    Raises a TunerError; Interrupted when `stop` says so. Whatever was recorded stays.
     """
     existing = store.study(name)
     if resume:
@@ -95,9 +98,17 @@ def tune(
         why = facts["backend_reason"]
         note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
         _note_device(facts["fingerprint"], note)
-        with _owned(store, existing, asked, name, space, facts, note) as record:
+        device = _device(facts["backend"], asked, facts["fingerprint"])
+        if on_wait is None:
+            lease.require_free(device)  # before the study is recorded: refused, it leaves no trace
+        with (
+            _owned(store, existing, asked, name, space, facts, note) as record,
+            lease.held(device, name, on_wait, stop) as lock,
+        ):
+            _warn_of_others(device, note)
             frozen = search_space.from_dict(record.space)
-            Study(record, asked, frozen, store, launcher.run, observer, stop, folder).run()
+            launch = replace(launcher, lease=lock).run
+            Study(record, asked, frozen, store, launch, observer, stop, folder).run()
     return finish(store, name, results)
 
 
@@ -240,6 +251,17 @@ def _warn_of_changes(old: dict[str, Any], new: dict[str, Any], note: Callable[[s
             note(say(said, key=key, old=old[key], new=new.get(key)))
 
 
+def _device(backend: str, asked: Setup, fingerprint: dict[str, Any]) -> str:
+    return lease.device_name(backend, asked.device, fingerprint["variables"])
+
+
+def _warn_of_others(device: str, note: Callable[[str], None]) -> None:
+    others = lease.other_processes(device)
+    if others:
+        said = "warning: npu-smi shows other processes on {device}: {others}; a busy one disturbs"
+        note(say(said, device=device, others=", ".join(map(str, others))))
+
+
 def _note_device(fingerprint: dict[str, Any], note: Callable[[str], None]) -> None:
     if "soc" not in fingerprint:
         return
@@ -268,10 +290,17 @@ def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
     return found
 
 
-def rerun(store: Store, name: str, trial: int, echo: Callable[[str], None]) -> int:
+def rerun(
+    store: Store,
+    name: str,
+    trial: int,
+    echo: Callable[[str], None],
+    on_wait: Callable[[str], None] | None = None,
+) -> int:
     """Repeat a trial's last run with its log on the terminal; the worker's exit code.
 
     The shared weights and the reference are made anew, in a folder that is removed at the end.
+    on_wait: as in `tune`.
     """
     load(store, name)
     recorded = runs_of(store, name, trial)[-1]
@@ -281,24 +310,34 @@ def rerun(store: Store, name: str, trial: int, echo: Callable[[str], None]) -> i
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
         folder = Path(made)
         launcher = Launcher(interpreter(asked.python), folder, _compile_cache(folder))
-        _require_probe(launcher.run(_probe_spec(asked, folder, ProbeRequest())))
-        spec = replace(
-            recorded.run.spec,
-            weights_path=str(folder / "weights.pt"),
-            reference_path=str(folder / "reference.pt"),
-        )
-        if spec.role != Role.BASELINE:
-            space = search_space.from_dict(record.space)
-            knobs = space.settings(space.baseline(spec.batch_size))
-            launcher.run(replace(spec, role=Role.BASELINE, knobs=knobs))
-        protocol.write(spec, str(folder / protocol.SPEC_FILE))
-        command = launcher.command(spec, folder)
-        echo(shlex.join(command))
-        code = launcher.foreground(command, spec.deadline_s)
-        with contextlib.suppress(OSError, ValueError):
-            result = protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
-            echo(f"outcome: {result.outcome.value} {result.message}".strip())
-        return code
+        probed = launcher.run(_probe_spec(asked, folder, ProbeRequest()))
+        _require_probe(probed)
+        device = _device(recorded.run.spec.backend, asked, probed.result.fingerprint)
+        with lease.held(device, name, on_wait, lambda: False) as lock:
+            return _repeat(replace(launcher, lease=lock), record, recorded.run.spec, echo)
+
+
+def _repeat(
+    launcher: Launcher, record: StudyRecord, recorded: TrialSpec, echo: Callable[[str], None]
+) -> int:
+    folder = launcher.folder
+    spec = replace(
+        recorded,
+        weights_path=str(folder / "weights.pt"),
+        reference_path=str(folder / "reference.pt"),
+    )
+    if spec.role != Role.BASELINE:
+        space = search_space.from_dict(record.space)
+        knobs = space.settings(space.baseline(spec.batch_size))
+        launcher.run(replace(spec, role=Role.BASELINE, knobs=knobs))
+    protocol.write(spec, str(folder / protocol.SPEC_FILE))
+    command = launcher.command(spec, folder)
+    echo(shlex.join(command))
+    code = launcher.foreground(command, spec.deadline_s)
+    with contextlib.suppress(OSError, ValueError):
+        result = protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
+        echo(f"outcome: {result.outcome.value} {result.message}".strip())
+    return code
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import os
 import signal
 import sys
 import threading
+
+from .protocol import LEASE_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -25,6 +28,15 @@ def end_with_controller() -> None:
     """Die when the parent dies (kernel), or when standard input ends (through a prefix)."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     threading.Thread(target=_wait_for_end_of_input, name="lifeline", daemon=True).start()
+
+
+def keep_lease_to_ourselves() -> None:
+    """The lock on the device ends with this process: programs that it starts do not inherit it.
+
+    A child that is only forked shares it, and dies with the run.
+    """
+    with contextlib.suppress(KeyError, ValueError, OSError):  # behind a prefix there is none
+        os.set_inheritable(int(os.environ.pop(LEASE_VARIABLE)), False)
 
 
 def _wait_for_end_of_input() -> None:

@@ -33,6 +33,7 @@ def main(run_dir: str) -> None:
     """Read the spec, run it, write the result, leave without tearing torch down."""
     started_ns = time.monotonic_ns()
     lifeline.end_with_controller()
+    lifeline.keep_lease_to_ourselves()
     spec = protocol.read(TrialSpec, os.path.join(run_dir, protocol.SPEC_FILE))
     lifeline.end_at_deadline(spec.deadline_s + protocol.SELF_DESTRUCT_GRACE_S)
     result = Run(spec, started_ns).result()
