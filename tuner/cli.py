@@ -356,7 +356,7 @@ def show(study: str, trial: int | None, storage: str) -> None:
     if trial is not None:
         console.print(terminal.trial(summary, session.runs_of(store, study, trial)))
         return
-    console.print(terminal.study(summary), "")
+    console.print(terminal.study(summary, console.width), "")
     with contextlib.suppress(StudyConflictError):  # nothing was measured yet
         console.print(closing.closing(result(summary), session.RESULTS / f"{study}.yaml"))
 

@@ -18,6 +18,7 @@ from .summary import Measured, Summary
 from .worker.protocol import Outcome
 
 SHOWN_LOG_LINES = 5
+FULL_WIDTH = 130  # columns; below it the configurations would fold into narrow strips
 
 
 def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> RenderableType:
@@ -44,7 +45,7 @@ def emulated(record: StudyRecord) -> str:
     return " (emulated CANN)" if record.facts["fingerprint"].get("emulated_cann") else ""
 
 
-def study(summary: Summary) -> RenderableType:
+def study(summary: Summary, width: int) -> RenderableType:
     """`npu-tune show STUDY`: environment, every configuration, failures."""
     facts = summary.study.facts
     shown = {name: value for name, value in facts["fingerprint"].items() if value not in ("", {})}
@@ -52,18 +53,28 @@ def study(summary: Summary) -> RenderableType:
     environment.add_row(say("model"), f"{summary.study.setup['model']} {' '.join(facts['inputs'])}")
     for name, value in shown.items():
         environment.add_row(name, str(value))
-    table = new_table(
-        "trial", "batch", "outcome", "latency", "p90", "p99", "dispatch", "first call", "speed-up",
-        "configuration",
-    )  # fmt: skip
-    for one in sorted(summary.measured, key=lambda m: _rank(m)):
-        table.add_row(*_configuration_row(summary, one))
+    table = configurations(summary, width)
     parts: list[RenderableType] = [environment, Text(), table, Text()]
     runs = [r for one in summary.measured for r in one.runs]
     parts += [failure(summary, r) for r in [*runs, *summary.confirmation_runs] if _failed(r)]
     name = shlex.quote(summary.study.name)
     parts.append(Text(say("one trial in full: npu-tune show {name} --trial N", name=name)))
     return Group(*parts)
+
+
+def configurations(summary: Summary, width: int) -> RenderableType:
+    """Every configuration with its figures, the main ones only where there is no room for more."""
+    table = new_table(
+        "trial", "batch", "outcome", "latency", "p90", "p99", "dispatch", "first call", "speed-up",
+        "configuration",
+    )  # fmt: skip
+    rows = [_configuration_row(summary, one) for one in sorted(summary.measured, key=_rank)]
+    if width < FULL_WIDTH:
+        table = new_table("trial", "batch", "outcome", "latency", "speed-up", "configuration")
+        rows = [[*row[:4], *row[-2:]] for row in rows]
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def failure(summary: Summary, recorded: RecordedRun) -> Text:
