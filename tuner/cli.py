@@ -399,3 +399,46 @@ def rerun(study: str, trial: int, storage: str) -> None:
 
     code = session.rerun(Store(storage), study, trial, click.echo)
     raise SystemExit(code)
+
+
+@main.command()
+@click.argument("study")
+@click.option("--trial", type=int, help="The trial whose configuration is profiled.")
+@click.option("--best", is_flag=True, help="The best configuration: what happens without --trial.")
+@click.option("--baseline", is_flag=True, help="The environment as it was.")
+@click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: the study's]")
+@_storage
+@click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder for the trace.  [default: results/profile/<study>-<trial>]",
+)
+@_lang
+def profile(
+    study: str,
+    trial: int | None,
+    best: bool,
+    baseline: bool,
+    python: str,
+    storage: str,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Run one configuration under the profiler, and say where the time of a call goes."""
+    from . import profile as profiling
+    from . import profile_view, session
+    from .store import Store
+
+    if (trial is not None) + best + baseline > 1:
+        raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
+    store = Store(storage)
+    number = profiling.choose(session.load(store, study), trial, baseline)
+    folder = output or session.RESULTS / "profile" / f"{study}-{number}"
+    found = profiling.profile(store, study, number, python, folder)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        _console().print(profile_view.profile(found))

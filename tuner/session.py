@@ -266,25 +266,35 @@ def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
     return found
 
 
+@contextlib.contextmanager
+def prepared(
+    record: StudyRecord, recorded: RecordedRun, python: str = ""
+) -> Iterator[tuple[Launcher, TrialSpec]]:
+    """A recorded run made ready to be repeated outside the record, with another `python` if asked.
+
+    The shared weights are made anew, in the launcher's folder, which is removed at the end.
+    """
+    asked = setup.from_dict(record.setup)
+    with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
+        folder = Path(made)
+        launcher = Launcher(interpreter(python or asked.python), folder, _compile_cache(folder))
+        _require_probe(launcher.run(_probe_spec(asked, folder, ProbeRequest())))
+        spec = recorded.run.spec
+        weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
+        yield launcher, replace(spec, weights_path=weights, reference_path=reference)
+
+
 def rerun(store: Store, name: str, trial: int, echo: Callable[[str], None]) -> int:
     """Repeat a trial's last run with its log on the terminal; the worker's exit code.
 
-    The shared weights and the reference are made anew, in a folder that is removed at the end.
+    The reference is made anew, too.
     """
     load(store, name)
     recorded = runs_of(store, name, trial)[-1]
     record = store.study(name)
     assert record is not None
-    asked = setup.from_dict(record.setup)
-    with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
-        folder = Path(made)
-        launcher = Launcher(interpreter(asked.python), folder, _compile_cache(folder))
-        _require_probe(launcher.run(_probe_spec(asked, folder, ProbeRequest())))
-        spec = replace(
-            recorded.run.spec,
-            weights_path=str(folder / "weights.pt"),
-            reference_path=str(folder / "reference.pt"),
-        )
+    with prepared(record, recorded) as (launcher, spec):
+        folder = launcher.folder
         if spec.role != Role.BASELINE:
             space = search_space.from_dict(record.space)
             knobs = space.settings(space.baseline(spec.batch_size))
