@@ -24,11 +24,14 @@ POINTERS: dict[Kind, tuple[tuple[str, Value, str], ...]] = {
         ("task_queue", 2, "prepares and launches operators on a second thread"),
         ("jit_compile", "off", "takes the path without on-line compilation"),
         ("internal_format", "off", "keeps convolutions on the aclnn path"),
+        ("execution", "npugraph", "a captured graph is launched as one"),
+        ("cpu_affinity", "", "the threads that dispatch stay on cores near the device"),
         ("batch_size", "", "a larger batch shares the cost of dispatch"),
     ),
     "device-bound": (
         ("internal_format", "", "the format decides which kernels run"),
         ("jit_compile", "", "kernels compiled for the shape may be faster"),
+        ("precision", "", "lower precision is faster, and computes something else"),
     ),
     "copy-bound": (("batch_size", "", "one large copy costs less than many small ones"),),
     "overhead-bound": (

@@ -35,7 +35,8 @@ class Profile:
 
     operators: of the device, where its files are there; host_operators: of the host, own time.
     fallbacks: operators that torch_npu ran on the CPU. faults_per_call: minor page faults of the
-    process. folder: where the trace lies. profiler_error: why there is none.
+    process. folder: where the trace lies. profiler_error: why there is none. missing_activities:
+    what the trace lacks, because the profiler wrote nothing with it.
     """
 
     study: str
@@ -54,6 +55,7 @@ class Profile:
     faults_per_call: float
     device_error: str
     profiler_error: str
+    missing_activities: tuple[str, ...]
     folder: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,7 +161,8 @@ def judge(
         on_ai_cpu=kernels.on_ai_cpu if kernels else (),
         faults_per_call=facts["faults_per_call"],
         device_error=facts.get("device_error", ""),
-        profiler_error=_profiler_error(facts, output),
+        profiler_error=facts.get("profiler_error", ""),
+        missing_activities=tuple(facts.get("missing_activities", ())),
         folder=str(output),
     )
 
@@ -237,9 +240,3 @@ def _settings(configuration: Configuration, run: Run) -> dict[str, Value]:
     certain = {name: back.value for name, back in run.result.read_back.items() if back.certain}
     found = {name: certain.get(name, value) for name, value in configuration.items()}
     return {**found, **({BATCH_SIZE: ""} if BATCH_SIZE in found else {})}
-
-
-def _profiler_error(facts: Mapping[str, Any], output: Path) -> str:
-    if facts.get("profiler_error"):
-        return str(facts["profiler_error"])
-    return "" if any(output.iterdir()) else "the profiler wrote nothing"

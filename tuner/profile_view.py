@@ -99,8 +99,8 @@ def unsynchronised(found: Times) -> str:
 
 
 def operators(header: str, found: Sequence[Operator], calls: int) -> Table:
-    """The longest operators, per call; the rest in one line."""
-    table = new_table(header, "per call", "time of a call", "share")
+    """The longest operators, in one call; the rest in one line."""
+    table = new_table(header, "in a call", "time", "share")
     for column in table.columns[1:]:
         column.no_wrap = True
     for one in found[:SHOWN_OPERATORS]:
@@ -122,7 +122,23 @@ def operators(header: str, found: Sequence[Operator], calls: int) -> Table:
 
 
 def remarks(found: Profile) -> Iterator[str]:
-    """Shares that explain: idling in the trace, conversions, fallbacks, copies, page faults."""
+    """Shares that explain, and what could not be found out."""
+    yield from on_the_device(found) if found.backend == "npu" else on_the_host(found)
+    if found.device_error:
+        yield say("the device's time could not be measured: {why}", why=found.device_error)
+    if found.missing_activities:
+        names = ", ".join(found.missing_activities)
+        yield say(
+            "the trace lacks {names}: with it the profiler wrote nothing; is there an msprof, and "
+            "does no other profiler hold the device?",
+            names=names,
+        )
+    if found.profiler_error:
+        yield say("the profiler failed: {why}", why=found.profiler_error)
+
+
+def on_the_device(found: Profile) -> Iterator[str]:
+    """Idling in the trace, conversions, what runs where it is slow."""
     shares = found.shares
     if shares.idle_in_trace is not None:
         yield say(
@@ -131,33 +147,37 @@ def remarks(found: Profile) -> Iterator[str]:
             source=shares.idle_source,
         )
     if shares.conversions > NOTABLE_SHARE:
-        yield say("format and type conversions: {share:.0%} of kernels", share=shares.conversions)
+        yield say(
+            "format and type conversions: {share:.0%} of kernel time", share=shares.conversions
+        )
     if found.on_ai_cpu:
-        names = ", ".join(found.on_ai_cpu)
-        said = "on the device's AI CPU, which is slow: {names}: {share:.0%} of kernel time"
-        yield say(said, names=names, share=shares.ai_cpu)
+        yield say(
+            "on the device's AI CPU, which is slow: {names}: {share:.0%} of kernel time",
+            names=", ".join(found.on_ai_cpu),
+            share=shares.ai_cpu,
+        )
     if found.fallbacks:
         names = ", ".join(found.fallbacks)
         yield say("silently run on the CPU, copied there and back: {names}", names=names)
-    elif found.backend == "npu":
+    else:
         yield say("no operator fell back to the CPU")
-    if shares.outside is not None and found.backend == "cpu":
+
+
+def on_the_host(found: Profile) -> Iterator[str]:
+    """Copies, what lies outside of operators, page faults."""
+    shares = found.shares
+    if shares.outside is not None:
         yield say(
             "of a call under the profiler: copies and reorders {layout:.0%}, "
             "outside of operators {outside:.0%}",
             layout=shares.layout,
             outside=shares.outside,
         )
-    if found.backend == "cpu":
-        yield say(
-            "page faults: {faults:.0f} a call; {share:.0%} of the processor time is the kernel's",
-            faults=found.faults_per_call,
-            share=shares.kernel,
-        )
-    if found.device_error:
-        yield say("the device's time could not be measured: {why}", why=found.device_error)
-    if found.profiler_error:
-        yield say("the profiler failed: {why}", why=found.profiler_error)
+    yield say(
+        "page faults: {faults:.0f} a call; {share:.0%} of the processor time is the kernel's",
+        faults=found.faults_per_call,
+        share=shares.kernel,
+    )
 
 
 def files(found: Profile) -> Iterator[str]:

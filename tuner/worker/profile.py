@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import resource
+import shutil
 import statistics
 import sys
 import traceback
@@ -63,6 +64,7 @@ def trace(
     traced_ns: each call under the profiler. operators: [name, calls, own time in ns] over all of
     them, where the profiler tells; torch_npu's writes files only.
     A failing profiler is a fact (`profiler_error`), not a failure: the rest is known by then.
+    missing_activities: those without which alone it worked.
     """
     latency_ns = statistics.median(found["latency_ns"])
     calls = max(MIN_CALLS, min(MAX_CALLS, int(TRACED_S * 1e9 / latency_ns)))
@@ -75,9 +77,11 @@ def trace(
                     call, (module, activities, backend.synchronize), clock, folder, calls, found
                 )
             if _has_written(folder):
+                left_out = [one for one in attempts[0] if one not in activities]
+                found["missing_activities"] = [_name(activity) for activity in left_out]
                 return
-            names = ", ".join(str(one).rpartition(".")[2] for one in activities)
-            found["profiler_error"] = "with {} it wrote nothing".format(names)
+            _remove_empty(folder)
+        found["profiler_error"] = "it wrote no trace"
     except Exception as error:
         traceback.print_exc()
         found["profiler_error"] = one_line(error)
@@ -116,6 +120,17 @@ def _has_written(folder: str) -> bool:
     """Is there a trace? torch_npu keeps going, and leaves an empty folder, when it cannot parse."""
     patterns = ("*.json*", os.path.join("*_ascend_pt", "ASCEND_PROFILER_OUTPUT", "*"))
     return any(glob.glob(os.path.join(folder, pattern)) for pattern in patterns)
+
+
+def _remove_empty(folder: str) -> None:
+    """What a failed attempt left, unless CANN has collected something that can be parsed later."""
+    for attempt in glob.glob(os.path.join(folder, "*_ascend_pt")):
+        if not glob.glob(os.path.join(attempt, "PROF_*")):
+            shutil.rmtree(attempt, ignore_errors=True)
+
+
+def _name(activity: Any) -> str:
+    return str(activity).rpartition(".")[2]
 
 
 def _operators(averages: Any) -> List[List[Any]]:
