@@ -13,7 +13,14 @@ import tuner
 from tuner import language
 
 SPEAKERS = ("say", "new_table")
-HELD_IN = ("said", "SENTENCES", "ADVICE")  # variables whose texts are spoken later
+HELD_IN = (
+    "said",
+    "SENTENCES",
+    "ADVICE",
+    "UNKNOWN",
+    "HEADERS",
+    "REASONS",
+)  # variables whose texts are spoken later
 
 
 def spoken() -> set[str]:

@@ -18,13 +18,14 @@ from tuner.errors import StudyConflictError
 from tuner.launcher import Run
 from tuner.profile import FEW_SAMPLES, LAYOUT_OPERATORS, Profile, choose, judge
 from tuner.summary import Summary, summarize
-from tuner.worker.protocol import Outcome, ReadBack, Role
+from tuner.worker.protocol import ModelSpec, Outcome, ReadBack, Role
 
 from .conftest import DATA
 from .fakes import recorded, study_record
-from .test_npu import Emulated
+from .test_npu import CONVNET, Emulated
 
 MS = 10**6
+CONV = ModelSpec("python_file", CONVNET)
 FACTS: dict[str, Any] = {
     "dispatch_ns": [1 * MS] * 3, "latency_ns": [4 * MS] * 3, "traced_ns": [8 * MS] * 2,
     "device_ns": [3 * MS] * 3, "ahead": True, "host_to_device_ns": [MS], "device_to_host_ns": [MS],
@@ -126,10 +127,13 @@ def emulated(torch_python: str, torch_npu_site: Path, cann: Path, tmp_path: Path
     return Emulated(torch_python, torch_npu_site, cann, tmp_path)
 
 
-def profiled(emulated: Emulated, level: int, **parameters: int) -> tuple[Run, Profile]:
-    """The small convnet at a task-queue level, under the wheel's own profiler."""
+def profiled(
+    emulated: Emulated, level: int, model: ModelSpec = CONV, **parameters: int
+) -> tuple[Run, Profile]:
+    """A small model at a task-queue level, under the wheel's own profiler."""
     folder = emulated.folder / "profile"
     spec = {
+        "model": model,
         "role": Role.PROFILE,
         "profile_folder": str(folder),
         "rule": replace(FEW_SAMPLES, warmup_calls=3, min_time_s=0.0),
@@ -153,6 +157,14 @@ def test_dominating_device_costs_are_device_bound(emulated: Emulated) -> None:
     _, found = profiled(emulated, 1, phase1_us=1, phase2_us=1, kernel_us=20000)
     assert found.diagnosis.kind == "device-bound"
     assert found.emulated_cann
+
+
+def test_operators_that_fall_back_to_the_cpu_are_named(emulated: Emulated) -> None:
+    falls_back = ModelSpec("python_file", f"{DATA / 'models' / 'tiny.py'}:falls_back")
+    run, found = profiled(emulated, 1, falls_back)
+    assert found.fallbacks == ("aten::linalg_matrix_exp",)
+    # The call waits for the device inside, so its device time is an upper bound, and is called so.
+    assert (found.times.device_certain, run.result.facts["profile"]["ahead"]) == (False, False)
 
 
 def test_the_wheels_own_files_are_read_and_name_the_hosts_operators(emulated: Emulated) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .search_space import Value
-from .worker.protocol import UNSET
 
 Kind = Literal["dispatch-bound", "device-bound", "copy-bound", "overhead-bound", "operator-bound"]
 
@@ -18,35 +17,52 @@ LAYOUT_SHARE = 0.15
 KERNEL_SHARE = 0.1  # of the processor time that the operating system takes
 CONVERSION_SHARE = 0.1
 
-# What a kind points to: knob, value, why. Only what the study's space has, and is not set already.
-POINTERS: dict[Kind, tuple[tuple[str, Value, str], ...]] = {
+EVENTS = "device events"  # the source of a device time that no file of the profiler told
+
+# What a kind points to, knob and value ("" where only the knob is known). Shown are those that the
+# study's space has, and that are not set already.
+POINTERS: dict[Kind, tuple[tuple[str, Value], ...]] = {
     "dispatch-bound": (
-        ("task_queue", 2, "prepares and launches operators on a second thread"),
-        ("jit_compile", "off", "takes the path without on-line compilation"),
-        ("internal_format", "off", "keeps convolutions on the aclnn path"),
-        ("execution", "npugraph", "a captured graph is launched as one"),
-        ("cpu_affinity", "", "the threads that dispatch stay on cores near the device"),
-        ("batch_size", "", "a larger batch shares the cost of dispatch"),
+        ("task_queue", 2),
+        ("jit_compile", "off"),
+        ("internal_format", "off"),
+        ("execution", "npugraph"),
+        ("cpu_affinity", ""),
+        ("batch_size", ""),
     ),
-    "device-bound": (
-        ("internal_format", "", "the format decides which kernels run"),
-        ("jit_compile", "", "kernels compiled for the shape may be faster"),
-        ("precision", "", "lower precision is faster, and computes something else"),
-    ),
-    "copy-bound": (("batch_size", "", "one large copy costs less than many small ones"),),
+    "device-bound": (("internal_format", ""), ("jit_compile", ""), ("precision", "")),
+    "copy-bound": (("batch_size", ""),),
     "overhead-bound": (
-        ("execution", "torchscript", "no Python between the operators"),
-        ("execution", "inductor", "fused operators, fewer calls"),
-        ("batch_size", "", "a larger batch shares the cost of calls"),
+        ("execution", "torchscript"),
+        ("execution", "inductor"),
+        ("batch_size", ""),
     ),
     "operator-bound": (
-        ("execution", "inductor-freezing", "fused operators with packed weights"),
-        ("memory_format", "channels_last", "convolutions without reordering"),
-        ("threads", "", "how many processors an operator uses"),
+        ("execution", "inductor-freezing"),
+        ("memory_format", "channels_last"),
+        ("threads", ""),
     ),
 }
-ALLOCATOR = ("allocator", "glibc-keep", "keeps memory instead of faulting it in again")
-CONVERSIONS = ("internal_format", "off", "no private formats, no conversions between them")
+MANY_CONVERSIONS = ("internal_format", "off")
+MANY_FAULTS = ("allocator", "glibc-keep")
+
+REASONS = {
+    "task_queue=2": "prepares and launches operators on a second thread",
+    "jit_compile=off": "takes the path without on-line compilation",
+    "internal_format=off": "convolutions stay on the aclnn path, nothing is converted",
+    "execution=npugraph": "a captured graph is launched as one",
+    "cpu_affinity": "the threads that dispatch stay on cores near the device",
+    "batch_size": "a larger batch shares the cost of a call",
+    "internal_format": "the format decides which kernels run",
+    "jit_compile": "kernels compiled for the shape may be faster",
+    "precision": "lower precision is faster, and computes something else",
+    "execution=torchscript": "no Python between the operators",
+    "execution=inductor": "fused operators, fewer calls",
+    "execution=inductor-freezing": "fused operators with packed weights",
+    "memory_format=channels_last": "convolutions without reordering",
+    "threads": "how many processors an operator uses",
+    "allocator=glibc-keep": "keeps memory instead of faulting it in again",
+}
 
 
 @dataclass(frozen=True)
@@ -75,10 +91,9 @@ class Times:
 
 @dataclass(frozen=True)
 class Pointer:
-    """A knob that is worth a try; value "" where only the knob is known."""
+    """A knob that is worth a try, as KNOB=VALUE or KNOB, and why (English)."""
 
-    knob: str
-    value: Value
+    setting: str
     why: str
 
 
@@ -123,7 +138,7 @@ def diagnose_device(times: Times, shares: Shares, settings: Mapping[str, Value])
         return _diagnosis(kind, 0.0, "", settings)
     if idle >= IDLE_SHARE:
         return _diagnosis("dispatch-bound", idle, source, settings)
-    extra = (CONVERSIONS,) if shares.conversions > CONVERSION_SHARE else ()
+    extra = (MANY_CONVERSIONS,) if shares.conversions > CONVERSION_SHARE else ()
     return _diagnosis("device-bound", idle, source, settings, extra)
 
 
@@ -140,7 +155,7 @@ def idle_share(times: Times, shares: Shares) -> tuple[float | None, str]:
 
 def diagnose_cpu(shares: Shares, settings: Mapping[str, Value]) -> Diagnosis:
     """overhead-, copy- or operator-bound: what a call on the host spends most on."""
-    extra = (ALLOCATOR,) if shares.kernel > KERNEL_SHARE else ()
+    extra = (MANY_FAULTS,) if shares.kernel > KERNEL_SHARE else ()
     outside, source = shares.outside or 0.0, "torch.profiler"
     if outside >= OVERHEAD_SHARE:
         return _diagnosis("overhead-bound", outside, source, settings, extra)
@@ -154,19 +169,18 @@ def _diagnosis(
     share: float,
     source: str,
     settings: Mapping[str, Value],
-    extra: Sequence[tuple[str, Value, str]] = (),
+    extra: Sequence[tuple[str, Value]] = (),
 ) -> Diagnosis:
     removable = kind in ("dispatch-bound", "copy-bound", "overhead-bound") and 0 < share < 1
-    named = [*extra, *POINTERS[kind]]
-    pointers = [Pointer(*one) for one in named if one[0] in settings]
+    worth_trying = [
+        knob if value == "" else f"{knob}={value}"
+        for knob, value in [*extra, *POINTERS[kind]]
+        if knob in settings and (value == "" or settings[knob] != value)
+    ]
     return Diagnosis(
         kind=kind,
         share=round(share, 4),
         source=source,
         at_most=round(1 / (1 - share), 3) if removable else None,
-        pointers=tuple(
-            one
-            for one in pointers
-            if settings[one.knob] in (UNSET, "") or settings[one.knob] != one.value
-        ),
+        pointers=tuple(Pointer(setting, REASONS[setting]) for setting in worth_trying),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import profile_files, session
-from .diagnosis import Diagnosis, Shares, Times, diagnose_cpu, diagnose_device
+from .diagnosis import EVENTS, Diagnosis, Shares, Times, diagnose_cpu, diagnose_device
 from .errors import StudyConflictError, TunerError, UnfitEnvironmentError, UsageError
 from .launcher import Run
 from .profile_files import Kernels, Operator
@@ -84,10 +84,12 @@ def profile(store: Store, name: str, trial: int, python: str, output: Path) -> P
 
     Raises a TunerError: no such study or trial, an unfit interpreter, a run that failed.
     """
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"-o {output}: is a file; name a folder")
     summary = session.load(store, name)
     recorded = session.runs_of(store, name, trial)[-1]
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"-o {output}: {error.strerror}: name a folder to write to") from error
     with session.prepared(summary.study, recorded, python) as (launcher, spec):
         # torch_npu takes a path of plain characters only: it writes here, then it is moved.
         written = Path(tempfile.mkdtemp(prefix="profile-", dir=launcher.folder.resolve()))
@@ -123,7 +125,6 @@ def _move(written: Path, output: Path) -> Path | None:
 
     Names hold the time, so that an older profile there stays.
     """
-    output.mkdir(parents=True, exist_ok=True)
     parsed = profile_files.output_folder(written)
     for entry in sorted(written.iterdir()):
         shutil.move(str(entry), str(output / entry.name))
@@ -178,7 +179,7 @@ def _times(
     elif steps is not None:
         device_ms, source = steps.busy_us / 1e3 / steps.count, "step_trace_time.csv"
     elif device_ms is not None:
-        source, certain = "device events", bool(facts["ahead"])
+        source, certain = EVENTS, bool(facts["ahead"])
     latency_ms, unsynchronised_ms = (
         median(facts[name]) / 1e6 for name in ("latency_ns", "dispatch_ns")
     )

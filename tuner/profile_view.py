@@ -10,24 +10,25 @@ from rich.table import Table
 from rich.text import Text
 
 from .closing import milliseconds, new_table
-from .diagnosis import Diagnosis, Pointer, Times
+from .diagnosis import EVENTS, Diagnosis, Pointer, Times
 from .language import say
 from .profile import Profile
 from .profile_files import Operator
 from .progress import describe
 
 SHOWN_OPERATORS = 8
+HEADERS = {"device": "operator on the device", "host": "operator on the host"}
 WRONG_BY = 1.1  # an un-synchronised time that is off by less is not called wrong
 NOTABLE_SHARE = 0.01
 SENTENCES = {
     "dispatch-bound": "dispatch-bound: the device idles {share:.0%} of a call; feeding it without "
-    "gaps would make it {at_most:.2f}x faster at most",
+    "gaps would make it {at_most:.3g}x faster at most",
     "device-bound": "device-bound: the device works {rest:.0%} of a call; only faster kernels or "
     "fewer of them help",
     "copy-bound": "copy-bound: {share:.0%} of the time goes into copies; without them it would be "
-    "{at_most:.2f}x faster at most",
+    "{at_most:.3g}x faster at most",
     "overhead-bound": "overhead-bound: {share:.0%} of a call lies outside of operators; without "
-    "that it would be {at_most:.2f}x faster at most",
+    "that it would be {at_most:.3g}x faster at most",
     "operator-bound": "operator-bound: {share:.0%} of a call is spent in operators",
 }
 UNKNOWN = {  # where neither the profiler nor events told how long the device works
@@ -46,9 +47,9 @@ def profile(found: Profile) -> RenderableType:
     parts += [times(found.times, found.backend)]
     calls = found.traced_calls or 1
     if found.operators:
-        parts += [Text(), operators("operator on the device", found.operators, calls)]
+        parts += [Text(), operators(HEADERS["device"], found.operators, calls)]
     if found.host_operators:
-        parts += [Text(), operators("operator on the host", found.host_operators, calls)]
+        parts += [Text(), operators(HEADERS["host"], found.host_operators, calls)]
     parts += [Text(), *map(Text, remarks(found)), Text(), *map(Text, files(found))]
     return Group(*parts)
 
@@ -64,8 +65,7 @@ def sentence(one: Diagnosis) -> str:
 def pointers(found: Sequence[Pointer]) -> Iterator[str]:
     """Which knobs that points to, one a line."""
     for one in found:
-        setting = one.knob if one.value == "" else f"{one.knob}={one.value}"
-        yield say("try {setting}: {why}", setting=setting, why=say(one.why))
+        yield say("try {setting}: {why}", setting=one.setting, why=say(one.why))
 
 
 def times(found: Times, backend: str) -> Table:
@@ -77,10 +77,9 @@ def times(found: Times, backend: str) -> Table:
         shown = milliseconds(found.unsynchronised_ms)
         table.add_row(say("without synchronising"), shown, unsynchronised(found))
     if found.device_ms is not None:
+        source = say("device events") if found.device_source == EVENTS else found.device_source
         bound = "" if found.device_certain else say("; at most: the call waits for the device")
-        table.add_row(
-            say("device works"), milliseconds(found.device_ms), say(found.device_source) + bound
-        )
+        table.add_row(say("device works"), milliseconds(found.device_ms), source + bound)
     if found.copy_in_ms is not None:
         table.add_row(say("copy in"), milliseconds(found.copy_in_ms), say("not in the call"))
         table.add_row(say("copy out"), milliseconds(found.copy_out_ms), say("not in the call"))

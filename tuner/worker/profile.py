@@ -15,8 +15,8 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from . import measure
 from .device_time import device_time
-from .failure import one_line
-from .protocol import MeasurementRule
+from .failure import one_line, outcome_of
+from .protocol import MeasurementRule, Outcome
 
 WORKER_NAME = "npu-tune"
 MAX_CALLS, MIN_CALLS = 10, 3
@@ -47,7 +47,11 @@ def times(
         return
     try:
         found.update(device_time(call, timer, statistics.median(samples.latency_ns)))
-    except RuntimeError as error:  # out of memory beside a large model
+    except RuntimeError as error:
+        # Memory that is refused leaves the process usable. After any other failure nothing may be
+        # measured: at task-queue level 2 operators are then dropped in silence.
+        if outcome_of(error) != Outcome.OUT_OF_MEMORY:
+            raise
         traceback.print_exc()
         found["device_error"] = one_line(error)
 
