@@ -346,7 +346,7 @@ def list_studies(storage: str) -> None:
 @_lang
 def show(study: str, trial: int | None, storage: str) -> None:
     """Show a study: environment, every configuration, failures, the result."""
-    from . import closing, session, terminal
+    from . import closing, repeat, session, terminal
     from .errors import StudyConflictError
     from .result import result
     from .store import Store
@@ -354,7 +354,7 @@ def show(study: str, trial: int | None, storage: str) -> None:
     store, console = Store(storage), _console()
     summary = session.load(store, study)
     if trial is not None:
-        console.print(terminal.trial(summary, session.runs_of(store, study, trial)))
+        console.print(terminal.trial(summary, repeat.runs_of(store, study, trial)))
         return
     console.print(terminal.study(summary, console.width), "")
     with contextlib.suppress(StudyConflictError):  # nothing was measured yet
@@ -464,9 +464,56 @@ def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
 @_storage
 def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
     """Repeat one trial outside the record, showing its command and its log."""
-    from . import session
+    from . import repeat
     from .store import Store
 
     on_wait = None if no_wait else click.echo
-    code = session.rerun(Store(storage), study, trial, click.echo, on_wait)
+    code = repeat.rerun(Store(storage), study, trial, click.echo, on_wait)
     raise SystemExit(code)
+
+
+@main.command()
+@click.argument("study")
+@click.option("--trial", type=int, help="The trial whose configuration is profiled.")
+@click.option("--best", is_flag=True, help="The best configuration: what happens without --trial.")
+@click.option("--baseline", is_flag=True, help="The environment as it was.")
+@click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: the study's]")
+@_no_wait
+@_storage
+@click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder for the trace.  [default: results/profile/<study>-<trial>]",
+)
+@_lang
+def profile(
+    study: str,
+    trial: int | None,
+    best: bool,
+    baseline: bool,
+    python: str,
+    no_wait: bool,
+    storage: str,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Run one configuration under the profiler, and say where the time of a call goes."""
+    from . import profile as profiling
+    from . import profile_view, session
+    from .store import Store
+
+    if (trial is not None) + best + baseline > 1:
+        raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
+    store = Store(storage)
+    number = profiling.choose(session.load(store, study), trial, baseline)
+    folder = output or session.RESULTS / "profile" / f"{study}-{number}"
+    _console(stderr=True).print(say("trial {n} under the profiler, about a minute", n=number))
+    on_wait = None if no_wait else lambda text: click.echo(text, err=True)
+    found = profiling.profile(store, study, number, python, folder, on_wait)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        _console().print(profile_view.profile(found))

@@ -13,7 +13,7 @@ from .errors import UnfitEnvironmentError
 from .host import Check
 from .language import say
 from .launcher import Launcher, Run
-from .session import interpreter
+from .probing import interpreter
 from .versions import at_least
 from .worker.protocol import ModelSpec, Outcome, Role, TrialSpec
 

@@ -7,8 +7,9 @@ import importlib
 import importlib.util
 import os
 import re
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
+from ..device_time import Timer
 from ..failure import environment_error
 
 DRIVER_FILE = "/usr/local/Ascend/driver/version.info"
@@ -85,6 +86,32 @@ def fingerprint() -> Dict[str, Any]:
         "driver": cann_version("DRIVER") or _driver_from_file(),
         "emulated_cann": is_emulated(),
     }
+
+
+def profiler() -> Tuple[Any, Any]:
+    """The profiler's module, and the sets of activities to try in turn.
+
+    Where CANN collects nothing (another profiler holds the device, or there is no msprof), nothing
+    at all is parsed; the host's side alone still is.
+    """
+    module = importlib.import_module("torch_npu.profiler")
+    host, device = module.ProfilerActivity.CPU, module.ProfilerActivity.NPU
+    return module, [[host, device], [host]]
+
+
+def device_timer() -> Timer:
+    """Events of the device, and work that keeps it busy: products of matrices of a given size."""
+    import torch
+
+    def event() -> Any:
+        return torch.npu.Event(enable_timing=True)
+
+    def work(size: int) -> Any:
+        matrix = torch.zeros(size, size, device="npu")
+        product = torch.zeros(size, size, device="npu")
+        return lambda: torch.mm(matrix, matrix, out=product)
+
+    return Timer(synchronize, event, work)
 
 
 def cann_version(package: str) -> str:
