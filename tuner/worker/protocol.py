@@ -193,7 +193,7 @@ class TrialResult:
     fingerprint: Dict[str, Any] = field(default_factory=dict)
     witnesses_before: Dict[str, float] = field(default_factory=dict)
     witnesses_after: Dict[str, float] = field(default_factory=dict)
-    facts: Dict[str, Any] = field(default_factory=dict)  # the probe's answers
+    facts: Dict[str, Any] = field(default_factory=dict)  # the probe's answers; convolutions
     format_version: int = FORMAT_VERSION
 
 

@@ -11,7 +11,17 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from . import build, fingerprint, lifeline, measure, output_check, probe, protocol, weights
+from . import (
+    build,
+    convolutions,
+    fingerprint,
+    lifeline,
+    measure,
+    output_check,
+    probe,
+    protocol,
+    weights,
+)
 from .failure import environment_error, one_line, outcome_of
 from .protocol import (
     UNSET,
@@ -115,6 +125,8 @@ class Run:
                 self._apply(stage, workload)
         with torch.no_grad():
             self._measure_workload(workload, backend, device)
+            if spec.backend == "npu" and "measurement" in self.known:
+                self.known["facts"] = convolutions.facts(workload, backend.synchronize)
         self.known["read_back"] = self._read_back(workload, seen)
         self.known["fingerprint"] = _fingerprint(backend)
 
