@@ -48,10 +48,14 @@ def probe(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, Any]
     return missing
 
 
-@pytest.mark.parametrize("level", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("jit", "private", "path"),
-    [("off", "off", "aclnn"), ("off", "on", "aclop"), ("on", "off", "aclop")],
+    ("level", "jit", "private", "path"),
+    [
+        (0, "on", "off", "aclop"),
+        (1, "off", "off", "aclnn"),
+        (2, "off", "on", "aclop"),
+        (2, "off", "off", "aclnn"),
+    ],
 )
 def test_the_run_says_which_path_convolutions_took(
     level: int, jit: str, private: str, path: str, emulated: Emulated
@@ -71,29 +75,39 @@ def test_what_unset_means_for_internal_formats_is_seen_in_a_cast(emulated: Emula
     assert (back.value, back.certain) == ("on" if took_aclop else "off", True)
 
 
+UNSET = {  # knob -> what unset is read back as, and whether that is certain
+    "hf32": ("conv", True),
+    "precision": ("float32", True),
+    "npu_allocator": ("unset", False),
+    "worker_cpus": (len(os.sched_getaffinity(0)), True),
+    "execution": ("eager", True),
+    "cpu_affinity": ("unset", True),
+}
+SET = {
+    "hf32": ("conv+matmul", True),
+    "npu_allocator": ("expandable", True),
+    "omp_threads": (1, True),
+    "log_level": (3, False),
+}
+OTHERS = {"precision": ("float16", True), "npu_allocator": ("split-250", False)}
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "expected", "certain"),
+    ("values", "expected"),
     [
-        ("hf32", "unset", "conv", True),
-        ("hf32", "conv+matmul", "conv+matmul", True),
-        ("precision", "unset", "float32", True),
-        ("precision", "float16", "float16", True),
-        ("npu_allocator", "unset", "unset", False),
-        ("npu_allocator", "expandable", "expandable", True),
-        ("npu_allocator", "split-250", "split-250", False),
-        ("omp_threads", 1, 1, True),
-        ("worker_cpus", "unset", len(os.sched_getaffinity(0)), True),
-        ("log_level", 3, 3, False),
-        ("execution", "unset", "eager", True),
+        (dict.fromkeys(UNSET, "unset"), UNSET),
+        ({name: value for name, (value, _) in SET.items()}, SET),
+        ({name: value for name, (value, _) in OTHERS.items()}, OTHERS),
     ],
+    ids=["unset", "set", "others"],
 )
-def test_a_knob_is_read_back(
-    name: str, value: Any, expected: Any, certain: bool, emulated: Emulated
+def test_knobs_are_read_back(
+    values: dict[str, Any], expected: dict[str, Any], emulated: Emulated
 ) -> None:
-    done = run(emulated, **{name: value})
+    done = run(emulated, **values)
     assert done.result.outcome is Outcome.OK, done.result.message
-    back = done.result.read_back[name]
-    assert (back.value, back.certain) == (expected, certain), back.how
+    back = {name: (one.value, one.certain) for name, one in done.result.read_back.items()}
+    assert back == expected
 
 
 def test_a_worker_on_fewer_processors_has_as_many_threads(emulated: Emulated) -> None:
@@ -105,35 +119,29 @@ def test_a_worker_on_fewer_processors_has_as_many_threads(emulated: Emulated) ->
     assert (back["worker_cpus"].value, back["threads"].value) == (1, 1)
 
 
-def test_the_emulation_has_no_graph_capture_and_the_probe_finds_out(emulated: Emulated) -> None:
-    missing = probe(emulated)["npu_execution"]
-    assert set(missing) == {"npugraph", "npugraph_ex", "npugraphs"}
-    assert missing["npugraph"].startswith("CANN here has no graph capture (aclmdlRICaptureBegin")
-
-
 def test_a_capture_that_fails_is_unsupported(emulated: Emulated) -> None:
     done = run(emulated, internal_format="off", execution="npugraph")
     assert done.result.outcome is Outcome.UNSUPPORTED
     assert done.result.message.startswith("graph capture: RuntimeError")
 
 
-@pytest.mark.parametrize(("soc", "why"), [(A2, ""), (OLD, "this device has no bfloat16")])
-def test_bfloat16_is_there_where_the_device_has_it(soc: str, why: str, emulated: Emulated) -> None:
-    assert probe(emulated, soc)["precision"] == {"float16": "", "bfloat16": why}
+def test_every_value_is_probed_those_of_the_environment_too(emulated: Emulated) -> None:
+    missing, usable = probe(emulated), len(os.sched_getaffinity(0))
+    assert missing["task_queue"] == {"0": "", "1": "", "2": ""}
+    assert missing["hf32"] == {"conv": "", "conv+matmul": ""}
+    assert missing["precision"] == {"float16": "", "bfloat16": ""}
+    assert missing["log_level"] == {"3": "ASCEND_GLOBAL_LOG_LEVEL is 3 here already: as quiet"}
+    assert [missing["worker_cpus"][count] == "" for count in ("2", "4", "8")] == [
+        count < usable for count in (2, 4, 8)
+    ]
+    graphs = missing["npu_execution"]
+    assert set(graphs) == {"npugraph", "npugraph_ex", "npugraphs"}
+    assert graphs["npugraph"].startswith("CANN here has no graph capture (aclmdlRICaptureBegin")
 
 
-def test_environment_knobs_are_probed_too(emulated: Emulated) -> None:
-    quiet, loud = probe(emulated), probe(emulated, ASCEND_GLOBAL_LOG_LEVEL="1")
-    assert quiet["task_queue"] == {"0": "", "1": "", "2": ""}
-    assert quiet["log_level"]["3"] == "ASCEND_GLOBAL_LOG_LEVEL is 3 here already: as quiet"
-    assert loud["log_level"]["3"] == ""
-    held = probe(emulated, PYTORCH_NPU_ALLOC_CONF="max_split_size_mb:100")["npu_allocator"]
-    assert held["expandable"].endswith("is set in the environment: kept")
-
-
-def test_fewer_processors_are_offered_only_where_there_are_more(emulated: Emulated) -> None:
-    usable = len(os.sched_getaffinity(0))
-    missing = probe(emulated)["worker_cpus"]
-    assert {int(v): why == "" for v, why in missing.items() if v != "near"} == {
-        count: count < usable for count in (2, 4, 8)
-    }
+def test_the_users_own_settings_and_device_decide_what_is_offered(emulated: Emulated) -> None:
+    own = {"ASCEND_GLOBAL_LOG_LEVEL": "1", "PYTORCH_NPU_ALLOC_CONF": "max_split_size_mb:100"}
+    missing = probe(emulated, OLD, **own)
+    assert missing["precision"]["bfloat16"] == "this device has no bfloat16"
+    assert missing["log_level"]["3"] == ""
+    assert missing["npu_allocator"]["expandable"].endswith("is set in the environment: kept")

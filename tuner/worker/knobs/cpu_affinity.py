@@ -38,22 +38,25 @@ def _knows(text: bytes) -> bool:
         return held.find(text) >= 0
 
 
+def at_start() -> int:
+    """How many processors the process may use before torch_npu binds anything."""
+    return len(os.sched_getaffinity(0))
+
+
 def read_back(workload: Workload, seen: Any) -> ReadBack:
-    """What the threads' masks show: mode 2 gives main and launching thread a processor each."""
+    """What the threads' masks show: mode 2 gives the launching thread a processor of its own."""
     masks = _masks()
     main = masks.get(str(os.getpid()), [])
     launching = [mask for name, mask in masks.items() if name.startswith(LAUNCHER)]
-    how = "processors: main thread {}, {} {}".format(
-        len(main), LAUNCHER, ", ".join(str(len(mask)) for mask in launching) or "none"
+    how = "of {} processors: main thread {}, {} {}".format(
+        seen, len(main), LAUNCHER, ", ".join(str(len(mask)) for mask in launching) or "none"
     )
-    every = os.cpu_count() or 1
-    bound = [mask for mask in [main, *launching] if mask and len(mask) < every]
-    asked = os.environ.get(VARIABLE, "").partition(",")[0]
-    if not bound:
-        return ReadBack("unset", asked not in ("1", "2"), how + "; nothing is bound")
-    if launching and all(len(mask) == 1 for mask in launching):
-        return ReadBack(2, True, how)
-    return ReadBack(int(asked) if asked == "1" else "bound", asked == "1", how)
+    if not any(len(mask) < int(seen) for mask in [main, *launching]):
+        return ReadBack("unset", True, how + ": nothing is bound")
+    if VARIABLE not in os.environ:
+        return ReadBack("unset", True, how + ": bound by others")
+    alone = bool(launching) and all(len(mask) == 1 for mask in launching)
+    return ReadBack(2 if alone else 1, True, how)
 
 
 def _masks() -> Dict[str, List[int]]:
