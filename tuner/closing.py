@@ -209,6 +209,11 @@ def remarks(found: Result) -> Iterator[str]:
             counted=counted,
             name=_quoted(found),
         )
+    before, after = found.evidence.convolutions
+    if before or after:
+        said = "convolutions: baseline {before}, best {after}"
+        nothing = say("not seen")
+        yield say(said, before=before or nothing, after=after or nothing)
     if found.evidence.output_check == "impossible":
         why = found.evidence.output_reason
         yield say("warning: outputs could not be checked: {why}", why=why)

@@ -26,6 +26,7 @@ class Evidence:
 
     interval is None, and the figures are the search's own, where it was not confirmed.
     relative_error: of the output, against the baseline's largest value.
+    convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen
     """
 
     objective: str
@@ -41,6 +42,7 @@ class Evidence:
     output_check: str
     output_reason: str
     relative_error: float | None
+    convolutions: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,14 @@ def _evidence(summary: Summary, judged: Judgement, tried: Configuration) -> Evid
         output_check=output.status,
         output_reason=output.reason,
         relative_error=output.relative_error,
+        convolutions=(_convolutions(judged.baseline), _convolutions(judged.best)),
     )
+
+
+def _convolutions(one: Measured) -> str:
+    """The path that the worker saw; both where runs differ."""
+    seen = {str(r.run.result.facts.get("convolutions", "")) for r in one.runs}
+    return " and ".join(sorted(seen - {""}))
 
 
 def _noise(summary: Summary) -> Noise:

@@ -199,7 +199,8 @@ class TrialResult:
     fingerprint: Dict[str, Any] = field(default_factory=dict)
     witnesses_before: Dict[str, float] = field(default_factory=dict)
     witnesses_after: Dict[str, float] = field(default_factory=dict)
-    facts: Dict[str, Any] = field(default_factory=dict)  # the probe's answers, or the profile
+    # The probe's answers, the profile, or the path that convolutions took.
+    facts: Dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
 

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from . import (
     build,
+    convolutions,
     fingerprint,
     lifeline,
     measure,
@@ -129,6 +130,8 @@ class Run:
                 self._profile(workload, backend, device)
             else:
                 self._measure_workload(workload, backend, device)
+            if spec.backend == "npu" and "measurement" in self.known:
+                self.known["facts"] = convolutions.facts(workload, backend.synchronize)
         self.known["read_back"] = self._read_back(workload, seen)
         self.known["fingerprint"] = _fingerprint(backend)
 
