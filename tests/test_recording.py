@@ -75,12 +75,17 @@ def test_a_full_check_keeps_what_it_has_whatever_happens(
             raise error
 
     monkeypatch.setattr(session, "tune", tune)
+
+    def fails(*_: object, **__: object) -> None:
+        raise TunerError("no profiler")
+
     monkeypatch.setattr(doctor, "examine", lambda *_: CHECKS)
+    monkeypatch.setattr(full_check, "profile", fails)
     path = tmp_path / "full.json.gz"
     asked = full_check.setup("m", "", None)
     found = full_check.make(asked, path, None, lambda: False, str)  # type: ignore[arg-type]
     assert list(found.checks) == CHECKS
-    assert found.stopped == ("the device was lost" if error else "")
+    assert found.stopped == ("the device was lost" if error else "no profiler")
     assert found == full_check.read(path)
     assert found.recording.study is not None
     line = self_check(summarize(found.recording.study, found.recording.runs))

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from . import profile_view
 from .closing import milliseconds, new_table, times
 from .figures import figures
 from .full_check import FullCheck
@@ -35,12 +36,14 @@ def checks(found: Sequence[Check]) -> RenderableType:
 
 
 def full(found: FullCheck) -> RenderableType:
-    """The checks, the A/A check, and every configuration measured in calls and in blocks."""
+    """Checks, A/A check, every configuration in calls and in blocks, the baseline's profile."""
     parts: list[RenderableType] = [checks(found.checks), Text()]
     summary = _summary(found)
     if summary is not None:
         label = say("emulated CANN, ") if _emulated(summary) else ""
         parts += [Text(label + self_check(summary)), Text(), configurations(summary), Text()]
+    if found.profile is not None:
+        parts += [profile_view.measured(found.profile), Text()]
     if found.stopped:
         parts.append(Text(say("not complete: {why}", why=found.stopped), style="bold yellow"))
     return Group(*parts, Text(found.made_by))
@@ -59,6 +62,7 @@ def as_json(found: FullCheck) -> dict[str, Any]:
         "environment": {} if summary is None else summary.study.facts["fingerprint"],
         "against_itself": None if verdict is None else _named(*verdict),
         "measured": rows,
+        "profile": None if found.profile is None else found.profile.to_dict(),
     }
 
 

@@ -39,6 +39,11 @@ UNKNOWN = {  # where neither the profiler nor events told how long the device wo
 
 def profile(found: Profile) -> RenderableType:
     """The whole report."""
+    return Group(measured(found), Text(), *map(Text, files(found)))
+
+
+def measured(found: Profile) -> RenderableType:
+    """The report without its files."""
     label = say("emulated CANN, ") if found.emulated_cann else ""
     parts: list[RenderableType] = [Text(label + sentence(found.diagnosis), style="bold")]
     parts += [*map(Text, pointers(found.diagnosis.pointers)), Text()]
@@ -50,8 +55,7 @@ def profile(found: Profile) -> RenderableType:
         parts += [Text(), operators(HEADERS["device"], found.operators, calls)]
     if found.host_operators:
         parts += [Text(), operators(HEADERS["host"], found.host_operators, calls)]
-    parts += [Text(), *map(Text, remarks(found)), Text(), *map(Text, files(found))]
-    return Group(*parts)
+    return Group(*parts, Text(), *map(Text, remarks(found)))
 
 
 def sentence(one: Diagnosis) -> str:
