@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 import tuner
-from tuner import search_space_file
+from tuner import lease, search_space_file
 from tuner.cli import main
 
 from .conftest import DATA
@@ -196,6 +196,12 @@ class TestAFinishedStudy:
         done = invoke(studied, "profile", "tiny", "--trial", "99")
         assert done.returncode == 7
         assert "no recorded trial 99; it has 5 between 0 and 4" in done.stderr
+
+    def test_rerun_keeps_off_a_device_that_is_being_measured(self, studied: Path) -> None:
+        with lease.held("CPU", "first", None, lambda: False):
+            done = invoke(studied, "rerun", "tiny", "--trial", "1", "--no-wait")
+        assert done.returncode == 7
+        assert "measured by study first" in done.stderr
 
     def test_the_same_name_again_is_a_conflict(self, studied: Path) -> None:
         done = invoke(studied, "--model", f"{TINY}:conv", "--study", "tiny")

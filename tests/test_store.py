@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tuner import search_space, setup
 from tuner.errors import StorageError, StudyConflictError
 from tuner.migrations import MIGRATIONS
 from tuner.store import Store, pack, unpack
 from tuner.worker.protocol import Outcome
 
 from .conftest import DATA
-from .fakes import recorded, study_record
+from .fakes import SPACE, recorded, study_record
 
 
 @pytest.fixture
@@ -83,7 +84,11 @@ def test_a_database_of_every_version_still_opens(version: int, tmp_path: Path) -
     path = tmp_path / "old.db"
     shutil.copy(DATA / f"store-v{version}.db", path)
     store = Store(f"sqlite:///{path}")
-    assert store.study("s") == study_record()
+    found = store.study("s")
+    assert found is not None
+    assert setup.from_dict(found.setup) == setup.from_dict(study_record().setup)
+    assert search_space.from_dict(found.space) == SPACE
+    assert (found.created_at, found.facts) == (study_record().created_at, study_record().facts)
     assert [r.run.result.outcome.value for r in store.runs("s")] == ["ok", "ok", "crashed"]
     assert [r.trial for r in store.runs("s")] == [0, 1, 2]
     first = store.runs("s")[0].run.result.measurement

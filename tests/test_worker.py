@@ -167,8 +167,8 @@ def test_a_reference_that_tells_nothing_is_reported_not_passed(
 @pytest.mark.parametrize(
     ("factory", "outcome", "message"),
     [
-        ("raises", Outcome.CRASHED, "RuntimeError: the cat sat on the keyboard (tiny.py:53)"),
-        ("exits", Outcome.CRASHED, "SystemExit: 5 (tiny.py:61)"),
+        ("raises", Outcome.CRASHED, "RuntimeError: the cat sat on the keyboard (tiny.py:58)"),
+        ("exits", Outcome.CRASHED, "SystemExit: 5 (tiny.py:66)"),
         ("not_a_module", Outcome.UNSUPPORTED, "not a torch.nn.Module"),
         ("nowhere", Outcome.UNSUPPORTED, "has no function 'nowhere'"),
         ("without_inputs", Outcome.UNSUPPORTED, "--input 1x3x224x224"),
