@@ -78,3 +78,15 @@ def test_the_work_grows_until_queueing_it_is_negligible() -> None:
     fast = Device(0.01)
     device_time(lambda: fast.queue(1.0), fast.timer(), 1e6)
     assert max(fast.sizes) == 2048
+
+
+def test_a_head_start_that_was_too_short_is_doubled_until_nothing_changes() -> None:
+    device = Device(0.5)
+
+    def call() -> None:
+        for _ in range(400):
+            device.queue(0.1)
+
+    # A latency that is taken for a tenth of what it is: the first head start is used up halfway.
+    found = device_time(call, device.timer(), 20e6)
+    assert found == {"device_ns": [40_000_000] * SAMPLES, "ahead": True}

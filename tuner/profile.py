@@ -181,7 +181,8 @@ def _times(
     facts: Mapping[str, Any], kernels: Kernels | None, steps: profile_files.Steps | None
 ) -> Times:
     """Medians; the device's time from kernel_details.csv, step_trace_time.csv, else events."""
-    device_ms, source, certain = _median_ms(facts, "device_ns"), "", True
+    measured = facts.get("device_ns")
+    device_ms, source, certain = min(measured) / 1e6 if measured else None, "", True
     calls = len(facts.get("traced_ns", ())) or 1
     if kernels is not None and kernels.busy_us is not None:
         device_ms, source = kernels.busy_us / 1e3 / (kernels.steps or calls), "kernel_details.csv"
