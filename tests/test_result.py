@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+
+
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,6 +139,13 @@ def test_every_part_is_shown_in_every_width_and_language(
     assert max(map(len, text.splitlines())) <= width
     for part in ("2.00x", "mode=fast", "why mode", "results/s.yaml", "SPIN=1", "npu-tune show s"):
         assert part in text, part
+
+
+def test_the_path_of_convolutions_is_one_line_where_it_was_seen() -> None:
+    one = found()
+    assert "convolutions" not in shown(one)
+    seen = replace(one, evidence=replace(one.evidence, convolutions=("aclop", "aclnn")))
+    assert "convolutions: baseline aclop, best aclnn\n" in shown(seen)
 
 
 def test_each_line_of_noise_says_what_to_do() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tuner import search_space
@@ -106,9 +108,15 @@ def test_a_changed_space_is_named_by_its_first_difference() -> None:
 
 
 def test_a_rule_holds_for_what_unset_turned_out_to_be() -> None:
-    fast, both = {**SPACE.baseline(), "mode": "fast"}, {**SPACE.baseline(), "spin": "on"}
-    why = SPACE.rules[0].why
-    assert SPACE.broken_rule(fast) == ""
-    assert SPACE.broken_once_resolved(both, {"mode": "fast"}) == why
+    rule = Rule({"mode": ("fast",)}, {"spin": ("unset", "off")}, "no spinning when fast")
+    space, fast = replace(SPACE, rules=(rule,)), {**SPACE.baseline(), "mode": "fast"}
+    assert space.broken_rule(fast) == ""
+    assert space.broken_once_resolved(fast, {"spin": "off"}) == ""
+    assert space.broken_once_resolved(fast, {"spin": "on"}) == "no spinning when fast"
     # The baseline itself was both fast and spinning, and ran: the rule does not hold here.
-    assert SPACE.broken_once_resolved(both, {"mode": "fast", "spin": "on"}) == ""
+    assert space.broken_once_resolved(fast, {"mode": "fast", "spin": "on"}) == ""
+
+
+def test_a_knob_that_must_be_left_alone_may_turn_out_to_be_anything() -> None:
+    fast = {**SPACE.baseline(), "mode": "fast"}
+    assert SPACE.broken_once_resolved(fast, {"spin": "on"}) == ""

@@ -184,7 +184,7 @@ def _evidence(summary: Summary, judged: Judgement, tried: Configuration) -> Evid
 def _convolutions(one: Measured) -> str:
     """The path that the worker saw; both where runs differ."""
     seen = {str(r.run.result.facts.get("convolutions", "")) for r in one.runs}
-    return " and ".join(sorted(seen - {""}))
+    return "/".join(sorted(seen - {""}))
 
 
 def _noise(summary: Summary) -> Noise:

@@ -66,6 +66,11 @@ class Rule:
             configuration[name] not in values for name, values in self.require.items()
         )
 
+    def for_named_values(self) -> Rule:
+        """The rule without what it requires to be left alone."""
+        require = {name: values for name, values in self.require.items() if values != (UNSET,)}
+        return replace(self, require=require)
+
 
 @dataclass(frozen=True)
 class SearchSpace:
@@ -126,11 +131,13 @@ class SearchSpace:
     def broken_once_resolved(self, configuration: Configuration, resolved: Configuration) -> str:
         """Why a rule forbids it with unset knobs at what they turned out to be; "" where none does.
 
-        A rule that the baseline itself breaks in that way does not hold here: it ran.
+        `require: {knob: unset}` alone asks to leave the knob alone, whatever it turned out to be. A
+        rule that the baseline itself breaks does not hold here: it ran.
         """
         named = {n: resolved.get(n, v) if v == UNSET else v for n, v in configuration.items()}
         ran = {**self.baseline(), **resolved}
-        broken = (r.why for r in self.rules if r.broken_by(named) and not r.broken_by(ran))
+        rules = [rule.for_named_values() for rule in self.rules]
+        broken = (r.why for r in rules if r.broken_by(named) and not r.broken_by(ran))
         return next(broken, "")
 
     def configurations(self, batch_size: int | None) -> Iterator[Configuration]:
