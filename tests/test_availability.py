@@ -68,7 +68,11 @@ def narrowed(loaded: LoadedFile) -> SearchSpace:
 
 def test_the_worker_is_asked_for_values_and_libraries(loaded: LoadedFile) -> None:
     request = availability.request(loaded)
-    assert request.values == {"execution": ["inductor", "torchscript"], "threads": [1, 2, 4]}
+    assert request.values == {
+        "execution": ["inductor", "torchscript"],
+        "threads": [1, 2, 4],
+        "allocator": ["tcmalloc"],
+    }
     assert request.libraries == ["libtcmalloc.so.4"]
 
 

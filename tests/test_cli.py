@@ -91,7 +91,7 @@ def test_a_wrong_option_is_one_line_and_a_code(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["show", "export"])
+@pytest.mark.parametrize("command", ["show", "export", "profile"])
 def test_a_missing_study_is_named(command: str, tmp_path: Path) -> None:
     done = invoke(tmp_path, command, "nosuch")
     assert done.returncode == 7
@@ -180,6 +180,28 @@ class TestAFinishedStudy:
             done = invoke(studied, "rerun", "tiny", "--trial", "1", "--no-wait")
         assert done.returncode == 7
         assert "measured by study first" in done.stderr
+
+    def test_profile_says_what_bounds_a_call_and_leaves_a_trace(self, studied: Path) -> None:
+        done = invoke(studied, "profile", "tiny", "--baseline", "--json", "-o", "a b/trace.d")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["trial"], found["folder"]) == (0, "a b/trace.d")
+        kinds = ("operator-bound", "overhead-bound", "copy-bound")
+        assert found["diagnosis"]["kind"] in kinds
+        names = [one["name"] for one in found["host_operators"]]
+        assert any(name.startswith("aten::") for name in names)
+        (trace,) = (studied / "a b" / "trace.d").iterdir()
+        assert json.loads(trace.read_text())["traceEvents"]
+
+    def test_profile_takes_one_of_trial_best_and_baseline(self, studied: Path) -> None:
+        done = invoke(studied, "profile", "tiny", "--best", "--baseline")
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert "give one of them" in done.stderr
+
+    def test_profile_of_a_trial_that_is_not_there_names_those_that_are(self, studied: Path) -> None:
+        done = invoke(studied, "profile", "tiny", "--trial", "99")
+        assert done.returncode == 7
+        assert "no recorded trial 99; it has 5 between 0 and 4" in done.stderr
 
     def test_the_same_name_again_is_a_conflict(self, studied: Path) -> None:
         done = invoke(studied, "--model", f"{TINY}:conv", "--study", "tiny")

@@ -13,7 +13,8 @@ import tuner
 from tuner import language
 
 SPEAKERS = ("say", "new_table")
-HELD_IN = ("said", "SENTENCES", "ADVICE")  # variables whose texts are spoken later
+# Variables whose texts are spoken later.
+HELD_IN = ("said", "SENTENCES", "ADVICE", "REMEDIES", "UNKNOWN", "HEADERS", "REASONS")
 
 
 def spoken() -> set[str]:

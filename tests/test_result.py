@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from rich.console import Console
 from tuner import language
 from tuner.closing import closing, headline, times
 from tuner.confirm import NextRun
-from tuner.result import Result, result
+from tuner.result import FixedCost, Result, result
 from tuner.store import RecordedRun
 from tuner.summary import summarize
+from tuner.terminal import configurations
 from tuner.worker.protocol import Outcome
 
 from .fakes import SPACE, confirmed, recorded, study_record
@@ -76,6 +78,22 @@ def test_without_confirmation_a_search_that_found_nothing_keeps_the_defaults() -
 def test_finalists_have_a_speed_up_for_each_block() -> None:
     (one,) = found().finalists
     assert (one.configuration, one.speedups) == ({"mode": "fast", "spin": "on"}, (2.0,) * 4)
+
+
+@pytest.mark.parametrize(("width", "headers"), [(80, 6), (160, 10)])
+def test_a_narrow_terminal_shows_the_main_figures_only(width: int, headers: int) -> None:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    table = configurations(summarize(study_record(), SEARCHED), width)
+    console.print(table)
+    first, *rows = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(re.split(r" {2,}", first.strip())) == headers
+    assert len(rows) == len(SEARCHED)
+
+
+def test_the_fixed_cost_is_of_the_curve_that_is_shown() -> None:
+    # Baseline 10 ms at 1 and 24 ms at 8; the best 5 ms, confirmed, at 1 and 12 ms at 8.
+    assert found().fixed_cost_baseline == FixedCost(8.0, 2.0)
+    assert found().fixed_cost_best == FixedCost(4.0, 1.0)
 
 
 def test_the_curve_shows_what_was_confirmed_and_marks_the_rest() -> None:

@@ -103,3 +103,12 @@ def test_a_changed_space_is_named_by_its_first_difference() -> None:
     assert search_space.difference(frozen, now) == (
         "mode.domain was ['unset', 'fast'], is now ['unset']"
     )
+
+
+def test_a_rule_holds_for_what_unset_turned_out_to_be() -> None:
+    fast, both = {**SPACE.baseline(), "mode": "fast"}, {**SPACE.baseline(), "spin": "on"}
+    why = SPACE.rules[0].why
+    assert SPACE.broken_rule(fast) == ""
+    assert SPACE.broken_once_resolved(both, {"mode": "fast"}) == why
+    # The baseline itself was both fast and spinning, and ran: the rule does not hold here.
+    assert SPACE.broken_once_resolved(both, {"mode": "fast", "spin": "on"}) == ""

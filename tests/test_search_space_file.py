@@ -87,6 +87,32 @@ def test_a_mistake_is_answered_with_file_line_and_what_is_allowed(
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("TASK_QUEUE_ENABLE", "abc", "0, 1, 2"),
+        ("TASK_QUEUE_ENABLE", "", "0, 1, 2"),
+        ("TASK_QUEUE_ENABLE", "1.5", "0, 1, 2"),
+        ("TASK_QUEUE_ENABLE", "7", "0, 1, 2"),
+        ("ASCEND_GLOBAL_LOG_LEVEL", "9", "0, 1, 2, 3, 4"),
+        ("CPU_AFFINITY_CONF", "banana", "0, 1 or 2, then parts like npu0:0-7"),
+        ("CPU_AFFINITY_CONF", "9", "0, 1 or 2, then parts like npu0:0-7"),
+        ("MULTI_STREAM_MEMORY_REUSE", "9", "0, 1, 2, 3"),
+        ("PYTORCH_NPU_ALLOC_CONF", "yes", "pairs like expandable_segments:True"),
+        ("OMP_NUM_THREADS", "0", "a count of 1 or more"),
+    ],
+)
+def test_a_value_that_means_nothing_to_its_variable_is_refused(
+    name: str, value: str, allowed: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace('{SPIN: "1"}', f'{{{name}: "{value}"}}'))
+    with pytest.raises(UsageError) as raised:
+        search_space_file.load(path)
+    start = f"{path}:15: {name} cannot be {value!r}; allowed: {allowed}"
+    assert str(raised.value).startswith(start)
+
+
 def test_a_rule_that_excludes_everything_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     rule = "  - when: {}\n    require: {threads: unset, spin: unset}\n    why: nothing goes\n"

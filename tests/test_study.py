@@ -117,6 +117,17 @@ def test_the_baseline_is_trial_0_and_presets_follow(store: Store, tmp_path: Path
     assert (second.trial, second.role, value_of(second, "mode")) == (1, Role.SEARCH, "fast")
 
 
+def test_the_baseline_is_repeated_first_where_the_noise_is_wanted(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher = FakeLauncher()
+    make_study(store, launcher, tmp_path, trials=2, baseline_runs=4).run()
+    assert [(spec.trial, spec.role) for spec in launcher.specs] == [
+        *[(0, Role.BASELINE)] * 4,
+        (1, Role.SEARCH),
+    ]
+
+
 def test_the_asked_number_of_trials_is_run(store: Store, tmp_path: Path) -> None:
     make_study(store, FakeLauncher(), tmp_path, trials=11).run()
     assert len({recorded.trial for recorded in store.runs("s")}) == 11

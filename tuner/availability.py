@@ -18,8 +18,9 @@ def request(loaded: LoadedFile) -> ProbeRequest:
     """What the worker must find out for this space."""
     values: dict[str, list[Any]] = {}
     for knob in loaded.space.knobs:
-        if knob.handler and knob.apply != "environment":
-            values[knob.handler] = [value for value in knob.domain if value != UNSET]
+        if knob.handler:
+            wanted = [value for value in knob.domain if value != UNSET]
+            values[knob.handler] = [*values.get(knob.handler, []), *wanted]
     entries = [entry for knob in loaded.entries.values() for entry in knob.entries()]
     return ProbeRequest(values, [entry.library for entry in entries if entry.library])
 

@@ -23,6 +23,7 @@ from .setup import DEFAULT_STORAGE, TIMED_REGIONS
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from .full_check import FullCheck
     from .session import Finished
     from .setup import Setup
 
@@ -345,7 +346,7 @@ def list_studies(storage: str) -> None:
 @_lang
 def show(study: str, trial: int | None, storage: str) -> None:
     """Show a study: environment, every configuration, failures, the result."""
-    from . import closing, session, terminal
+    from . import closing, repeat, session, terminal
     from .errors import StudyConflictError
     from .result import result
     from .store import Store
@@ -353,9 +354,9 @@ def show(study: str, trial: int | None, storage: str) -> None:
     store, console = Store(storage), _console()
     summary = session.load(store, study)
     if trial is not None:
-        console.print(terminal.trial(summary, session.runs_of(store, study, trial)))
+        console.print(terminal.trial(summary, repeat.runs_of(store, study, trial)))
         return
-    console.print(terminal.study(summary), "")
+    console.print(terminal.study(summary, console.width), "")
     with contextlib.suppress(StudyConflictError):  # nothing was measured yet
         console.print(closing.closing(result(summary), session.RESULTS / f"{study}.yaml"))
 
@@ -385,20 +386,75 @@ def export(study: str, output: Path | None, storage: str) -> None:
 @main.command()
 @click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: this one]")
 @click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
-@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def doctor(python: str, device: int | None, as_json: bool) -> None:
-    """Check interpreter, torch, torch_npu, CANN, devices and host; say what to do."""
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--full", is_flag=True, help="Measure too: about ten minutes, into one small file.")
+@click.option(
+    "--model", metavar="MODEL", default="mobilenet_v2", show_default=True, help="For --full."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("npu-tune-full-check.json.gz"),
+    show_default=True,
+    help="File that --full writes.",
+)
+@click.option(
+    "--read",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Show a file that --full has written, here or elsewhere.",
+)
+@_lang
+def doctor(
+    python: str,
+    device: int | None,
+    as_json: bool,
+    full: bool,
+    model: str,
+    output: Path,
+    read: Path | None,
+) -> None:
+    """Check interpreter, torch, torch_npu, CANN, devices and host; say what to do.
+
+    Exit code 4 where something must be mended first.
+    """
     from dataclasses import asdict
 
-    from . import terminal
+    from . import doctor_view, full_check
     from .doctor import examine
 
-    found = examine(python, device)
-    if as_json:
-        click.echo(json.dumps([asdict(check) for check in found], indent=2))
+    if full or read is not None:
+        asked = full_check.setup(model, python, device)
+        found = full_check.read(read) if read else _full_check(asked, output, as_json)
+        checks = list(found.checks)
+        view, data = doctor_view.full(found), doctor_view.as_json(found)
     else:
-        _console().print(terminal.checks(found))
-    raise SystemExit(4 if any(check.state == "FAIL" for check in found) else 0)
+        checks = examine(python, device)
+        view, data = doctor_view.checks(checks), {"checks": [asdict(check) for check in checks]}
+    if as_json:
+        click.echo(json.dumps(data, indent=2))
+    else:
+        _console().print(view)
+    if full and not as_json:
+        click.echo(say("written: {path}", path=output))
+    raise SystemExit(4 if any(check.state == "FAIL" for check in checks) else 0)
+
+
+def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
+    """Measure with the live line, and Ctrl-C as in `tune`."""
+    from . import full_check
+    from .objectives import OBJECTIVES
+    from .progress import Progress
+
+    console = _console(stderr=True)
+
+    def note(text: str) -> None:
+        if not silent:
+            console.print(text, highlight=False, markup=False)
+
+    with _interruptible(console) as stop, _live(console, silent) as redraw:
+        progress = Progress(OBJECTIVES[asked.objective], redraw)
+        return full_check.make(asked, output, progress, stop, note)
 
 
 @main.command()
@@ -408,9 +464,56 @@ def doctor(python: str, device: int | None, as_json: bool) -> None:
 @_storage
 def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
     """Repeat one trial outside the record, showing its command and its log."""
-    from . import session
+    from . import repeat
     from .store import Store
 
     on_wait = None if no_wait else click.echo
-    code = session.rerun(Store(storage), study, trial, click.echo, on_wait)
+    code = repeat.rerun(Store(storage), study, trial, click.echo, on_wait)
     raise SystemExit(code)
+
+
+@main.command()
+@click.argument("study")
+@click.option("--trial", type=int, help="The trial whose configuration is profiled.")
+@click.option("--best", is_flag=True, help="The best configuration: what happens without --trial.")
+@click.option("--baseline", is_flag=True, help="The environment as it was.")
+@click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: the study's]")
+@_no_wait
+@_storage
+@click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder for the trace.  [default: results/profile/<study>-<trial>]",
+)
+@_lang
+def profile(
+    study: str,
+    trial: int | None,
+    best: bool,
+    baseline: bool,
+    python: str,
+    no_wait: bool,
+    storage: str,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Run one configuration under the profiler, and say where the time of a call goes."""
+    from . import profile as profiling
+    from . import profile_view, session
+    from .store import Store
+
+    if (trial is not None) + best + baseline > 1:
+        raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
+    store = Store(storage)
+    number = profiling.choose(session.load(store, study), trial, baseline)
+    folder = output or session.RESULTS / "profile" / f"{study}-{number}"
+    _console(stderr=True).print(say("trial {n} under the profiler, about a minute", n=number))
+    on_wait = None if no_wait else lambda text: click.echo(text, err=True)
+    found = profiling.profile(store, study, number, python, folder, on_wait)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        _console().print(profile_view.profile(found))

@@ -112,7 +112,7 @@ def effect(one: Effect | None) -> str:
     if one is None:
         return say("not known: too few trials")
     seen = f"{times(one.speedup)} ({times(one.low)} … {times(one.high)})"
-    return seen if one.mattered else say("none seen: {seen}", seen=seen)
+    return seen if one.mattered else say("unclear: {seen}", seen=seen)
 
 
 def finalists(found: tuple[FinalistResult, ...]) -> Table:
@@ -130,7 +130,7 @@ def finalists(found: tuple[FinalistResult, ...]) -> Table:
 
 def curve(found: Result) -> Table:
     """Baseline and best at each batch size; only what was confirmed is a claim."""
-    table = new_table("batch size", "baseline", "best", "speed-up", "per second", "configuration")
+    table = new_table("batch", "baseline", "best", "speed-up", "per second", "configuration")
     for point in found.curve:
         mark = "" if point.confirmed else "*"
         table.add_row(
@@ -209,6 +209,11 @@ def remarks(found: Result) -> Iterator[str]:
             counted=counted,
             name=_quoted(found),
         )
+    before, after = found.evidence.convolutions
+    if before or after:
+        said = "convolutions: baseline {before}, best {after}"
+        nothing = say("not seen")
+        yield say(said, before=before or nothing, after=after or nothing)
     if found.evidence.output_check == "impossible":
         why = found.evidence.output_reason
         yield say("warning: outputs could not be checked: {why}", why=why)

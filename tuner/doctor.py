@@ -11,48 +11,56 @@ from pathlib import Path
 from . import host, npu_smi
 from .errors import UnfitEnvironmentError
 from .host import Check
+from .language import say
 from .launcher import Launcher, Run
-from .session import interpreter
+from .probing import interpreter
 from .versions import at_least
 from .worker.protocol import ModelSpec, Outcome, Role, TrialSpec
 
-IMPORT_DEADLINE_S = 90.0  # torch_npu imports in seconds; a wrong log level makes it hang
-OLDEST_DRIVER, OLDEST_CANN = "23.0.3", "8.0.RC1"
+IMPORT_DEADLINE_S = 90.0  # torch_npu imports in seconds, on a busy host in tens of them
+OLDEST_DRIVER, OLDEST_CANN = "23.0.3", "8.0.RC1"  # below them the knobs of the npu space do nothing
 OLDEST_PYTHON = (3, 8)
 
 # What a failing import says -> what to do about it.
 REMEDIES = {
-    r"lib(hccl|ascendcl|ge_runner|graph|acl_\w+)\.so|ASCEND_HOME_PATH|set_env": (
-        "CANN is not in this shell's environment: source .../set_env.sh of its installation"
-    ),
     r"Two accelerators cannot be used": (
         "torch is a CUDA build with a usable GPU: install the CPU build of torch beside torch_npu"
     ),
     r"Duplicated key": (
         "this torch_npu does not go with a CUDA build of torch: install torch's CPU build"
     ),
+    r"lib(hccl|ascendcl|ge_runner|graph|acl_\w+)\.so|ASCEND_HOME_PATH|set_env": (
+        "CANN is not in this shell's environment: source set_env.sh of its installation"
+    ),
     r"undefined symbol": "install the torch_npu that is made for this torch",
-    r"TASK_QUEUE_ENABLE": "correct the variable, or unset it",
+    r"finds no device": "npu-smi info; in a container, pass /dev/davinci* and the driver in",
 }
 
 
 def examine(python: str, device: int | None) -> list[Check]:
     """Every check of this host and of what the interpreter can do."""
+    of_host = list(host.checks())  # first: the load must not be the examination's own
     try:
         found = interpreter(python)
-    except UnfitEnvironmentError as error:
-        return [Check("interpreter", "FAIL", str(error), "name one with --python"), *host.checks()]
+    except UnfitEnvironmentError:
+        seen, todo = say("{path}: there is none", path=python), say("name one with --python")
+        return [Check("interpreter", "FAIL", seen, todo), *of_host]
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as folder:
         launcher = Launcher(found, Path(folder))
         torch_run, npu_run = (launcher.run(_spec(one, device)) for one in ("cpu", "npu"))
     listing = npu_smi.run()
-    return [*software(found, torch_run, npu_run), *devices(npu_run, listing), *host.checks()]
+    return [*software(found, torch_run, npu_run), *devices(npu_run, listing), *of_host]
 
 
 def _spec(backend: str, device: int | None) -> TrialSpec:
-    model = ModelSpec("", "")
     return TrialSpec(
-        "", -1, Role.PROBE, backend, model, device=device, deadline_s=IMPORT_DEADLINE_S
+        study="",
+        trial=-1,
+        role=Role.PROBE,
+        backend=backend,
+        model=ModelSpec("", ""),  # none: only the device is asked
+        device=device,
+        deadline_s=IMPORT_DEADLINE_S,
     )
 
 
@@ -61,89 +69,101 @@ def software(python: str, torch_run: Run, npu_run: Run) -> Iterator[Check]:
     facts = torch_run.result.fingerprint
     if torch_run.result.outcome != Outcome.OK:
         yield Check("interpreter", "OK", python)
-        todo = "install torch there, or name an interpreter that has it with --python"
+        todo = say("install torch there, or name an interpreter that has it with --python")
         yield Check("torch", "FAIL", why_not(torch_run).partition(": install")[0], todo)
         return
     yield _python(python, str(facts["python"]))
-    yield Check("torch", "OK", f"{facts['torch']}")
-    torch_npu = str(facts["torch_npu"])
+    torch, torch_npu = str(facts["torch"]), str(facts["torch_npu"])
+    yield Check("torch", "OK", torch)
     if not torch_npu:
-        todo = "install the one for this torch, if there is an NPU; the CPU can be tuned without"
-        yield Check("torch_npu", "WARN", "not installed", todo)
+        todo = say("install the one for this torch, if there is an NPU; the CPU is tuned without")
+        yield Check("torch_npu", "WARN", say("not installed"), todo)
         return
-    wanted, have = (re.match(r"\d+\.\d+\.\d+", str(facts[n])) for n in ("torch", "torch_npu"))
-    if wanted and have and wanted[0] != have[0]:
-        seen = f"torch_npu {torch_npu} beside torch {facts['torch']}"
-        todo = f"install torch_npu {wanted[0]}: each goes with the torch of the same number"
-        yield Check("torch_npu", "FAIL", seen, todo)
+    wanted, have = (re.match(r"\d+\.\d+\.\d+", version) for version in (torch, torch_npu))
+    paired = not wanted or not have or wanted[0] == have[0]
+    if not paired and wanted:
+        seen = say("torch_npu {torch_npu} beside torch {torch}", torch_npu=torch_npu, torch=torch)
+        todo = say("install torch_npu {version}: each goes with its own torch", version=wanted[0])
+        yield Check("pairing", "FAIL", seen, todo)
     if npu_run.result.outcome != Outcome.OK:
         yield Check("torch_npu", "FAIL", why_not(npu_run), remedy(npu_run))
-    elif wanted and have and wanted[0] == have[0]:
-        yield Check("torch_npu", "OK", f"{torch_npu} imports")
+    elif paired:
+        yield Check("torch_npu", "OK", torch_npu)
 
 
 def _python(python: str, version: str) -> Check:
     numbers = tuple(int(part) for part in version.split(".")[:2])
     if numbers < OLDEST_PYTHON:
-        return Check("interpreter", "FAIL", f"{python}: {version}", "use Python 3.8 or later")
+        return Check("interpreter", "FAIL", f"{python}: {version}", say("use Python 3.8 or later"))
     return Check("interpreter", "OK", f"{python}: Python {version}")
 
 
 def why_not(run: Run) -> str:
     """What became of an import, in one line."""
-    if run.result.outcome == Outcome.TIMEOUT:
-        return f"the import did not end within {run.spec.deadline_s:.0f} s"
-    if run.result.outcome == Outcome.CRASHED:
-        said = run.log_tail.splitlines()[-1:] if run.log_tail else []
-        return f"the import died: {run.result.message}" + "".join(f"; {line}" for line in said)
-    return run.result.message
+    result = run.result
+    if result.outcome == Outcome.TIMEOUT:
+        return say("its import did not end within {s:.0f} s", s=run.spec.deadline_s)
+    if result.outcome == Outcome.CRASHED:
+        lines = [line for line in run.log_tail.splitlines() if "what():" in line or "rror" in line]
+        seen = say("its import ended the process: {message}", message=result.message)
+        return seen + "".join(f"; {line.strip()}" for line in lines[:1])
+    return result.message.removeprefix("backend npu: ")
 
 
 def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> str:
     """What to do about an import that failed."""
     level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "")
-    if level and level not in ("0", "1", "2", "3", "4"):
-        return f"ASCEND_GLOBAL_LOG_LEVEL={level} makes torch_npu hang: set 3, or unset it"
+    if run.result.outcome == Outcome.TIMEOUT and level:
+        said = "ASCEND_GLOBAL_LOG_LEVEL={level} may be why: unset it, or set 3"
+        return say(said, level=level)
+    if "in the environment: " in run.result.message:
+        return ""  # a variable's value, and the message says which are right
     text = f"{run.result.message}\n{run.log_tail}"
     found = next((todo for pattern, todo in REMEDIES.items() if re.search(pattern, text)), "")
-    return found or "repeat it by hand: python -c 'import torch, torch_npu'"
+    return say(found) if found else say("repeat it by hand: python -c 'import torch, torch_npu'")
 
 
 def devices(npu_run: Run, listing: npu_smi.Listing | None) -> Iterator[Check]:
     """CANN, driver and the devices, where torch_npu sees any; npu-smi's view of them."""
     facts = npu_run.result.fingerprint if npu_run.result.outcome == Outcome.OK else {}
+    emulated = bool(facts.get("emulated_cann"))
     if facts:
-        label = " (emulated CANN: no device)" if facts["emulated_cann"] else ""
+        label = say(" (emulated CANN: no device)") if emulated else ""
         yield Check("device", "OK", f"{facts['devices']} x {facts['soc']}{label}")
     cann = str(facts.get("cann", "")) or host.cann_from_files(os.environ)
     driver = str(facts.get("driver", "")) or (listing.driver if listing else "")
     if facts or cann:
-        yield _version("CANN", cann, OLDEST_CANN, "the knobs' documentation begins there")
+        yield _version("CANN", cann, OLDEST_CANN)
     if facts or driver:
-        yield _version("driver", driver, OLDEST_DRIVER, "the reference case needed it")
+        yield _version("driver", driver, OLDEST_DRIVER)
     if listing is None:
-        if facts and not facts["emulated_cann"]:
-            todo = "map the tool into the container to see health and other users of the device"
-            yield Check("npu-smi", "WARN", "not there", todo)
+        if facts and not emulated:
+            todo = say("map npu-smi into the container to see the device's health and users")
+            yield Check("npu-smi", "WARN", say("not there, or no answer"), todo)
         return
     for chip in listing.chips:
         yield _health(chip)
 
 
-def _version(name: str, have: str, needed: str, why: str) -> Check:
+def _version(name: str, have: str, needed: str) -> Check:
     enough = at_least(have, needed)
     if enough:
         return Check(name, "OK", have)
-    seen = f"{have}, older than {needed}" if enough is False else f"{have or 'unknown'}"
-    return Check(name, "WARN", seen, f"{needed} or later: {why}")
+    todo = say("{needed} or later: below it the knobs have no effect", needed=needed)
+    if enough is None:
+        return Check(name, "WARN", have or say("unknown version"), todo)
+    return Check(name, "WARN", say("{have}, older than {needed}", have=have, needed=needed), todo)
 
 
 def _health(chip: npu_smi.Chip) -> Check:
     name, seen = f"NPU {chip.npu}", f"{chip.name}, {chip.health}"
     if chip.health.upper() != "OK":
-        return Check(name, "FAIL", seen, "npu-smi info -t health; choose another with --device")
+        todo = say("npu-smi info -t health; choose another with --device")
+        return Check(name, "FAIL", seen, todo)
     if chip.processes:
         used = ", ".join(map(str, chip.processes))
-        todo = "wait for them, or choose another with --device: shared devices measure nothing"
-        return Check(name, "WARN", f"{seen}; in use by process {used}", todo)
+        todo = say("wait for them, or choose another with --device")
+        return Check(
+            name, "WARN", say("{seen}; in use by process {used}", seen=seen, used=used), todo
+        )
     return Check(name, "OK", seen)

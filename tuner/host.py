@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from .language import say
 
 # Variables that slow every operator or every call, with the value at which they are harmless.
 DEBUG_VARIABLES = {
@@ -25,6 +28,7 @@ DEBUG_VARIABLES = {
 }
 QUIET_LOG_LEVELS = ("3", "4")
 INSTALLED = ("ascend_toolkit_install.info", "ascend_nnae_install.info", "ascend_nnrt_install.info")
+OLDEST_KERNEL = (5, 10)  # what the vendor's own host check asks for (msprechecker)
 
 
 @dataclass(frozen=True)
@@ -38,68 +42,80 @@ class Check:
 
 
 def checks(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
-    """Processors, governor, memory settings, virtual machine, variables."""
+    """Processors, governor, kernel and memory settings, virtual machine, variables."""
     yield _processors()
     governor = _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    if governor and governor != "performance":
-        todo = "as root: cpupower -c all frequency-set -g performance"
-        yield Check("governor", "WARN", governor, todo)
-    elif governor:
-        yield Check("governor", "OK", governor)
+    if governor:
+        good, todo = governor == "performance", "cpupower -c all frequency-set -g performance"
+        yield _as_root("governor", good, governor, todo)
     if "hypervisor" in _text(root / "proc/cpuinfo"):
-        todo = "neighbours disturb it: expect more noise"
-        yield Check("machine", "WARN", "a virtual machine", todo)
-    balancing = _text(root / "proc/sys/kernel/numa_balancing")
-    if balancing not in ("", "0"):
-        yield Check("numa_balancing", "WARN", "on", "as root: sysctl kernel.numa_balancing=0")
-    pages = re.search(r"\[(\w+)\]", _text(root / "sys/kernel/mm/transparent_hugepage/enabled"))
-    if pages and pages[1] == "never":
-        todo = "as root: echo always > /sys/kernel/mm/transparent_hugepage/enabled"
-        yield Check("huge pages", "WARN", pages[1], todo)
-    elif pages:
-        yield Check("huge pages", "OK", pages[1])
+        seen, todo = say("a virtual machine"), say("its neighbours disturb it: expect more noise")
+        yield Check("machine", "WARN", seen, todo)
+    yield from _kernel(root)
     yield from _variables(environment)
 
 
+def _kernel(root: Path) -> Iterator[Check]:
+    """What the vendor's host check asks of the kernel, where the kernel tells it."""
+    version = platform.release()
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST_KERNEL:
+        todo = say("5.10 or later schedules better; nothing to do in a container")
+        yield Check("kernel", "WARN", version, todo)
+    for name, harmless in (("numa_balancing", "0"), ("swappiness", "0")):
+        folder = "vm" if name == "swappiness" else "kernel"
+        value = _text(root / "proc/sys" / folder / name)
+        if value:
+            yield _as_root(name, value == harmless, value, f"sysctl {folder}.{name}={harmless}")
+    pages = re.search(r"\[(\w+)\]", _text(root / "sys/kernel/mm/transparent_hugepage/enabled"))
+    if pages:
+        todo = "echo always > /sys/kernel/mm/transparent_hugepage/enabled"
+        yield _as_root("huge pages", pages[1] != "never", pages[1], todo)
+
+
+def _as_root(name: str, good: bool, seen: str, command: str) -> Check:
+    if good:
+        return Check(name, "OK", seen)
+    return Check(name, "WARN", seen, say("as root, on the host: {command}", command=command))
+
+
 def _processors() -> Check:
-    usable = len(os.sched_getaffinity(0))
+    usable, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    seen = say("{count} usable, load {load:.1f}", count=usable, load=load)
     if usable < 2:
-        todo = "level 1 and 2 of the task queue need a second one: widen the affinity"
-        return Check("processors", "WARN", f"{usable} usable", todo)
-    load = os.getloadavg()[0]
+        todo = say("level 1 and 2 of the task queue need a second one: widen the affinity")
+        return Check("processors", "WARN", seen, todo)
     if load > 0.5 * usable:
-        seen = f"{usable} usable, load {load:.1f}"
-        return Check("processors", "WARN", seen, "stop what else runs here")
-    return Check("processors", "OK", f"{usable} usable, load {load:.1f}")
+        return Check("processors", "WARN", seen, say("stop what else runs here"))
+    return Check("processors", "OK", seen)
 
 
 def _variables(environment: Mapping[str, str]) -> Iterator[Check]:
     for name, harmless in DEBUG_VARIABLES.items():
         value = environment.get(name, "")
         if value not in ("", harmless):
-            yield Check("variable", "WARN", f"{name}={value}", "unset it: it slows everything")
+            todo = say("unset it: it slows everything")
+            yield Check("variable", "WARN", f"{name}={value}", todo)
     level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "3")
     if level not in QUIET_LOG_LEVELS:
-        seen = f"ASCEND_GLOBAL_LOG_LEVEL={level}"
-        todo = "set 3: lower levels slow everything, others hang"
-        yield Check("variable", "WARN", seen, todo)
+        todo = say("set 3: lower levels slow everything, others make torch_npu hang")
+        yield Check("variable", "WARN", f"ASCEND_GLOBAL_LOG_LEVEL={level}", todo)
     queue = environment.get("TASK_QUEUE_ENABLE")
     if queue not in (None, "0", "1", "2"):
-        todo = "set 0, 1 or 2, or unset it: torch_npu takes other text silently for 0"
+        todo = say("set 0, 1 or 2, or unset it: torch_npu takes other text silently for 0")
         yield Check("variable", "FAIL", f"TASK_QUEUE_ENABLE={queue!r}", todo)
 
 
 def cann_from_files(environment: Mapping[str, str]) -> str:
     """The version that CANN's installation says it has; "" where there is none.
 
-    Looks below ASCEND_HOME_PATH and ASCEND_TOOLKIT_HOME for `version=` in the install files.
+    In the install files of ASCEND_HOME_PATH or ASCEND_TOOLKIT_HOME, or of their folder for the
+    architecture (CANN's installation guide).
     """
     for variable in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"):
         home = environment.get(variable)
-        if not home:
-            continue
-        for name in INSTALLED:
-            for path in sorted(Path(home).glob(f"**/{name}")):
+        for name in INSTALLED if home else ():
+            for path in sorted([*Path(str(home)).glob(name), *Path(str(home)).glob(f"*/{name}")]):
                 found = re.search(r"^version=(\S+)", _text(path), re.MULTILINE)
                 if found:
                     return found[1]

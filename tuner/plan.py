@@ -75,6 +75,7 @@ def why_refused(
 ) -> str:
     """Why a proposal is not launched: a rule, or a batch size that has no reference output."""
     why = space.broken_rule(configuration)
+    why = why or space.broken_once_resolved(configuration, resolve_unset(space, runs))
     if why or BATCH_SIZE not in configuration:
         return why
     batch = configuration[BATCH_SIZE]
@@ -103,6 +104,8 @@ def _first_unmeasured(
     resolved = resolve_unset(space, runs)
     measured = [identify(space, recorded.configuration, resolved) for recorded in runs]
     for candidate in candidates:
+        if space.broken_once_resolved(candidate, resolved):
+            continue
         if identify(space, candidate, resolved) not in measured:
             return candidate
     return None

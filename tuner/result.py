@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from .effects import Effect, effects
 from .figures import Figures, figures
 from .noise import Noise, noise
 from .search_space import WARMUP, Configuration, Value
-from .stats import median, settled_after
+from .stats import line_through, median, settled_after
 from .summary import CurvePoint, Measured, Summary
 from .verdict import Interval, Judgement, Verdict, judge
 from .worker.protocol import UNSET, Outcome, OutputCheck, ReadBack, Role
@@ -25,6 +26,7 @@ class Evidence:
 
     interval is None, and the figures are the search's own, where it was not confirmed.
     relative_error: of the output, against the baseline's largest value.
+    convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen
     """
 
     objective: str
@@ -40,6 +42,7 @@ class Evidence:
     output_check: str
     output_reason: str
     relative_error: float | None
+    convolutions: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def result(summary: Summary) -> Result:
     recommendation = _recommendation(judged)
     tried = summary.space.changed(judged.best.configuration)
     keep = recommendation == "keep the defaults"
+    curve = tuple(_curve_result(summary, judged, point) for point in summary.curve)
     return Result(
         study=summary.study.name,
         model=summary.study.setup["model"],
@@ -140,9 +144,9 @@ def result(summary: Summary) -> Result:
         evidence=_evidence(summary, judged, tried),
         knobs=_knobs(summary, judged.best, tried),
         finalists=_finalists(summary),
-        curve=tuple(_curve_result(summary, judged, point) for point in summary.curve),
-        fixed_cost_baseline=_fixed_cost(summary, of_baseline=True),
-        fixed_cost_best=_fixed_cost(summary, of_baseline=False),
+        curve=curve,
+        fixed_cost_baseline=_fixed_cost([(p.batch_size, p.baseline_ms) for p in curve]),
+        fixed_cost_best=_fixed_cost([(p.batch_size, p.best_ms) for p in curve if p.configuration]),
         trials=summary.trials_done,
         failures=dict(summary.failures),
         environment=summary.study.facts["fingerprint"],
@@ -173,7 +177,14 @@ def _evidence(summary: Summary, judged: Judgement, tried: Configuration) -> Evid
         output_check=output.status,
         output_reason=output.reason,
         relative_error=output.relative_error,
+        convolutions=(_convolutions(judged.baseline), _convolutions(judged.best)),
     )
+
+
+def _convolutions(one: Measured) -> str:
+    """The path that the worker saw; both where runs differ."""
+    seen = {str(r.run.result.facts.get("convolutions", "")) for r in one.runs}
+    return " and ".join(sorted(seen - {""}))
 
 
 def _noise(summary: Summary) -> Noise:
@@ -284,6 +295,7 @@ def _curve_result(summary: Summary, judged: Judgement, point: CurvePoint) -> Cur
     )
 
 
-def _fixed_cost(summary: Summary, of_baseline: bool) -> FixedCost | None:
-    line = summary.fixed_cost_ms(of_baseline)
+def _fixed_cost(points: Sequence[tuple[int, float | None]]) -> FixedCost | None:
+    """By a line through the points of the curve that were measured."""
+    line = line_through([(size, ms) for size, ms in points if ms is not None])
     return FixedCost(*line) if line else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import UsageError
 from .language import say
-from .worker.protocol import KnobSetting
+from .worker.protocol import UNSET, KnobSetting
 
 Value = str | int | float | bool
 Configuration = dict[str, Value]
@@ -122,6 +122,16 @@ class SearchSpace:
     def broken_rule(self, configuration: Configuration) -> str:
         """Why a rule forbids this configuration; "" where none does."""
         return next((rule.why for rule in self.rules if rule.broken_by(configuration)), "")
+
+    def broken_once_resolved(self, configuration: Configuration, resolved: Configuration) -> str:
+        """Why a rule forbids it with unset knobs at what they turned out to be; "" where none does.
+
+        A rule that the baseline itself breaks in that way does not hold here: it ran.
+        """
+        named = {n: resolved.get(n, v) if v == UNSET else v for n, v in configuration.items()}
+        ran = {**self.baseline(), **resolved}
+        broken = (r.why for r in self.rules if r.broken_by(named) and not r.broken_by(ran))
+        return next(broken, "")
 
     def configurations(self, batch_size: int | None) -> Iterator[Configuration]:
         """Every allowed configuration, warm-up at its default; all batch sizes for None."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .errors import UsageError
 from .search_space import BATCH_SIZE, WARMUP, Configuration, Knob, Rule, SearchSpace, Value
+from .variables import why_refused
 from .worker.protocol import UNSET
 
 PACKAGE = Path(__file__).parent
@@ -237,6 +238,7 @@ def _handler(name: str, entry: KnobEntry) -> str:
         message = f"no handler {entry.handler!r}; there are: {', '.join(modules)}"
         raise _Mistake((*where, "handler"), message)
     handler = entry.handler or (name if name in modules else "")
+    _check_variables(entry, where)
     if entry.apply == "environment":
         for number, value in enumerate(entry.entries()):
             if not value.set:
@@ -246,6 +248,15 @@ def _handler(name: str, entry: KnobEntry) -> str:
         message = f"a knob applied to the {entry.apply} needs a handler: {', '.join(modules)}"
         raise _Mistake((*where, "apply"), message)
     return handler
+
+
+def _check_variables(entry: KnobEntry, where: tuple[Any, ...]) -> None:
+    """Refuse values of environment variables that mean nothing, whatever takes them silently."""
+    for number, value in enumerate(entry.entries()):
+        for name, text in value.set.items():
+            why = why_refused(name, text)
+            if why:
+                raise _Mistake((*where, "values", number, "set", name), why)
 
 
 def _check_values(knobs: dict[str, Knob], values: Configuration, where: tuple[Any, ...]) -> None:

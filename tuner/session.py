@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shlex
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import availability, export, lease, owner, search_space, search_space_file, setup
-from .errors import BaselineError, StudyConflictError, UnfitEnvironmentError, UsageError
+from . import export, lease, owner, search_space, setup
+from .errors import StudyConflictError
 from .language import say
-from .launcher import Launcher, Run, without_traces, work_folder
+from .launcher import Launcher, work_folder
+from .probing import compile_cache, interpreter, probe
 from .result import Result, result
 from .search_space import BATCH_SIZE, WARMUP, SearchSpace
-from .search_space_file import LoadedFile
 from .setup import Setup
-from .store import RecordedRun, Store, StudyRecord
-from .study import BASELINE_DEADLINE_S, Observer, Study
+from .store import Store, StudyRecord
+from .study import Observer, Study
 from .summary import Summary, summarize
-from .worker import protocol
-from .worker.protocol import Outcome, ProbeRequest, Role, TrialResult, TrialSpec
 
 RESULTS = Path("results")
-COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 @dataclass(frozen=True)
@@ -68,10 +60,12 @@ def tune(
     resume: bool = False,
     take_over: bool = False,
     on_wait: Callable[[str], None] | None = None,
+    results: Path = RESULTS,
 ) -> Finished:
     """Run a study to its end and export its best configuration.
 
     on_wait: is told when another study holds the device; None: fail instead of waiting.
+    results: the folder for the export and, below it, the study's working folder.
 
     Raises a TunerError; Interrupted when `stop` says so. Whatever was recorded stays.
     """
@@ -85,8 +79,8 @@ def tune(
             f"study {name!r} exists in {store.url}: continue it with --resume --study {name}, or "
             "choose another name with --study"
         )
-    with work_folder(RESULTS, name) as folder:
-        launcher = Launcher(interpreter(asked.python), folder, _compile_cache(folder))
+    with work_folder(results, name) as folder:
+        launcher = Launcher(interpreter(asked.python), folder, compile_cache(folder))
         space, facts = probe(asked, launcher, folder)
         said = "study {name}: {model}, {trials} trials, objective {objective}"
         facts_asked = {"model": asked.model, "trials": asked.trials, "objective": asked.objective}
@@ -96,7 +90,8 @@ def tune(
         why = facts["backend_reason"]
         note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
         _note_device(facts["fingerprint"], note)
-        device = _device(facts["backend"], asked, facts["fingerprint"])
+        seen = facts["fingerprint"]["variables"]
+        device = lease.device_name(facts["backend"], asked.device, seen)
         if on_wait is None:
             lease.require_free(device)  # before the study is recorded: refused, it leaves no trace
         with (
@@ -107,14 +102,14 @@ def tune(
             frozen = search_space.from_dict(record.space)
             launch = replace(launcher, lease=lock).run
             Study(record, asked, frozen, store, launch, observer, stop, folder).run()
-    return finish(store, name)
+    return finish(store, name, results)
 
 
-def finish(store: Store, name: str) -> Finished:
-    """Mark the study finished and write `results/<study>.yaml`."""
+def finish(store: Store, name: str, results: Path = RESULTS) -> Finished:
+    """Mark the study finished and write `<results>/<study>.yaml`."""
     store.update_study(name, finished_at=datetime.now(timezone.utc))
     found = result(load(store, name))
-    path = RESULTS / f"{name}.yaml"
+    path = results / f"{name}.yaml"
     export.write(export.best_configuration(found), path)
     return Finished(found, path)
 
@@ -126,82 +121,6 @@ def load(store: Store, name: str) -> Summary:
         known = ", ".join(study.name for study in store.studies()) or "none"
         raise StudyConflictError(f"there is no study {name!r} in {store.url}; studies: {known}")
     return summarize(record, store.runs(name))
-
-
-def interpreter(python: str) -> str:
-    """The worker's interpreter as an absolute path. Raises UnfitEnvironmentError."""
-    found = shutil.which(python or sys.executable)
-    if found is None:
-        raise UnfitEnvironmentError(f"--python {python}: there is no such interpreter")
-    return os.path.abspath(found)
-
-
-def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, dict[str, Any]]:
-    """Learn what the environment can do; the space narrowed to it, and the facts."""
-    loaded = _space_file(asked, asked.backend if asked.backend != "auto" else "cpu")
-    run = launcher.run(_probe_spec(asked, folder, availability.request(loaded)))
-    _require_probe(run)
-    facts = dict(run.result.facts)
-    backend = facts["backend"]
-    if asked.backend == "auto" and backend != loaded.space.backend:
-        loaded = _space_file(asked, backend)
-        run = launcher.run(_probe_spec(asked, folder, availability.request(loaded)))
-        _require_probe(run)
-        facts = dict(run.result.facts)
-    if loaded.space.backend != backend:
-        raise UsageError(
-            f"search space {loaded.space.name} is for backend {loaded.space.backend}, not {backend}"
-        )
-    fingerprint = run.result.fingerprint
-    space = availability.narrowed(loaded, facts, fingerprint, asked.allow_lossy)
-    if BATCH_SIZE not in asked.pins:
-        space = search_space.with_default_batch(space, facts["batch_size"])
-    for knob, value in asked.pins.items():
-        space = search_space.pin(space, knob, value)
-    return space.check(), {**facts, "fingerprint": fingerprint}
-
-
-def _space_file(asked: Setup, backend: str) -> LoadedFile:
-    return search_space_file.load(search_space_file.find(asked.space or backend))
-
-
-def _probe_spec(asked: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
-    return TrialSpec(
-        study="",
-        trial=-1,
-        role=Role.PROBE,
-        backend=asked.backend,
-        model=setup.model_spec(asked),
-        device=asked.device,
-        seed=asked.seed,
-        deadline_s=asked.timeout_s or BASELINE_DEADLINE_S,
-        cpus=list(asked.cpus),
-        memory_limit_bytes=asked.memory_limit_bytes,
-        weights_path=str(folder / "weights.pt"),
-        probe=request,
-    )
-
-
-def _require_probe(run: Run) -> None:
-    result = run.result
-    if result.outcome == Outcome.OK:
-        return
-    if result.outcome == Outcome.ENVIRONMENT_ERROR:
-        raise UnfitEnvironmentError(result.message)
-    if result.outcome == Outcome.UNSUPPORTED:
-        raise UsageError(result.message)
-    said = without_traces(run.log_tail).splitlines()[-1:]
-    raise BaselineError(
-        f"the model does not load: {result.outcome.value}: {result.message}"
-        + "".join(f"; it said: {line}" for line in said if line not in result.message)
-    )
-
-
-def _compile_cache(folder: Path) -> dict[str, str]:
-    """Inductor's cache lies with the study and goes with it, unless the user has chosen a place."""
-    if COMPILE_CACHE in os.environ:
-        return {}
-    return {COMPILE_CACHE: str(folder / "inductor")}
 
 
 @contextlib.contextmanager
@@ -249,10 +168,6 @@ def _warn_of_changes(old: dict[str, Any], new: dict[str, Any], note: Callable[[s
             note(say(said, key=key, old=old[key], new=new.get(key)))
 
 
-def _device(backend: str, asked: Setup, fingerprint: dict[str, Any]) -> str:
-    return lease.device_name(backend, asked.device, fingerprint["variables"])
-
-
 def _warn_of_others(device: str, note: Callable[[str], None]) -> None:
     others = lease.other_processes(device)
     if others:
@@ -274,69 +189,3 @@ def _note_size(space: SearchSpace, note: Callable[[str], None]) -> None:
     searched = {k.name: len(k.searched) for k in space.knobs if k.name not in (WARMUP, BATCH_SIZE)}
     sizes = ", ".join(f"{name} {count}" for name, count in searched.items())
     note(say("search space, values of each knob: {sizes}", sizes=sizes))
-
-
-def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
-    """The runs of one trial. Raises StudyConflictError when there are none."""
-    runs = store.runs(name)
-    found = [recorded for recorded in runs if recorded.trial == trial]
-    if not found:
-        known = sorted({recorded.trial for recorded in runs})
-        raise StudyConflictError(
-            f"study {name!r} has no recorded trial {trial}; it has {_ranges(known)}"
-        )
-    return found
-
-
-def rerun(
-    store: Store,
-    name: str,
-    trial: int,
-    echo: Callable[[str], None],
-    on_wait: Callable[[str], None] | None = None,
-) -> int:
-    """Repeat a trial's last run with its log on the terminal; the worker's exit code.
-
-    The shared weights and the reference are made anew, in a folder that is removed at the end.
-    on_wait: as in `tune`.
-    """
-    load(store, name)
-    recorded = runs_of(store, name, trial)[-1]
-    record = store.study(name)
-    assert record is not None
-    asked = setup.from_dict(record.setup)
-    with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
-        folder = Path(made)
-        launcher = Launcher(interpreter(asked.python), folder, _compile_cache(folder))
-        probed = launcher.run(_probe_spec(asked, folder, ProbeRequest()))
-        _require_probe(probed)
-        device = _device(recorded.run.spec.backend, asked, probed.result.fingerprint)
-        with lease.held(device, name, on_wait, lambda: False) as lock:
-            return _repeat(replace(launcher, lease=lock), record, recorded.run.spec, echo)
-
-
-def _repeat(
-    launcher: Launcher, record: StudyRecord, recorded: TrialSpec, echo: Callable[[str], None]
-) -> int:
-    folder = launcher.folder
-    spec = replace(
-        recorded,
-        weights_path=str(folder / "weights.pt"),
-        reference_path=str(folder / "reference.pt"),
-    )
-    if spec.role != Role.BASELINE:
-        space = search_space.from_dict(record.space)
-        knobs = space.settings(space.baseline(spec.batch_size))
-        launcher.run(replace(spec, role=Role.BASELINE, knobs=knobs))
-    protocol.write(spec, str(folder / protocol.SPEC_FILE))
-    command = launcher.command(spec, folder)
-    echo(shlex.join(command))
-    code = launcher.foreground(command, spec.deadline_s)
-    with contextlib.suppress(OSError, ValueError):
-        result = protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
-        echo(f"outcome: {result.outcome.value} {result.message}".strip())
-    return code
-
-
-def _ranges(numbers: list[int]) -> str:
-    return "none" if not numbers else f"{len(numbers)} between {numbers[0]} and {numbers[-1]}"

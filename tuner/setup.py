@@ -44,6 +44,7 @@ class Setup:
     tolerance: float = 1e-3
     allow_lossy: bool = False
     confirm: str = "auto"  # auto, off, or a number of pairs
+    baseline_runs: int = 1  # before the search; more of them show the noise
     folder: str = ""  # where the user stood: relative names are looked up there
 
     @property

@@ -67,6 +67,7 @@ class Study:
                 raise Interrupted("")
             proposal = self._propose(search)
             self._run_trial(search, proposal)
+            self._repeat_baseline()
         while step := self._next_confirming():
             if self.stop():
                 raise Interrupted("")
@@ -112,6 +113,14 @@ class Study:
         recorded = self._measure(proposal.number, proposal.configuration, role)
         self._tell(search, proposal)
         self._judge(recorded, role)
+
+    def _repeat_baseline(self) -> None:
+        """As many runs of the baseline as are wanted before the search goes on."""
+        base = self.space.baseline()
+        while len([r for r in self.runs if r.trial == 0]) < self.setup.baseline_runs:
+            if self.stop():
+                raise Interrupted("")
+            self._judge(self._measure(0, base, Role.BASELINE), Role.BASELINE)
 
     def _role(self, configuration: Configuration) -> Role:
         return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from . import search_space
 from .objectives import OBJECTIVES, Objective, latency
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, Value
-from .stats import line_through, median
+from .stats import median
 from .store import RecordedRun, StudyRecord
 from .worker.protocol import UNSET, Measurement, Outcome, Role
 
@@ -92,17 +92,6 @@ class Summary:
         if baseline is None or not baseline.value or not one.value:
             return None
         return self.objective.speedup(one.value, baseline.value)
-
-    def fixed_cost_ms(self, of_baseline: bool) -> tuple[float, float] | None:
-        """(fixed ms per call, ms per sample) by a line through the batch curve."""
-        points = []
-        for point in self.curve:
-            one = point.baseline if of_baseline else point.best
-            if one is point.baseline and not of_baseline:
-                continue  # nothing but the baseline was measured well there
-            if one is not None and one.latency_ms is not None:
-                points.append((float(point.batch_size), one.latency_ms))
-        return line_through(points)
 
 
 def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:

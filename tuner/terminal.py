@@ -10,7 +10,6 @@ from rich.text import Text
 
 from .closing import milliseconds, new_table, times
 from .figures import figures
-from .host import Check
 from .language import say
 from .launcher import without_traces
 from .progress import describe
@@ -19,6 +18,7 @@ from .summary import Measured, Summary
 from .worker.protocol import Outcome
 
 SHOWN_LOG_LINES = 5
+FULL_WIDTH = 130  # columns; below it the configurations would fold into narrow strips
 
 
 def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> RenderableType:
@@ -40,25 +40,12 @@ def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> Renderab
     return table
 
 
-def checks(found: list[Check]) -> RenderableType:
-    """`npu-tune doctor`: one line for each check, with what to do below it."""
-    styles = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
-    text = Text()
-    for check in found:
-        text.append(f"{check.state:<5}", style=styles[check.state])
-        text.append(f"{check.name}: {check.seen}\n")
-        if check.todo:
-            text.append(f"     {check.todo}\n")
-    text.rstrip()
-    return text
-
-
 def emulated(record: StudyRecord) -> str:
     """A label for figures that are no device's."""
     return " (emulated CANN)" if record.facts["fingerprint"].get("emulated_cann") else ""
 
 
-def study(summary: Summary) -> RenderableType:
+def study(summary: Summary, width: int) -> RenderableType:
     """`npu-tune show STUDY`: environment, every configuration, failures."""
     facts = summary.study.facts
     shown = {name: value for name, value in facts["fingerprint"].items() if value not in ("", {})}
@@ -66,18 +53,28 @@ def study(summary: Summary) -> RenderableType:
     environment.add_row(say("model"), f"{summary.study.setup['model']} {' '.join(facts['inputs'])}")
     for name, value in shown.items():
         environment.add_row(name, str(value))
-    table = new_table(
-        "trial", "batch", "outcome", "latency", "p90", "p99", "dispatch", "first call", "speed-up",
-        "configuration",
-    )  # fmt: skip
-    for one in sorted(summary.measured, key=lambda m: _rank(m)):
-        table.add_row(*_configuration_row(summary, one))
+    table = configurations(summary, width)
     parts: list[RenderableType] = [environment, Text(), table, Text()]
     runs = [r for one in summary.measured for r in one.runs]
     parts += [failure(summary, r) for r in [*runs, *summary.confirmation_runs] if _failed(r)]
     name = shlex.quote(summary.study.name)
     parts.append(Text(say("one trial in full: npu-tune show {name} --trial N", name=name)))
     return Group(*parts)
+
+
+def configurations(summary: Summary, width: int) -> RenderableType:
+    """Every configuration with its figures, the main ones only where there is no room for more."""
+    table = new_table(
+        "trial", "batch", "outcome", "latency", "p90", "p99", "dispatch", "first call", "speed-up",
+        "configuration",
+    )  # fmt: skip
+    rows = [_configuration_row(summary, one) for one in sorted(summary.measured, key=_rank)]
+    if width < FULL_WIDTH:
+        table = new_table("trial", "batch", "outcome", "latency", "speed-up", "configuration")
+        rows = [[*row[:4], *row[-2:]] for row in rows]
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def failure(summary: Summary, recorded: RecordedRun) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,22 +67,40 @@ def judge(summary: Summary) -> Judgement:
         reason = say(said, count=len(pairs), needed=MIN_PAIRS)
         return _of_search(summary, reason=reason)
     logs = [_log_speedup(summary, pair) for pair in pairs]
-    low, high, coverage = order_statistic_interval(logs)
-    smallest = smallest_shown(statistics.stdev(logs), len(logs), math.log1p(PRACTICAL_EFFECT))
+    interval = interval_of(logs)
     return Judgement(
-        verdict=verdict(math.exp(low), math.exp(high)),
+        verdict=verdict(interval.low, interval.high),
         reason="",
         best=grouped(won, [mine for mine, _ in pairs], summary.objective),
         baseline=grouped(base, [theirs for _, theirs in pairs], summary.objective),
         speedup=math.exp(median(logs)),
         pairs=len(pairs),
-        interval=Interval(
-            low=round(math.exp(low), 4),
-            high=round(math.exp(high), 4),
-            coverage=round(coverage, 4),
-            smallest_effect=round(math.exp(smallest), 4),
-        ),
+        interval=interval,
     )
+
+
+def interval_of(logs: Sequence[float]) -> Interval:
+    """Of the median of log speed-ups, one for each pair."""
+    low, high, coverage = order_statistic_interval(logs)
+    smallest = smallest_shown(statistics.stdev(logs), len(logs), math.log1p(PRACTICAL_EFFECT))
+    return Interval(
+        low=round(math.exp(low), 4),
+        high=round(math.exp(high), 4),
+        coverage=round(coverage, 4),
+        smallest_effect=round(math.exp(smallest), 4),
+    )
+
+
+def against_itself(values: Sequence[float]) -> tuple[Verdict, Interval] | None:
+    """The A/A check: what the verdict would be on runs of one configuration, taken as pairs.
+
+    values: of the objective, one for each run, in the order of the runs. None for too few pairs.
+    """
+    pairs = list(zip(values[::2], values[1::2], strict=False))
+    if len(pairs) < MIN_PAIRS:
+        return None
+    interval = interval_of([math.log(one / other) for one, other in pairs])
+    return verdict(interval.low, interval.high), interval
 
 
 def verdict(low: float, high: float) -> Verdict:

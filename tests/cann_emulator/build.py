@@ -58,6 +58,9 @@ def environment(folder: Path, **parameters: str | int | Path) -> dict[str, str]:
         "ASCEND_HOME_PATH": str(folder / "home"),
         "ASCEND_OPP_PATH": str(folder / "home" / "opp"),
         "EMULATED_CANN": given,
+        # torch_npu's import starts inductor's compile processes, which would keep a second core
+        # busy for seconds while the few cores of a test machine are measured.
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
 
 

@@ -119,7 +119,7 @@ static int64_t device_cost_ns(const char *name, const object_t *of, int n) {
         if (of[i].kind == TENSOR) last = &of[i];
     if (strstr(name, "onv") && n > 1 && of[1].kind == TENSOR && last && of[1].rank > 1)
         flops = 2.0 * (double)elements(last) * (double)elements(&of[1]) / (double)of[1].shape[0];
-    if (strstr(name, "mm") || strstr(name, "atMul") || strstr(name, "atmul"))
+    if (strstr(name, "mm") || strstr(name, "Mm") || strstr(name, "atMul") || strstr(name, "atmul"))
         if (last && n > 1 && of[1].rank > 1) flops = 2.0 * (double)elements(last) * (double)of[1].shape[0];
     double arithmetic_ns = flops / (double)(parameters.gflops ? parameters.gflops : 1);
     double traffic_ns = bytes / (double)(parameters.gbytes_s ? parameters.gbytes_s : 1);

@@ -38,13 +38,17 @@ class Outcome(str, Enum):
 
 
 class Role(str, Enum):
-    """Why a run is made. `probe` measures nothing: it learns what the environment can do."""
+    """Why a run is made. `probe` measures nothing: it learns what the environment can do.
+
+    `profile` measures nothing that is scored: it finds out where the time of a call goes.
+    """
 
     PROBE = "probe"
     BASELINE = "baseline"
     SEARCH = "search"
     CONFIRM = "confirm"
     HOLD_OUT = "hold-out"
+    PROFILE = "profile"
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ class TrialSpec:
     weights_path: str = ""  # shared by all runs of the study, written by the probe
     reference_path: str = ""  # the baseline's output for this input shape, written by the baseline
     probe: Optional[ProbeRequest] = None
+    profile_folder: str = ""  # where the profiler writes; its path of [A-Za-z0-9_-] only
     block: int = 0  # of a confirm run its block, of a hold-out run its pair
     after_trials: int = 0  # how long the search was that is confirmed: a longer one needs another
     launched_ns: int = 0  # monotonic clock of the controller
@@ -194,7 +199,8 @@ class TrialResult:
     fingerprint: Dict[str, Any] = field(default_factory=dict)
     witnesses_before: Dict[str, float] = field(default_factory=dict)
     witnesses_after: Dict[str, float] = field(default_factory=dict)
-    facts: Dict[str, Any] = field(default_factory=dict)  # the probe's answers
+    # The probe's answers, the profile, or the path that convolutions took.
+    facts: Dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
 

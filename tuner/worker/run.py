@@ -11,7 +11,18 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from . import build, fingerprint, lifeline, measure, output_check, probe, protocol, weights
+from . import (
+    build,
+    convolutions,
+    fingerprint,
+    lifeline,
+    measure,
+    output_check,
+    probe,
+    profile,
+    protocol,
+    weights,
+)
 from .failure import environment_error, one_line, outcome_of
 from .protocol import (
     UNSET,
@@ -115,7 +126,12 @@ class Run:
             for stage in ("input", "model"):
                 self._apply(stage, workload)
         with torch.no_grad():
-            self._measure_workload(workload, backend, device)
+            if spec.role == Role.PROFILE:
+                self._profile(workload, backend, device)
+            else:
+                self._measure_workload(workload, backend, device)
+            if spec.backend == "npu" and "measurement" in self.known:
+                self.known["facts"] = convolutions.facts(workload, backend.synchronize)
         self.known["read_back"] = self._read_back(workload, seen)
         self.known["fingerprint"] = _fingerprint(backend)
 
@@ -197,6 +213,16 @@ class Run:
             batch_size=batch_of(workload.args, workload.kwargs),
             **transfers,
         )
+
+    def _profile(self, workload: Workload, backend: Any, device: str) -> None:
+        """Where the time of an inference goes; copies apart, whatever the study's timed region."""
+        found: Dict[str, Any] = {}
+        self.known["facts"] = {"profile": found}
+        clock = time.perf_counter_ns
+        with self.phase("profile"):
+            profile.times(workload.call, backend, clock, self.spec.rule, found)
+            found.update(_transfers(workload, backend.synchronize, clock, device))
+            profile.trace(workload.call, backend, clock, self.spec.profile_folder, found)
 
     def _reference(self, output: Any) -> List[Any]:
         """The baseline's output for this shape; the first baseline run makes it."""

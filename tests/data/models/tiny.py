@@ -64,3 +64,12 @@ def raises():
 
 def exits():
     raise SystemExit(5)
+
+
+class _FallsBack(nn.Module):
+    def forward(self, x):
+        return torch.linalg.matrix_exp(x) + x
+
+
+def falls_back():
+    return _FallsBack(), torch.randn(4, 4)

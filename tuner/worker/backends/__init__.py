@@ -1,1 +1,1 @@
-"""One module per device: `missing`, `device_name`, `synchronize`, `peak_memory_bytes`."""
+"""One module per device: is it there, its name, waiting for it, its memory, events, profiler."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 
 def missing() -> str:
@@ -28,3 +28,14 @@ def peak_memory_bytes() -> int:
 def fingerprint() -> Dict[str, Any]:
     """Nothing beyond what every process says of its host."""
     return {}
+
+
+def profiler() -> Tuple[Any, Any]:
+    """The profiler's module, and the sets of activities to try in turn."""
+    import torch.profiler
+
+    return torch.profiler, [[torch.profiler.ProfilerActivity.CPU]]
+
+
+def device_timer() -> None:
+    """The host is the device: a call's time is its device time."""

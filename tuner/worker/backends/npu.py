@@ -7,8 +7,9 @@ import importlib
 import importlib.util
 import os
 import re
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
+from ..device_time import Timer
 from ..failure import environment_error
 
 DRIVER_FILE = "/usr/local/Ascend/driver/version.info"
@@ -17,7 +18,8 @@ DRIVER_FILE = "/usr/local/Ascend/driver/version.info"
 def missing() -> str:
     """Why this backend cannot be used here; "" where it can.
 
-    Raises RunError for a TASK_QUEUE_ENABLE that torch_npu refuses, or silently takes for level 0.
+    Raises RunError for a TASK_QUEUE_ENABLE that torch_npu refuses, or silently takes for level 0,
+    and for an ASCEND_GLOBAL_LOG_LEVEL that makes its import hang (torch_npu 2.13: 9).
     """
     if importlib.util.find_spec("torch_npu") is None:
         return "the interpreter has no torch_npu"
@@ -26,6 +28,12 @@ def missing() -> str:
         raise environment_error(
             "TASK_QUEUE_ENABLE={!r} in the environment: torch_npu takes 0, 1 or 2, refuses other "
             "numbers and silently takes other text for 0; correct it or unset it".format(level)
+        )
+    log_level = os.environ.get("ASCEND_GLOBAL_LOG_LEVEL", "")
+    if log_level not in ("", "0", "1", "2", "3", "4"):
+        raise environment_error(
+            "ASCEND_GLOBAL_LOG_LEVEL={!r} in the environment: torch_npu takes 0 to 4 and may hang "
+            "in its import with others; correct it or unset it".format(log_level)
         )
     try:
         importlib.import_module("torch_npu")
@@ -80,16 +88,53 @@ def fingerprint() -> Dict[str, Any]:
     }
 
 
-def cann_version(package: str) -> str:
-    """What CANN says of itself; "" below CANN 8.1.RC1, which cannot be asked.
+def profiler() -> Tuple[Any, Any]:
+    """The profiler's module, and the sets of activities to try in turn.
 
-    Source: torch_npu.npu.utils.get_cann_version, in torch_npu of TorchNPU 7.0.0 and later.
+    Where CANN collects nothing (another profiler holds the device, or there is no msprof), nothing
+    at all is parsed; the host's side alone still is.
+    """
+    module = importlib.import_module("torch_npu.profiler")
+    host, device = module.ProfilerActivity.CPU, module.ProfilerActivity.NPU
+    return module, [[host, device], [host]]
+
+
+def device_timer() -> Timer:
+    """Events of the device, and work that keeps it busy: products of matrices of a given size."""
+    import torch
+
+    def event() -> Any:
+        return torch.npu.Event(enable_timing=True)
+
+    def work(size: int) -> Any:
+        matrix = torch.zeros(size, size, device="npu")
+        product = torch.zeros(size, size, device="npu")
+        return lambda: torch.mm(matrix, matrix, out=product)
+
+    return Timer(synchronize, event, work)
+
+
+def cann_version(package: str) -> str:
+    """What CANN says of itself, else what its installation's files say; "" where neither does.
+
+    Source: torch_npu.npu.utils.get_cann_version, which 2.1.0.post10 (for CANN 8.0) does not have,
+    and which raises below CANN 8.1.RC1; torch_npu.utils.collect_env.get_cann_version reads the
+    files, and says "not known" where there are none.
     """
     try:
         utils = importlib.import_module("torch_npu.npu.utils")
         return str(utils.get_cann_version(package))
-    except Exception:  # older releases have no such function, or raise for an older CANN
+    except Exception:
+        return _cann_from_files() if package == "CANN" else ""
+
+
+def _cann_from_files() -> str:
+    try:
+        files = importlib.import_module("torch_npu.utils.collect_env")
+        version = str(files.get_cann_version())
+    except Exception:  # no such function, or a folder that it must not read
         return ""
+    return "" if version == "not known" else version
 
 
 def is_emulated() -> bool:

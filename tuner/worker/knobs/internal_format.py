@@ -1,7 +1,8 @@
 """Whether tensors may take the device's private formats (NZ, 5HD).
 
 Where they may, convolutions leave the aclnn path. The attribute of `torch_npu.npu.config` can only
-be written; the option behind it can be read, and is empty until somebody sets it.
+be written; the option behind it can be read, and is empty until somebody sets it. Its default
+depends on release and SoC, so the witness is what a cast to a private format gives.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from ..protocol import ReadBack
 from ..workload import Workload
 
 OPTION = "ALLOW_INTERNAL_FORMAT"
+FRACTAL_NZ = 29  # a private format; torch_npu.npu_format_cast takes its number
+BASE_FORMATS = ("NCHW", "ND", "NHWC", "0", "1", "2")  # by name, or by number in older releases
 STATES = {"enable": "on", "disable": "off"}
 
 
@@ -23,7 +26,22 @@ def apply(value: str, workload: Optional[Workload]) -> None:
 
 
 def read_back(workload: Workload, seen: Any) -> ReadBack:
-    """The option, where it was set; its default depends on release and SoC and is not told."""
+    """Did a cast to a private format give one? Where that cannot be tried, the option."""
+    import torch
+    import torch_npu
+
+    try:
+        tensor = torch.zeros(16, 16, dtype=torch.float16, device="npu")
+        cast = torch_npu.get_npu_format(torch_npu.npu_format_cast(tensor, FRACTAL_NZ))
+        torch.npu.synchronize()
+        name = str(cast).rpartition(".")[2]
+        how = "a cast to FRACTAL_NZ gave format {}".format(name)
+        return ReadBack("off" if name in BASE_FORMATS else "on", True, how)
+    except (AttributeError, RuntimeError):
+        return _option()
+
+
+def _option() -> ReadBack:
     import torch_npu
 
     try:

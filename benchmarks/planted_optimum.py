@@ -1,0 +1,89 @@
+"""Does the tool find an optimum that was planted, and claim none where there is none?
+
+    python benchmarks/planted_optimum.py [--seeds 5] [--trials 16] [--pairs 6]
+
+Emulated CANN: the costs of host and device are invented, torch_npu's own code runs. Each seed is a
+whole study of benchmarks/convnet.py under both costs:
+
+- planted: the user's environment has TASK_QUEUE_ENABLE=0. Level 1 overlaps the two phases of a
+  launch, and internal_format=off saves the dearer path of convolutions: best are both together.
+- flat: the host costs nothing, the device is the limit; every configuration takes the same time.
+
+Prints a line for each study and how many ended as they should. Takes about 4 minutes a study.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.cann_emulator import build  # noqa: E402
+from tests.conftest import TORCH_NPU  # noqa: E402
+
+COSTS: dict[str, dict[str, str | int | Path]] = {
+    "planted": {"phase1_us": 50, "phase2_us": 40, "aclop_us": 120, "kernel_us": 2},
+    "flat": {"phase1_us": 0, "phase2_us": 0, "aclop_us": 0, "load_us": 0, "kernel_us": 150},
+}
+WANTED = {"task_queue": 1, "internal_format": "off"}
+
+
+def study(costs: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One study in a folder of its own; the result as the command prints it with --json."""
+    libraries = build.build(TORCH_NPU, TORCH_NPU / "emulated_cann")
+    emulated = build.environment(libraries, **COSTS[costs])
+    if costs == "planted":
+        emulated["TASK_QUEUE_ENABLE"] = "0"
+    command = [sys.executable, "-c", "from tuner.cli import main; main()", "tune", "--json"]
+    command += ["--model", f"{Path(__file__).parent / 'convnet.py'}:make", "--backend", "npu"]
+    command += ["--seed", str(seed), "--trials", str(options.trials), "--set", "batch_size=1"]
+    command += ["--confirm", str(options.pairs)]
+    environment = {**os.environ, **emulated, "PYTHONPATH": f"{ROOT}:{TORCH_NPU}"}
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def as_wanted(costs: str, found: dict[str, Any]) -> bool:
+    """Planted: confirmed faster with that combination. Flat: nothing to apply."""
+    if costs == "flat":
+        return bool(found["recommendation"] == "keep the defaults")
+    chosen = {name: value for name, value in found["configuration"].items() if name in WANTED}
+    return found["verdict"] == "faster" and chosen == WANTED
+
+
+def main() -> None:
+    """Run the studies and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--pairs", type=int, default=6)
+    options = parser.parse_args()
+    print(f"emulated CANN, {os.cpu_count()} processors, {options.trials} trials, ", end="")
+    print(f"{options.pairs} pairs", flush=True)
+    for costs in COSTS:
+        good = 0
+        for seed in range(options.seeds):
+            found = study(costs, seed, options)
+            good += as_wanted(costs, found)
+            interval = found["evidence"]["interval"]
+            shown = f"{interval['low']:.3f}x to {interval['high']:.3f}x" if interval else ""
+            print(
+                f"{costs} {seed}: {found['verdict']} {shown} {found['configuration']}", flush=True
+            )
+        print(f"{costs}: {good} of {options.seeds} as wanted", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The first hour on a new device in one file: checks, A/A, the core knobs, a profile.
+
+Made where nobody of this project can look: what was measured is kept, raw, in a recording that is
+redacted and small enough to be sent.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from . import __version__, doctor, recording, session
+from .errors import Interrupted, TunerError, UsageError
+from .host import Check
+from .language import say
+from .profile import Profile, profile
+from .recording import Recording
+from .setup import MIN_PAIRS, Setup
+from .store import Store
+from .study import Observer
+
+NAME = "full-check"
+TRIALS = 33  # every allowed configuration of the npu space at one batch size
+BASELINE_RUNS = 2 * MIN_PAIRS + 1  # trial 0, then pairs for the A/A check
+LONGEST_TABLE = 500_000  # characters kept of one of the profiler's tables
+
+
+@dataclass(frozen=True)
+class FullCheck:
+    """What a full check has found. stopped: why it did not come to its end; "" where it did.
+
+    profiler_files: name -> text of the profiler's tables, for parsers to be tested on.
+    """
+
+    checks: tuple[Check, ...]
+    recording: Recording
+    profile: Profile | None
+    profiler_files: dict[str, str]
+    stopped: str
+    made_by: str
+
+
+def make(
+    asked: Setup,
+    path: Path,
+    observer: Observer,
+    stop: Callable[[], bool],
+    note: Callable[[str], None],
+) -> FullCheck:
+    """Examine, measure, and write the recording: also when the measuring ends in an error."""
+    notes: dict[str, Any] = {
+        "checks": [asdict(check) for check in doctor.examine(asked.python, asked.device)],
+        "made_by": f"npu-tune {__version__}",
+        "stopped": "",
+    }
+    with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
+        folder, store = Path(made), Store(f"sqlite:///{made}/study.db")
+        try:
+            session.tune(asked, store, NAME, observer, stop, note, on_wait=note, results=folder)
+            note(say("trial {n} under the profiler, about a minute", n=0))
+            found = profile(store, NAME, 0, asked.python, folder / "profile", on_wait=note)
+            notes["profile"] = replace(found, folder="").to_dict()
+            notes["profiler_files"] = _tables(folder / "profile")
+        except (Interrupted, KeyboardInterrupt):
+            notes["stopped"] = "interrupted"
+        except TunerError as error:
+            notes["stopped"] = str(error)
+        record, runs = store.study(NAME), store.runs(NAME)
+        store.close()
+    recording.write(Recording(record, tuple(runs), notes), path)
+    return read(path)
+
+
+def _tables(folder: Path) -> dict[str, str]:
+    """The profiler's CSV files, each cut to what can still be sent."""
+    return {
+        path.name: path.read_text(errors="replace")[:LONGEST_TABLE]
+        for path in sorted(folder.rglob("*.csv"))
+    }
+
+
+def read(path: Path) -> FullCheck:
+    """What `make` wrote, with its redactions. Raises UsageError for another file."""
+    found = recording.read(path)
+    notes = found.notes
+    try:
+        return FullCheck(
+            checks=tuple(Check(**check) for check in notes["checks"]),
+            recording=found,
+            profile=TypeAdapter(Profile | None).validate_python(notes.get("profile")),
+            profiler_files=notes.get("profiler_files", {}),
+            stopped=str(notes["stopped"]),
+            made_by=str(notes["made_by"]),
+        )
+    except (KeyError, TypeError, ValidationError) as error:
+        raise UsageError(f"{path}: a recording, but not of npu-tune doctor --full") from error
+
+
+def setup(model: str, python: str, device: int | None) -> Setup:
+    """What a full check measures: every knob of the core space, at batch size 1."""
+    return Setup(
+        model=model,
+        trials=TRIALS,
+        pins={"batch_size": "1"},
+        confirm="off",
+        device=device,
+        python=python,
+        baseline_runs=BASELINE_RUNS,
+        folder=str(Path.cwd()),
+    ).check()

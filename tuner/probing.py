@@ -1,0 +1,96 @@
+"""Which interpreter, backend and values there are: asked of a worker before a study begins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import availability, search_space, search_space_file, setup
+from .errors import BaselineError, UnfitEnvironmentError, UsageError
+from .launcher import Launcher, Run, without_traces
+from .search_space import BATCH_SIZE, SearchSpace
+from .search_space_file import LoadedFile
+from .setup import Setup
+from .study import BASELINE_DEADLINE_S
+from .worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
+
+COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def interpreter(python: str) -> str:
+    """The worker's interpreter as an absolute path. Raises UnfitEnvironmentError."""
+    found = shutil.which(python or sys.executable)
+    if found is None:
+        raise UnfitEnvironmentError(f"--python {python}: there is no such interpreter")
+    return os.path.abspath(found)
+
+
+def compile_cache(folder: Path) -> dict[str, str]:
+    """Inductor's cache lies with the study and goes with it, unless the user has chosen a place."""
+    if COMPILE_CACHE in os.environ:
+        return {}
+    return {COMPILE_CACHE: str(folder / "inductor")}
+
+
+def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, dict[str, Any]]:
+    """Learn what the environment can do; the space narrowed to it, and the facts."""
+    loaded = _space_file(asked, asked.backend if asked.backend != "auto" else "cpu")
+    run = launcher.run(probe_spec(asked, folder, availability.request(loaded)))
+    require_ok(run)
+    facts = dict(run.result.facts)
+    backend = facts["backend"]
+    if asked.backend == "auto" and backend != loaded.space.backend:
+        loaded = _space_file(asked, backend)
+        run = launcher.run(probe_spec(asked, folder, availability.request(loaded)))
+        require_ok(run)
+        facts = dict(run.result.facts)
+    if loaded.space.backend != backend:
+        raise UsageError(
+            f"search space {loaded.space.name} is for backend {loaded.space.backend}, not {backend}"
+        )
+    fingerprint = run.result.fingerprint
+    space = availability.narrowed(loaded, facts, fingerprint, asked.allow_lossy)
+    if BATCH_SIZE not in asked.pins:
+        space = search_space.with_default_batch(space, facts["batch_size"])
+    for knob, value in asked.pins.items():
+        space = search_space.pin(space, knob, value)
+    return space.check(), {**facts, "fingerprint": fingerprint}
+
+
+def _space_file(asked: Setup, backend: str) -> LoadedFile:
+    return search_space_file.load(search_space_file.find(asked.space or backend))
+
+
+def probe_spec(asked: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
+    return TrialSpec(
+        study="",
+        trial=-1,
+        role=Role.PROBE,
+        backend=asked.backend,
+        model=setup.model_spec(asked),
+        device=asked.device,
+        seed=asked.seed,
+        deadline_s=asked.timeout_s or BASELINE_DEADLINE_S,
+        cpus=list(asked.cpus),
+        memory_limit_bytes=asked.memory_limit_bytes,
+        weights_path=str(folder / "weights.pt"),
+        probe=request,
+    )
+
+
+def require_ok(run: Run) -> None:
+    result = run.result
+    if result.outcome == Outcome.OK:
+        return
+    if result.outcome == Outcome.ENVIRONMENT_ERROR:
+        raise UnfitEnvironmentError(result.message)
+    if result.outcome == Outcome.UNSUPPORTED:
+        raise UsageError(result.message)
+    said = without_traces(run.log_tail).splitlines()[-1:]
+    raise BaselineError(
+        f"the model does not load: {result.outcome.value}: {result.message}"
+        + "".join(f"; it said: {line}" for line in said if line not in result.message)
+    )

@@ -1,0 +1,121 @@
+"""A study in one small file: what was asked and what every run measured, raw samples included.
+
+Gzipped JSON, one object a line: a header, the study, then its runs in the order in which they
+started. Made to be sent by somebody who may not send a database, so it is redacted when written.
+"""
+
+from __future__ import annotations
+
+import getpass
+import gzip
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+from .launcher import Run
+from .store import RecordedRun, StudyRecord
+from .worker import protocol
+from .worker.protocol import TrialResult, TrialSpec
+
+FORMAT, FORMAT_VERSION = "npu-tune recording", 1
+SHORTEST_NAME = 4  # replacing shorter names would spoil other words
+IP_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """study is None where nothing was begun. notes: what else was found, as JSON types."""
+
+    study: StudyRecord | None
+    runs: tuple[RecordedRun, ...]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def write(recording: Recording, path: Path, secrets: Mapping[str, str] | None = None) -> None:
+    """Write the file, atomically, with `secrets` (text -> what stands for it) replaced."""
+    hidden = private_names() if secrets is None else secrets
+    header = {"format": FORMAT, "version": FORMAT_VERSION, "notes": recording.notes}
+    lines: list[Any] = [header, _study_dict(recording.study)]
+    lines += [_run_dict(recorded) for recorded in recording.runs]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".tmp")
+    with gzip.open(beside, "wt", encoding="utf-8") as file:
+        for line in lines:
+            file.write(redacted(json.dumps(line, ensure_ascii=False), hidden) + "\n")
+    os.replace(beside, path)
+
+
+def read(path: Path) -> Recording:
+    """Read what `write` wrote. Raises UsageError for anything else."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            header, study, *runs = [json.loads(line) for line in file]
+        if header["format"] != FORMAT or header["version"] != FORMAT_VERSION:
+            raise UsageError(f"{path}: recording version {header['version']} is not known here")
+        found = None if study is None else StudyRecord(**_with_times(study))
+        return Recording(found, tuple(_run(run) for run in runs), header["notes"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        reason = str(error) or type(error).__name__
+        raise UsageError(
+            f"{path}: no recording of npu-tune ({reason}); npu-tune doctor --full makes one"
+        ) from error
+
+
+def private_names() -> dict[str, str]:
+    """Names of this host, its user and the folders in use -> what stands for them."""
+    names = {str(Path.cwd()): "FOLDER", str(Path.home()): "~", platform.node(): "HOST"}
+    user = getpass.getuser()
+    if user != "root":
+        names[user] = "USER"
+    return {name: hidden for name, hidden in names.items() if len(name) >= SHORTEST_NAME}
+
+
+def redacted(text: str, hidden: Mapping[str, str]) -> str:
+    """The text without those names, longest first, where they stand as words of their own."""
+    for name in sorted(hidden, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", hidden[name], text)
+    return text
+
+
+def _study_dict(study: StudyRecord | None) -> dict[str, Any] | None:
+    if study is None:
+        return None
+    times = {"created_at": study.created_at.isoformat(), "finished_at": None, "owner": None}
+    return {**asdict(study), **times}
+
+
+def _with_times(study: dict[str, Any]) -> dict[str, Any]:
+    return {**study, "created_at": datetime.fromisoformat(study["created_at"])}
+
+
+def _run_dict(recorded: RecordedRun) -> dict[str, Any]:
+    run = recorded.run
+    return {
+        "trial": recorded.trial,
+        "configuration": recorded.configuration,
+        "uid": run.uid,
+        "started_at": run.started_at.isoformat(),
+        "wall_ns": run.wall_ns,
+        "log_tail": IP_ADDRESS.sub("ADDRESS", run.log_tail),
+        "spec": protocol.to_dict(run.spec),
+        "result": protocol.to_dict(run.result),
+    }
+
+
+def _run(data: dict[str, Any]) -> RecordedRun:
+    run = Run(
+        spec=protocol.from_dict(TrialSpec, data["spec"]),
+        result=protocol.from_dict(TrialResult, data["result"]),
+        log_tail=data["log_tail"],
+        started_at=datetime.fromisoformat(data["started_at"]),
+        wall_ns=data["wall_ns"],
+        uid=data["uid"],
+    )
+    return RecordedRun(data["trial"], data["configuration"], run)

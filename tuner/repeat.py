@@ -1,0 +1,89 @@
+"""A recorded run once more, outside the record."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from . import lease, search_space, session, setup
+from .errors import StudyConflictError
+from .launcher import Launcher
+from .probing import compile_cache, interpreter, probe_spec, require_ok
+from .store import RecordedRun, Store, StudyRecord
+from .worker import protocol
+from .worker.protocol import ProbeRequest, Role, TrialResult, TrialSpec
+
+
+def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
+    """The runs of one trial. Raises StudyConflictError when there are none."""
+    runs = store.runs(name)
+    found = [recorded for recorded in runs if recorded.trial == trial]
+    if not found:
+        known = sorted({recorded.trial for recorded in runs})
+        raise StudyConflictError(
+            f"study {name!r} has no recorded trial {trial}; it has {_ranges(known)}"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def prepared(
+    record: StudyRecord,
+    recorded: RecordedRun,
+    on_wait: Callable[[str], None] | None,
+    python: str = "",
+) -> Iterator[tuple[Launcher, TrialSpec]]:
+    """A recorded run made ready to be repeated, with another `python` if asked; holds the device.
+
+    The shared weights are made anew, in the launcher's folder, which is removed at the end.
+    on_wait: is told when a study holds the device; None: fail instead of waiting.
+    """
+    asked = setup.from_dict(record.setup)
+    with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
+        folder = Path(made)
+        launcher = Launcher(interpreter(python or asked.python), folder, compile_cache(folder))
+        probed = launcher.run(probe_spec(asked, folder, ProbeRequest()))
+        require_ok(probed)
+        spec, seen = recorded.run.spec, probed.result.fingerprint["variables"]
+        device = lease.device_name(spec.backend, asked.device, seen)
+        weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
+        with lease.held(device, record.name, on_wait, lambda: False) as lock:
+            spec = replace(spec, weights_path=weights, reference_path=reference)
+            yield replace(launcher, lease=lock), spec
+
+
+def rerun(
+    store: Store,
+    name: str,
+    trial: int,
+    echo: Callable[[str], None],
+    on_wait: Callable[[str], None] | None = None,
+) -> int:
+    """Repeat a trial's last run with its log on the terminal; the worker's exit code.
+
+    The reference is made anew, too. on_wait: as in `prepared`.
+    """
+    record = session.load(store, name).study
+    recorded = runs_of(store, name, trial)[-1]
+    with prepared(record, recorded, on_wait) as (launcher, spec):
+        folder = launcher.folder
+        if spec.role != Role.BASELINE:
+            space = search_space.from_dict(record.space)
+            knobs = space.settings(space.baseline(spec.batch_size))
+            launcher.run(replace(spec, role=Role.BASELINE, knobs=knobs))
+        protocol.write(spec, str(folder / protocol.SPEC_FILE))
+        command = launcher.command(spec, folder)
+        echo(shlex.join(command))
+        code = launcher.foreground(command, spec.deadline_s)
+        with contextlib.suppress(OSError, ValueError):
+            result = protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
+            echo(f"outcome: {result.outcome.value} {result.message}".strip())
+        return code
+
+
+def _ranges(numbers: list[int]) -> str:
+    return "none" if not numbers else f"{len(numbers)} between {numbers[0]} and {numbers[-1]}"

@@ -1,0 +1,40 @@
+"""Which path convolutions took on the device: aclnn (prebuilt kernels) or aclop (the older one).
+
+torch_npu names each operator that it launches to torch's profiler, on either path and at every
+level of the task queue: aclnnConvolution, or Conv2D. Convolutions leave aclnn where operators are
+compiled on line or private formats are allowed (op-plugin, ConvolutionKernelNpuOpApi.cpp).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, Dict
+
+from .failure import one_line
+from .workload import Workload
+
+ACLNN = re.compile(r"aclnn\w*Conv")
+ACLOP = re.compile(r"(Depthwise)?Conv[123]D")
+
+
+def facts(workload: Workload, synchronize: Any) -> Dict[str, str]:
+    """`convolutions`: aclnn, aclop, mixed, or "" where none was seen; `convolutions_how`."""
+    import torch
+
+    try:
+        with torch.autograd.profiler.profile(use_kineto=False) as profile:
+            workload.call()
+            synchronize()
+    except Exception as error:  # what was measured before stays good
+        return {"convolutions": "", "convolutions_how": one_line(error)}
+    return told(Counter(event.name for event in profile.function_events))
+
+
+def told(names: "Counter[str]") -> Dict[str, str]:
+    """What the names of launched operators tell."""
+    aclnn = {name: count for name, count in names.items() if ACLNN.match(name)}
+    aclop = {name: count for name, count in names.items() if ACLOP.match(name)}
+    path = "mixed" if aclnn and aclop else "aclnn" if aclnn else "aclop" if aclop else ""
+    seen = ", ".join("{} {}".format(count, name) for name, count in {**aclnn, **aclop}.items())
+    return {"convolutions": path, "convolutions_how": seen or "no operator of a convolution seen"}

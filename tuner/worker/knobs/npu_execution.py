@@ -1,0 +1,98 @@
+"""How the model is executed: npugraph (captured once, then replayed), or a compile backend.
+
+A replayed graph has no host work for each operator. Only aclnn operators can be captured,
+and not at task queue level 2 (torch_npu, docs/zh/developer_notes/npugraph.md, NPUGraph.cpp).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from ..failure import one_line, unsupported
+from ..protocol import ReadBack
+from ..workload import Workload, tensors_of
+
+CALLS_BEFORE_CAPTURE = 3  # not captured: they load kernels and fill the allocator's cache
+CAPTURE = "aclmdlRICaptureBegin"
+
+
+def missing(value: str) -> str:
+    """Looked for in CANN, torch_npu and torch, not guessed from a version."""
+    import torch
+    import torch_npu
+
+    if not hasattr(torch_npu.npu, "NPUGraph"):
+        return "this torch_npu has no NPUGraph: TorchNPU 7.0.0 is the first that has"
+    if not hasattr(ctypes.CDLL("libascendcl.so"), CAPTURE):
+        return "CANN here has no graph capture ({} is not in libascendcl.so)".format(CAPTURE)
+    if value == "npugraph":
+        return ""
+    if not hasattr(torch, "compile"):
+        return "torch {} has no torch.compile".format(torch.__version__)
+    import torch._dynamo
+
+    if value not in torch._dynamo.list_backends(exclude_tags=()):
+        return "torch.compile has no backend {} here".format(value)
+    return ""
+
+
+class Graphed:
+    """A forward that was captured once: inputs are copied to where it was captured, then replayed.
+
+    As with torch.cuda.make_graphed_callables, an input that lies there already is not copied, and
+    the next call overwrites the output.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        import torch
+
+        self.inputs = tensors_of([workload.args, workload.kwargs])
+        self.replays = 0
+        side = torch.npu.Stream()  # capture is refused on the default stream
+        side.wait_stream(torch.npu.current_stream())
+        with torch.npu.stream(side):
+            for _ in range(CALLS_BEFORE_CAPTURE):
+                workload.call()
+        torch.npu.current_stream().wait_stream(side)
+        torch.npu.synchronize()
+        self.graph = torch.npu.NPUGraph()
+        with torch.npu.graph(self.graph, stream=side):
+            self.output = workload.call()
+        torch.npu.synchronize()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for held, given in zip(self.inputs, tensors_of([args, kwargs])):
+            if held.data_ptr() != given.data_ptr():
+                held.copy_(given)
+        self.graph.replay()
+        self.replays += 1
+        return self.output
+
+
+def apply(value: str, workload: Workload) -> None:
+    """Replace the workload's forward."""
+    import torch
+
+    if value != "npugraph":
+        workload.forward = torch.compile(workload.module, backend=value, dynamic=False)
+        return
+    try:
+        workload.forward = Graphed(workload)
+    except (
+        RuntimeError
+    ) as error:  # an operator, a copy to the host or a wait that cannot be captured
+        raise unsupported("graph capture: {}".format(one_line(error)))
+
+
+def read_back(workload: Workload, seen: Any) -> ReadBack:
+    """What kind of object is called, and whether it was really replayed or compiled."""
+    import torch
+
+    if workload.forward is workload.module:
+        return ReadBack("eager", True, "type of the called module")
+    if isinstance(workload.forward, Graphed):
+        replays = workload.forward.replays
+        return ReadBack("npugraph", replays > 0, "replayed {} times".format(replays))
+    compiled = torch._dynamo.utils.counters["stats"].get("unique_graphs", 0)
+    return ReadBack("compiled", compiled > 0, "{} graphs compiled".format(compiled))
