@@ -115,15 +115,26 @@ def device_timer() -> Timer:
 
 
 def cann_version(package: str) -> str:
-    """What CANN says of itself; "" below CANN 8.1.RC1, which cannot be asked.
+    """What CANN says of itself, else what its installation's files say; "" where neither does.
 
-    Source: torch_npu.npu.utils.get_cann_version, in torch_npu of TorchNPU 7.0.0 and later.
+    Source: torch_npu.npu.utils.get_cann_version, which 2.1.0.post10 (for CANN 8.0) does not have,
+    and which raises below CANN 8.1.RC1; torch_npu.utils.collect_env.get_cann_version reads the
+    files, and says "not known" where there are none.
     """
     try:
         utils = importlib.import_module("torch_npu.npu.utils")
         return str(utils.get_cann_version(package))
-    except Exception:  # older releases have no such function, or raise for an older CANN
+    except Exception:
+        return _cann_from_files() if package == "CANN" else ""
+
+
+def _cann_from_files() -> str:
+    try:
+        files = importlib.import_module("torch_npu.utils.collect_env")
+        version = str(files.get_cann_version())
+    except Exception:  # no such function, or a folder that it must not read
         return ""
+    return "" if version == "not known" else version
 
 
 def is_emulated() -> bool:

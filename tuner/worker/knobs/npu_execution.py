@@ -15,6 +15,7 @@ from ..workload import Workload, tensors_of
 
 CALLS_BEFORE_CAPTURE = 3  # not captured: they load kernels and fill the allocator's cache
 CAPTURE = "aclmdlRICaptureBegin"
+NO_GRAPHS = "this torch_npu has no NPUGraph: TorchNPU 7.0.0 is the first that has"
 
 
 def missing(value: str) -> str:
@@ -23,7 +24,7 @@ def missing(value: str) -> str:
     import torch_npu
 
     if not hasattr(torch_npu.npu, "NPUGraph"):
-        return "this torch_npu has no NPUGraph: TorchNPU 7.0.0 is the first that has"
+        return NO_GRAPHS
     if not hasattr(ctypes.CDLL("libascendcl.so"), CAPTURE):
         return "CANN here has no graph capture ({} is not in libascendcl.so)".format(CAPTURE)
     if value == "npugraph":
@@ -77,6 +78,8 @@ def apply(value: str, workload: Workload) -> None:
     if value != "npugraph":
         workload.forward = torch.compile(workload.module, backend=value, dynamic=False)
         return
+    if not hasattr(torch.npu, "NPUGraph"):
+        raise unsupported(NO_GRAPHS)
     try:
         workload.forward = Graphed(workload)
     except (
