@@ -502,7 +502,7 @@ def profile(
 ) -> None:
     """Run one configuration under the profiler, and say where the time of a call goes."""
     from . import profile as profiling
-    from . import profile_view, session
+    from . import profile_view, repeat, session
     from .store import Store
 
     if (trial is not None) + best + baseline > 1:
@@ -510,7 +510,7 @@ def profile(
     store = Store(storage)
     number = profiling.choose(session.load(store, study), trial, baseline)
     folder = output or session.RESULTS / "profile" / f"{study}-{number}"
-    session.runs_of(store, study, number)  # a wrong number is the only line
+    repeat.runs_of(store, study, number)  # a wrong number is the only line
     _console(stderr=True).print(say("trial {n} under the profiler, about a minute", n=number))
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
     found = profiling.profile(store, study, number, python, folder, on_wait)
