@@ -9,6 +9,7 @@ by hand becomes a function that returns 0, and every aclnn operator named in it 
 from __future__ import annotations
 
 import hashlib
+import platform
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 SOURCES = [HERE / name for name in ("state.c", "runtime.c", "operators.c")]
 MAIN = "libascendcl.so"
+DEFAULT_CANN = "8.2.RC1"  # as in state.c
 OTHERS = (
     "hccl", "acl_op_compiler", "ge_runner", "graph", "acl_tdt_channel", "opapi", "ascend_hal",
     "msprofiler", "ms_tools_ext", "ascend_dump", "ascend_ml", "nnopbase", "hcomm", "runtime",
@@ -53,15 +55,27 @@ def build(site: Path, cache: Path) -> Path:
 def environment(folder: Path, **parameters: str | int | Path) -> dict[str, str]:
     """Variables under which the torch_npu of `folder` finds its CANN, with these parameters."""
     given = " ".join(f"{name}={value}" for name, value in parameters.items())
+    home = _installation(folder, str(parameters.get("cann", DEFAULT_CANN)))
     return {
         "LD_LIBRARY_PATH": str(folder),
-        "ASCEND_HOME_PATH": str(folder / "home"),
-        "ASCEND_OPP_PATH": str(folder / "home" / "opp"),
+        "ASCEND_HOME_PATH": str(home),
+        "ASCEND_OPP_PATH": str(home / "opp"),
         "EMULATED_CANN": given,
         # torch_npu's import starts inductor's compile processes, which would keep a second core
         # busy for seconds while the few cores of a test machine are measured.
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
+
+
+def _installation(folder: Path, version: str) -> Path:
+    """The folders that torch_npu looks for, and the file that tells CANN's version, made once."""
+    home = folder / f"home-{version}"
+    for name in ("runtime", "compiler", "opp"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    told = home / f"{platform.machine()}-linux" / "ascend_toolkit_install.info"
+    told.parent.mkdir(exist_ok=True)
+    told.write_text(f"package_name=Ascend-cann-toolkit\nversion={version}\n")
+    return home
 
 
 def _key(package: Path) -> str:
@@ -72,8 +86,7 @@ def _key(package: Path) -> str:
 
 
 def _compile(package: Path, folder: Path) -> None:
-    for name in ("runtime", "compiler", "opp"):
-        (folder / "home" / name).mkdir(parents=True)
+    folder.mkdir(parents=True)
     common = ["gcc", "-O1", "-fPIC", "-shared", "-w", f"-Wl,-soname,{MAIN}", "-lm", "-lpthread"]
     first = folder / "first.so"
     subprocess.run([*common, "-o", str(first), *map(str, SOURCES)], check=True)
