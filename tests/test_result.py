@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tuner import language
+from tuner import export, language
 from tuner.closing import closing, headline, times
 from tuner.confirm import NextRun
 from tuner.result import FixedCost, Result, result
@@ -137,6 +137,17 @@ def test_every_part_is_shown_in_every_width_and_language(
     assert max(map(len, text.splitlines())) <= width
     for part in ("2.00x", "mode=fast", "why mode", "results/s.yaml", "SPIN=1", "npu-tune show s"):
         assert part in text, part
+
+
+def test_figures_of_the_emulated_cann_are_labelled(tmp_path: Path) -> None:
+    one = found()
+    assert "emulated" not in shown(one)
+    one = replace(one, environment={**one.environment, "emulated_cann": True})
+    first, second = shown(one).splitlines()[:2]
+    assert first.startswith("emulated CANN, faster: ")
+    assert second == "emulated CANN: no figure below is a device's"
+    export.write(export.best_configuration(one), tmp_path / "best.yaml")
+    assert (tmp_path / "best.yaml").read_text().splitlines()[1] == f"# {second}"
 
 
 def test_the_path_of_convolutions_is_one_line_where_it_was_seen() -> None:

@@ -39,6 +39,8 @@ def closing(found: Result, path: Path) -> RenderableType:
     label = say("emulated CANN, ") if found.environment.get("emulated_cann") else ""
     style = STYLES.get(found.verdict, "bold")
     parts: list[RenderableType] = [Text(label + headline(found), style=style)]
+    if label:
+        parts.append(Text(say("emulated CANN: no figure below is a device's")))
     parts += [Text(), comparison(found.evidence)]
     if found.knobs:
         parts += [Text(), knobs(found)]

@@ -14,6 +14,7 @@ from .result import Evidence, Recommendation, Result
 from .verdict import Verdict
 
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
+EMULATED = "# emulated CANN: no figure below is a device's\n"
 
 
 class BestConfiguration(BaseModel):
@@ -63,7 +64,10 @@ def write(best: BestConfiguration, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     body = yaml.safe_dump(best.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     beside = path.with_name(path.name + ".tmp")
-    beside.write_text(HEADER.format(study=best.study) + body, encoding="utf-8")
+    header = HEADER.format(study=best.study)
+    if best.environment.get("emulated_cann"):
+        header += EMULATED
+    beside.write_text(header + body, encoding="utf-8")
     os.replace(beside, path)
 
 

@@ -55,6 +55,8 @@ def study(summary: Summary, width: int) -> RenderableType:
         environment.add_row(name, str(value))
     table = configurations(summary, width)
     parts: list[RenderableType] = [environment, Text(), table, Text()]
+    if emulated(summary.study):
+        parts.insert(2, Text(say("emulated CANN: no figure below is a device's")))
     runs = [r for one in summary.measured for r in one.runs]
     parts += [failure(summary, r) for r in [*runs, *summary.confirmation_runs] if _failed(r)]
     name = shlex.quote(summary.study.name)
