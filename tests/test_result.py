@@ -143,7 +143,7 @@ def test_figures_of_the_emulated_cann_are_labelled(tmp_path: Path) -> None:
     one = found()
     assert "emulated" not in shown(one)
     one = replace(one, environment={**one.environment, "emulated_cann": True})
-    first, second = shown(one).splitlines()[:2]
+    first, second = shown(one, 200).splitlines()[:2]
     assert first.startswith("emulated CANN, faster: ")
     assert second == "emulated CANN: no figure below is a device's"
     export.write(export.best_configuration(one), tmp_path / "best.yaml")
