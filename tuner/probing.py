@@ -86,7 +86,9 @@ def require_ok(run: Run) -> None:
     if result.outcome == Outcome.OK:
         return
     if result.outcome == Outcome.ENVIRONMENT_ERROR:
-        raise UnfitEnvironmentError(result.message)
+        no_backend = result.message.startswith("backend ")
+        asked = "; what to do: npu-tune doctor" if no_backend else ""
+        raise UnfitEnvironmentError(result.message + asked)
     if result.outcome == Outcome.UNSUPPORTED:
         raise UsageError(result.message)
     said = without_traces(run.log_tail).splitlines()[-1:]
