@@ -29,7 +29,7 @@ REMEDIES = {
     r"Duplicated key": (
         "this torch_npu does not go with a CUDA build of torch: install torch's CPU build"
     ),
-    r"lib(hccl|ascendcl|ge_runner|graph|acl_\w+)\.so|ASCEND_HOME_PATH|set_env|path does not exist": (
+    r"lib(hccl|ascendcl|ge_runner|graph|acl_\w+)\.so|ASCEND_HOME_PATH|set_env|does not exist": (
         "CANN is not in this shell's environment: source set_env.sh of its installation"
     ),
     r"undefined symbol": "install the torch_npu that is made for this torch",
