@@ -1,6 +1,6 @@
 """Does the tool find an optimum that was planted, and claim none where there is none?
 
-    python benchmarks/planted_optimum.py [--costs planted|flat] [--seeds 5] [--trials 12] [--pairs 6]
+    python benchmarks/planted_optimum.py [--costs planted] [--seeds 5] [--trials 12] [--pairs 6]
 
 Emulated CANN: the costs of host and device are invented, torch_npu's own code runs. Each seed is a
 whole study of benchmarks/convnet.py under both costs:
