@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tuner.launcher import Launcher, Run, kill_descendants, without_traces, work_folder
+from tuner.errors import StudyConflictError
+from tuner.launcher import (
+    TOKEN_VARIABLE,
+    Launcher,
+    Run,
+    kill_descendants,
+    without_traces,
+    work_folder,
+)
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
 from .conftest import DATA
@@ -108,3 +118,22 @@ def test_an_interrupted_study_keeps_its_folder_and_a_finished_one_does_not(tmp_p
 def test_a_log_is_shown_without_stacks() -> None:
     log = 'hello\nTraceback (most recent call last):\n  File "x.py", line 1\nValueError: bad'
     assert without_traces(log) == "hello\nValueError: bad"
+
+
+def test_beginning_a_study_leaves_another_with_a_longer_name_alone(tmp_path: Path) -> None:
+    token = f"{tmp_path.resolve()}/.work/s-10:run-x"
+    other = subprocess.Popen(["sleep", "60"], env={**os.environ, TOKEN_VARIABLE: token})
+    try:
+        with work_folder(tmp_path, "s-1"):
+            assert other.poll() is None
+        with work_folder(tmp_path, "s-10"):
+            assert not psutil.pid_exists(other.pid)
+    finally:
+        other.kill()
+
+
+def test_two_processes_cannot_begin_the_same_study(tmp_path: Path) -> None:
+    with work_folder(tmp_path, "s"):
+        with pytest.raises(StudyConflictError, match="being begun"), work_folder(tmp_path, "s"):
+            pass
+        assert (tmp_path / ".work" / "s").is_dir()

@@ -32,7 +32,7 @@ def test_names_of_host_user_and_folder_are_replaced(tmp_path: Path) -> None:
     run = recorded(0, 40.0)
     log = "at node17: /home/ann/models/net.py, from 10.1.2.3; ann-marie, node171"
     run = replace(run, run=replace(run.run, log_tail=log))
-    hidden = {"node17": "HOST", "/home/ann": "~", "ann": "USER"}
+    hidden = {"node17": "HOST", "/home/ann": "~", "ann": "USER", "trial": "USER", "ok": "USER"}
     recording.write(Recording(None, (run,)), tmp_path / "r.json.gz", hidden)
     found = recording.read(tmp_path / "r.json.gz").runs[0].run.log_tail
     assert found == "at HOST: ~/models/net.py, from ADDRESS; ann-marie, node171"
@@ -47,7 +47,12 @@ def test_nothing_of_this_host_is_left_in_a_file(tmp_path: Path) -> None:
     assert [name for name in names if name in text.split()] == []
 
 
-@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b"[1]\n2")])
+DAMAGED = gzip.compress(b"[]" * 500)[:20] + b"damage" * 9
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b"[1]\n2"), DAMAGED]
+)
 def test_another_file_is_refused_in_one_line(body: bytes, tmp_path: Path) -> None:
     (tmp_path / "r").write_bytes(body)
     with pytest.raises(UsageError, match="no recording of npu-tune"):
@@ -83,7 +88,7 @@ def test_a_full_check_keeps_what_it_has_whatever_happens(
     monkeypatch.setattr(full_check, "profile", fails)
     path = tmp_path / "full.json.gz"
     asked = full_check.setup("m", "", None)
-    found = full_check.make(asked, path, None, lambda: False, str)  # type: ignore[arg-type]
+    found = full_check.make(asked, path, None, lambda: False, str, str)  # type: ignore[arg-type]
     assert list(found.checks) == CHECKS
     assert found.stopped == ("the device was lost" if error else "no profiler")
     assert found == full_check.read(path)

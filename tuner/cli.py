@@ -46,12 +46,17 @@ class TuneByDefault(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """The one place where an error is shown."""
+        # As Ctrl-C: what a command has made is removed, and its worker is ended, on the way out.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(ctx)
         except TunerError as error:
             if str(error):
                 click.echo(f"npu-tune: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("npu-tune: interrupted", err=True)
+            ctx.exit(Interrupted.exit_code)
 
 
 @click.group(
@@ -423,6 +428,8 @@ def doctor(
     from . import doctor_view, full_check
     from .doctor import examine
 
+    if full and read:
+        raise UsageError("--full measures, --read shows what was measured: give one of them")
     if full or read is not None:
         asked = full_check.setup(model, python, device)
         found = full_check.read(read) if read else _full_check(asked, output, as_json)
@@ -435,8 +442,10 @@ def doctor(
         click.echo(json.dumps(data, indent=2))
     else:
         _console().print(view)
-    if full and not as_json:
-        click.echo(say("written: {path}", path=output))
+    if full:
+        click.echo(say("written: {path}", path=output), err=as_json)
+        if found.stopped:
+            raise SystemExit(1)
     raise SystemExit(4 if any(check.state == "FAIL" for check in checks) else 0)
 
 
@@ -454,7 +463,8 @@ def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
 
     with _interruptible(console) as stop, _live(console, silent) as redraw:
         progress = Progress(OBJECTIVES[asked.objective], redraw)
-        return full_check.make(asked, output, progress, stop, note)
+        on_wait = lambda text: click.echo(text, err=True)  # noqa: E731
+        return full_check.make(asked, output, progress, stop, note, on_wait)
 
 
 @main.command()

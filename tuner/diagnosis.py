@@ -19,8 +19,7 @@ CONVERSION_SHARE = 0.1
 
 EVENTS = "device events"  # the source of a device time that no file of the profiler told
 
-# What a kind points to, knob and value ("" where only the knob is known). Shown are those that the
-# study's space has, and that are not set already.
+# What a kind points to, knob and value ("" where only the knob is known).
 POINTERS: dict[Kind, tuple[tuple[str, Value], ...]] = {
     "dispatch-bound": (
         ("task_queue", 2),
@@ -132,6 +131,8 @@ def diagnose_device(times: Times, shares: Shares, settings: Mapping[str, Value])
         share = times.copies_ms / whole_ms
         return _diagnosis("copy-bound", share, "copies timed apart", settings)
     idle, source = idle_share(times, shares)
+    if idle is not None and idle < IDLE_SHARE and not times.device_certain:
+        idle = None  # an upper bound of the device's work shows no device-bound call
     if idle is None:
         share = min(1.0, times.unsynchronised_ms / times.latency_ms)
         kind: Kind = "dispatch-bound" if share > 1 - IDLE_SHARE else "device-bound"
@@ -156,7 +157,9 @@ def idle_share(times: Times, shares: Shares) -> tuple[float | None, str]:
 def diagnose_cpu(shares: Shares, settings: Mapping[str, Value]) -> Diagnosis:
     """overhead-, copy- or operator-bound: what a call on the host spends most on."""
     extra = (MANY_FAULTS,) if shares.kernel > KERNEL_SHARE else ()
-    outside, source = shares.outside or 0.0, "torch.profiler"
+    if shares.outside is None:
+        return _diagnosis("operator-bound", 0.0, "", settings, extra)
+    outside, source = shares.outside, "torch.profiler"
     if outside >= OVERHEAD_SHARE:
         return _diagnosis("overhead-bound", outside, source, settings, extra)
     if shares.layout >= COPY_SHARE:

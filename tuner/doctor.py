@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from . import host, npu_smi
+from . import host, lease, npu_smi
 from .errors import UnfitEnvironmentError
 from .host import Check
 from .language import say
@@ -18,7 +18,7 @@ from .versions import at_least
 from .worker.protocol import ModelSpec, Outcome, Role, TrialSpec
 
 IMPORT_DEADLINE_S = 90.0  # torch_npu imports in seconds, on a busy host in tens of them
-OLDEST_DRIVER, OLDEST_CANN = "23.0.3", "8.0.RC1"  # below them the knobs of the npu space do nothing
+OLDEST_DRIVER, OLDEST_CANN = "23.0.3", "8.0.RC1"  # what the reference case found to be needed
 OLDEST_PYTHON = (3, 8)
 
 # What a failing import says -> what to do about it.
@@ -49,7 +49,17 @@ def examine(python: str, device: int | None) -> list[Check]:
         launcher = Launcher(found, Path(folder))
         torch_run, npu_run = (launcher.run(_spec(one, device)) for one in ("cpu", "npu"))
     listing = npu_smi.run()
-    return [*software(found, torch_run, npu_run), *devices(npu_run, listing), *of_host]
+    chosen = lease.device_name("npu", device, os.environ)
+    of_devices = [*devices(npu_run, listing, chosen), *_held(chosen)]
+    return [*software(found, torch_run, npu_run), *of_devices, *of_host]
+
+
+def _held(chosen: str) -> Iterator[Check]:
+    """Does a study of this tool measure on what would be measured?"""
+    for name in (chosen, lease.CPU):
+        holder = lease.holder(name)
+        if holder:
+            yield Check("study", "WARN", holder, say("wait for it: the examination disturbs it"))
 
 
 def _spec(backend: str, device: int | None) -> TrialSpec:
@@ -70,6 +80,8 @@ def software(python: str, torch_run: Run, npu_run: Run) -> Iterator[Check]:
     if torch_run.result.outcome != Outcome.OK:
         yield Check("interpreter", "OK", python)
         todo = say("install torch there, or name an interpreter that has it with --python")
+        if torch_run.result.outcome != Outcome.ENVIRONMENT_ERROR:
+            todo = say("repeat it by hand: python -c 'import torch'")
         yield Check("torch", "FAIL", why_not(torch_run).partition(": install")[0], todo)
         return
     yield _python(python, str(facts["python"]))
@@ -123,8 +135,13 @@ def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> str:
     return say(found) if found else say("repeat it by hand: python -c 'import torch, torch_npu'")
 
 
-def devices(npu_run: Run, listing: npu_smi.Listing | None) -> Iterator[Check]:
-    """CANN, driver and the devices, where torch_npu sees any; npu-smi's view of them."""
+def devices(
+    npu_run: Run, listing: npu_smi.Listing | None, chosen: str = "NPU 0"
+) -> Iterator[Check]:
+    """CANN, driver and the devices, where torch_npu sees any; npu-smi's view of them.
+
+    chosen: the device that would be measured; another's fault is no reason to stop.
+    """
     facts = npu_run.result.fingerprint if npu_run.result.outcome == Outcome.OK else {}
     emulated = bool(facts.get("emulated_cann"))
     if facts:
@@ -142,24 +159,25 @@ def devices(npu_run: Run, listing: npu_smi.Listing | None) -> Iterator[Check]:
             yield Check("npu-smi", "WARN", say("not there, or no answer"), todo)
         return
     for chip in listing.chips:
-        yield _health(chip)
+        yield _health(chip, chosen)
 
 
 def _version(name: str, have: str, needed: str) -> Check:
     enough = at_least(have, needed)
     if enough:
         return Check(name, "OK", have)
-    todo = say("{needed} or later: below it the knobs have no effect", needed=needed)
     if enough is None:
+        todo = say("{needed} or later is needed: look it up by hand", needed=needed)
         return Check(name, "WARN", have or say("unknown version"), todo)
+    todo = say("below {needed} some knobs were seen to do nothing: upgrade", needed=needed)
     return Check(name, "WARN", say("{have}, older than {needed}", have=have, needed=needed), todo)
 
 
-def _health(chip: npu_smi.Chip) -> Check:
-    name, seen = f"NPU {chip.npu}", f"{chip.name}, {chip.health}"
+def _health(chip: npu_smi.Chip, chosen: str) -> Check:
+    name, seen = f"NPU {chip.npu}", f"{chip.name}, {chip.health or '?'}"
     if chip.health.upper() != "OK":
         todo = say("npu-smi info -t health; choose another with --device")
-        return Check(name, "FAIL", seen, todo)
+        return Check(name, "FAIL" if name == chosen and chip.health else "WARN", seen, todo)
     if chip.processes:
         used = ", ".join(map(str, chip.processes))
         todo = say("wait for them, or choose another with --device")

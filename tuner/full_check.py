@@ -51,25 +51,37 @@ def make(
     observer: Observer,
     stop: Callable[[], bool],
     note: Callable[[str], None],
+    on_wait: Callable[[str], None],
 ) -> FullCheck:
-    """Examine, measure, and write the recording: also when the measuring ends in an error."""
+    """Examine, measure, and write the recording: also when the measuring ends in an error.
+
+    on_wait: is told when a study holds the device.
+
+    Raises UsageError where `path` cannot be written.
+    """
     notes: dict[str, Any] = {
         "checks": [asdict(check) for check in doctor.examine(asked.python, asked.device)],
         "made_by": f"npu-tune {__version__}",
         "stopped": "",
     }
+    try:
+        recording.write(Recording(None, (), {**notes, "stopped": "just begun"}), path)
+    except OSError as error:
+        raise UsageError(f"-o {path}: {error.strerror}: name a file to write") from error
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
         folder, store = Path(made), Store(f"sqlite:///{made}/study.db")
         try:
-            session.tune(asked, store, NAME, observer, stop, note, on_wait=note, results=folder)
+            session.tune(asked, store, NAME, observer, stop, note, on_wait=on_wait, results=folder)
             note(say("trial {n} under the profiler, about a minute", n=0))
-            found = profile(store, NAME, 0, asked.python, folder / "profile", on_wait=note)
+            found = profile(store, NAME, 0, asked.python, folder / "profile", on_wait)
             notes["profile"] = replace(found, folder="").to_dict()
             notes["profiler_files"] = _tables(folder / "profile")
         except (Interrupted, KeyboardInterrupt):
             notes["stopped"] = "interrupted"
         except TunerError as error:
             notes["stopped"] = str(error)
+        except Exception as error:  # whatever it is: what was measured must not be lost
+            notes["stopped"] = f"{type(error).__name__}: {error}"
         record, runs = store.study(NAME), store.runs(NAME)
         store.close()
     recording.write(Recording(record, tuple(runs), notes), path)

@@ -24,7 +24,6 @@ DEBUG_VARIABLES = {
     "MSMONITOR_USE_DAEMON": "0",
     "KINETO_USE_DAEMON": "0",
     "TORCH_SHOW_CPP_STACKTRACES": "0",
-    "CUDA_LAUNCH_BLOCKING": "0",
 }
 QUIET_LOG_LEVELS = ("3", "4")
 INSTALLED = ("ascend_toolkit_install.info", "ascend_nnae_install.info", "ascend_nnrt_install.info")
@@ -96,7 +95,7 @@ def _variables(environment: Mapping[str, str]) -> Iterator[Check]:
         if value not in ("", harmless):
             todo = say("unset it: it slows everything")
             yield Check("variable", "WARN", f"{name}={value}", todo)
-    level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "3")
+    level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "") or "3"
     if level not in QUIET_LOG_LEVELS:
         todo = say("set 3: lower levels slow everything, others make torch_npu hang")
         yield Check("variable", "WARN", f"ASCEND_GLOBAL_LOG_LEVEL={level}", todo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import select
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from .errors import Interrupted
+from .errors import Interrupted, StudyConflictError
 from .worker import protocol
 from .worker.failure import OUT_OF_MEMORY
 from .worker.protocol import Outcome, TrialResult, TrialSpec
@@ -226,20 +227,38 @@ def work_folder(root: Path, study: str) -> Iterator[Path]:
     """The study's folder for weights, references, compile cache and run folders.
 
     Kept when the study is interrupted or killed, so that a resumed one finds it; else removed.
+    Raises StudyConflictError when another process works in it.
     """
     folder = (root / ".work" / study).resolve()  # a model may change the working directory
     folder.mkdir(parents=True, exist_ok=True)
-    kill_descendants(str(folder))
-    for stale in folder.glob("run-*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    try:
-        yield folder
-    except (KeyboardInterrupt, Interrupted):
-        raise
-    except BaseException:
+    with _claimed(folder, study):
+        kill_descendants(f"{folder}:")
+        for stale in folder.glob("run-*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        try:
+            yield folder
+        except (KeyboardInterrupt, Interrupted):
+            raise
+        except BaseException:
+            _remove(folder)
+            raise
         _remove(folder)
-        raise
-    _remove(folder)
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path, study: str) -> Iterator[None]:
+    """The folder locked until the block or this process ends: what is in it is then stale."""
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise StudyConflictError(
+            f"study {study!r} is just being begun or run by another process: wait for it, or name "
+            "another with --study"
+        ) from error
+    finally:
+        os.close(lock)
 
 
 def _remove(folder: Path) -> None:

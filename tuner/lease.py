@@ -76,6 +76,15 @@ def require_free(device: str) -> None:
     os.close(_wait(_path(device), device, None, lambda: False))
 
 
+def holder(device: str) -> str:
+    """Which study holds a device, in one line; "" where none does."""
+    try:
+        require_free(device)
+    except StudyConflictError as error:
+        return str(error).partition(": ")[0]
+    return ""
+
+
 def other_processes(device: str) -> list[int]:
     """Processes that npu-smi lists on an NPU and that are not ours; [] where it says nothing.
 

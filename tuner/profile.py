@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import profile_files, repeat, session
-from .diagnosis import EVENTS, Diagnosis, Shares, Times, diagnose_cpu, diagnose_device
+from .diagnosis import EVENTS, Diagnosis, Pointer, Shares, Times, diagnose_cpu, diagnose_device
 from .errors import StudyConflictError, TunerError, UnfitEnvironmentError, UsageError
 from .launcher import Run
 from .profile_files import Kernels, Operator
@@ -99,6 +100,8 @@ def profile(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"-o {output}: {error.strerror}: name a folder to write to") from error
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise UsageError(f"-o {output}: cannot be written to: name another folder")
     with repeat.prepared(summary.study, recorded, on_wait, python) as (launcher, spec):
         # torch_npu takes a path of plain characters only: it writes here, then it is moved.
         written = Path(tempfile.mkdtemp(prefix="profile-", dir=launcher.folder.resolve()))
@@ -153,18 +156,21 @@ def judge(
     shares = _shares(facts, kernels, steps, host)
     settings = _settings(recorded.configuration, run)
     on_npu = run.spec.backend == "npu"
+    diagnosis = (
+        diagnose_device(times, shares, settings) if on_npu else diagnose_cpu(shares, settings)
+    )
+    offered = [p for p in diagnosis.pointers if _is_offered(p, summary, recorded.configuration)]
     return Profile(
         study=summary.study.name,
         trial=recorded.trial,
         backend=run.spec.backend,
         emulated_cann=bool(run.result.fingerprint.get("emulated_cann")),
         configuration=recorded.configuration,
-        diagnosis=(
-            diagnose_device(times, shares, settings) if on_npu else diagnose_cpu(shares, settings)
-        ),
+        diagnosis=replace(diagnosis, pointers=tuple(offered)),
         times=times,
         shares=shares,
-        operators=on_device or (kernels.operators if kernels else ()),
+        # Kernels by step first: the other file has no steps, and counts the profiler's warm-up too.
+        operators=(kernels.operators if kernels and kernels.steps else ()) or on_device,
         host_operators=host,
         traced_calls=len(facts.get("traced_ns", ())),
         fallbacks=tuple(facts["fallbacks"]),
@@ -249,5 +255,15 @@ def _shares(
 def _settings(configuration: Configuration, run: Run) -> dict[str, Value]:
     """What each knob is: as it was read back, where that is certain."""
     certain = {name: back.value for name, back in run.result.read_back.items() if back.certain}
-    found = {name: certain.get(name, value) for name, value in configuration.items()}
-    return {**found, **({BATCH_SIZE: ""} if BATCH_SIZE in found else {})}
+    return {name: certain.get(name, value) for name, value in configuration.items()}
+
+
+def _is_offered(pointer: Pointer, summary: Summary, configuration: Configuration) -> bool:
+    """Has the study's space the value, or for a knob without one another than the one in use?"""
+    name, _, value = pointer.setting.partition("=")
+    knob = summary.space.knob(name)
+    if knob is None or len(knob.domain) < 2:
+        return False
+    if value:
+        return value in map(str, knob.domain)
+    return name == BATCH_SIZE or configuration[name] == knob.default

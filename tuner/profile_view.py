@@ -34,6 +34,7 @@ SENTENCES = {
 UNKNOWN = {  # where neither the profiler nor events told how long the device works
     "dispatch-bound": "dispatch-bound: the call returns when nearly all of its time has passed",
     "device-bound": "device-bound, it seems: the call returns long before its work is done",
+    "operator-bound": "what bounds a call is not known: the profiler told nothing",
 }
 
 
@@ -163,7 +164,7 @@ def on_the_device(found: Profile) -> Iterator[str]:
         names = ", ".join(found.fallbacks)
         yield say("silently run on the CPU, copied there and back: {names}", names=names)
     else:
-        yield say("no operator fell back to the CPU")
+        yield say("no fallback to the CPU was reported")
 
 
 def on_the_host(found: Profile) -> Iterator[str]:

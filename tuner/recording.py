@@ -6,12 +6,14 @@ started. Made to be sent by somebody who may not send a database, so it is redac
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import gzip
 import json
 import os
 import platform
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -26,6 +28,7 @@ from .worker.protocol import TrialResult, TrialSpec
 
 FORMAT, FORMAT_VERSION = "npu-tune recording", 1
 SHORTEST_NAME = 4  # replacing shorter names would spoil other words
+KEPT = ("format", "role", "outcome", "backend", "source", "state", "verdict")  # words of our own
 IP_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 
 
@@ -48,7 +51,7 @@ def write(recording: Recording, path: Path, secrets: Mapping[str, str] | None = 
     beside = path.with_name(path.name + ".tmp")
     with gzip.open(beside, "wt", encoding="utf-8") as file:
         for line in lines:
-            file.write(redacted(json.dumps(line, ensure_ascii=False), hidden) + "\n")
+            file.write(json.dumps(redacted(line, hidden), ensure_ascii=False) + "\n")
     os.replace(beside, path)
 
 
@@ -61,7 +64,7 @@ def read(path: Path) -> Recording:
             raise UsageError(f"{path}: recording version {header['version']} is not known here")
         found = None if study is None else StudyRecord(**_with_times(study))
         return Recording(found, tuple(_run(run) for run in runs), header["notes"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
         reason = str(error) or type(error).__name__
         raise UsageError(
             f"{path}: no recording of npu-tune ({reason}); npu-tune doctor --full makes one"
@@ -70,18 +73,25 @@ def read(path: Path) -> Recording:
 
 def private_names() -> dict[str, str]:
     """Names of this host, its user and the folders in use -> what stands for them."""
-    names = {str(Path.cwd()): "FOLDER", str(Path.home()): "~", platform.node(): "HOST"}
-    user = getpass.getuser()
-    if user != "root":
-        names[user] = "USER"
+    names = {str(Path.cwd()): "FOLDER", platform.node(): "HOST"}
+    with contextlib.suppress(KeyError, OSError, RuntimeError):  # a user without an entry
+        names[str(Path.home())] = "~"
+        names[getpass.getuser()] = "USER"
+    names.pop("root", None)
     return {name: hidden for name, hidden in names.items() if len(name) >= SHORTEST_NAME}
 
 
-def redacted(text: str, hidden: Mapping[str, str]) -> str:
-    """The text without those names, longest first, where they stand as words of their own."""
+def redacted(value: Any, hidden: Mapping[str, str], key: str = "") -> Any:
+    """JSON types without those names, where they stand as words in a text; keys stay."""
+    if isinstance(value, dict):
+        return {name: redacted(held, hidden, name) for name, held in value.items()}
+    if isinstance(value, list):
+        return [redacted(held, hidden, key) for held in value]
+    if not isinstance(value, str) or key in KEPT:
+        return value
     for name in sorted(hidden, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", hidden[name], text)
-    return text
+        value = re.sub(rf"(?<![A-Za-z0-9-]){re.escape(name)}(?![A-Za-z0-9-])", hidden[name], value)
+    return value
 
 
 def _study_dict(study: StudyRecord | None) -> dict[str, Any] | None:

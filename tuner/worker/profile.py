@@ -31,7 +31,7 @@ def times(
     rule: MeasurementRule,
     found: Dict[str, Any],
 ) -> None:
-    """Put dispatch_ns, latency_ns, device_ns, fallbacks and the host's page faults into `found`."""
+    """Put dispatch_ns, latency_ns, fallbacks and the host's page faults into `found`."""
     synchronize = backend.synchronize
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -42,18 +42,27 @@ def times(
     samples = measure.sample(call, synchronize, clock, rule)
     found.update(_host_costs(before, resource.getrusage(resource.RUSAGE_SELF), samples))
     found.update(dispatch_ns=samples.dispatch_ns, latency_ns=samples.latency_ns)
+
+
+def device(call: Callable[[], Any], backend: Any, found: Dict[str, Any]) -> bool:
+    """Put the device's own time into `found`; False when nothing may be measured after it.
+
+    The work that it needs beside the model may not fit. After any exception at task-queue level 2
+    operators are dropped in silence, so memory that is refused ends the measuring, too.
+    """
     timer = backend.device_timer()
     if timer is None:
-        return
+        return True
     try:
-        found.update(device_time(call, timer, statistics.median(samples.latency_ns)))
+        found.update(device_time(call, timer, statistics.median(found["latency_ns"])))
     except RuntimeError as error:
-        # Memory that is refused leaves the process usable. After any other failure nothing may be
-        # measured: at task-queue level 2 operators are then dropped in silence.
         if outcome_of(error) != Outcome.OUT_OF_MEMORY:
             raise
         traceback.print_exc()
         found["device_error"] = one_line(error)
+        found["profiler_error"] = "not tried, because the device's memory was refused before"
+        return False
+    return True
 
 
 def trace(

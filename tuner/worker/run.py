@@ -222,7 +222,8 @@ class Run:
         with self.phase("profile"):
             profile.times(workload.call, backend, clock, self.spec.rule, found)
             found.update(_transfers(workload, backend.synchronize, clock, device))
-            profile.trace(workload.call, backend, clock, self.spec.profile_folder, found)
+            if profile.device(workload.call, backend, found):
+                profile.trace(workload.call, backend, clock, self.spec.profile_folder, found)
 
     def _reference(self, output: Any) -> List[Any]:
         """The baseline's output for this shape; the first baseline run makes it."""

@@ -41,8 +41,7 @@ def missing(value: str) -> str:
 class Graphed:
     """A forward that was captured once: inputs are copied to where it was captured, then replayed.
 
-    As with torch.cuda.make_graphed_callables, an input that lies there already is not copied, and
-    the next call overwrites the output.
+    As with torch.cuda.make_graphed_callables, the next call overwrites the output.
     """
 
     def __init__(self, workload: Workload) -> None:
@@ -61,6 +60,8 @@ class Graphed:
         with torch.npu.graph(self.graph, stream=side):
             self.output = workload.call()
         torch.npu.synchronize()
+        # A caller's inputs lie elsewhere: measured ones must, too, or the copy would look free.
+        workload.map_inputs(lambda tensor: tensor.clone())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for held, given in zip(self.inputs, tensors_of([args, kwargs])):
