@@ -57,10 +57,10 @@ def test_a_second_study_fails_and_names_the_holder() -> None:
         assert line_of(holder) == "held"
         said = rf"NPU 0 is being measured by study first \(process {holder.pid} on .*--no-wait"
         with pytest.raises(StudyConflictError, match=said):
-            lease.require_free("NPU 0")
-        lease.require_free("NPU 1")
+            lease.wait_until_free("NPU 0", None, lambda: False)
+        lease.wait_until_free("NPU 1", None, lambda: False)
         holder.communicate("")
-    lease.require_free("NPU 0")
+    lease.wait_until_free("NPU 0", None, lambda: False)
 
 
 def test_waiting_ends_when_the_holder_ends() -> None:
@@ -97,7 +97,7 @@ def test_a_lock_outlives_a_killed_controller_only_as_long_as_its_worker(
         (tmp_path / "STARTED").read_text()
         controller.kill()
     with pytest.raises(StudyConflictError, match=f"process {controller.pid}"):
-        lease.require_free("NPU 0")
+        lease.wait_until_free("NPU 0", None, lambda: False)
     (tmp_path / "END").write_text("")
     with lease.held("NPU 0", "second", lambda _: None, lambda: False):
         pass
@@ -143,7 +143,7 @@ def test_the_device_of_the_host_is_locked(
 def test_other_users_can_lock_and_none_can_remove(folder: Path) -> None:
     before = os.umask(0o077)
     try:
-        lease.require_free("NPU 0")
+        lease.wait_until_free("NPU 0", None, lambda: False)
     finally:
         os.umask(before)
     assert oct(folder.stat().st_mode) == "0o41777"
@@ -155,10 +155,10 @@ def test_a_link_in_place_of_the_lock_is_refused(folder: Path, tmp_path: Path) ->
     (tmp_path / "precious").write_text("text")
     (folder / "npu-0.lock").symlink_to(tmp_path / "precious")
     with pytest.raises(UnfitEnvironmentError, match=r"npu-0\.lock: it is a symbolic link; remove"):
-        lease.require_free("NPU 0")
+        lease.wait_until_free("NPU 0", None, lambda: False)
     os.link(tmp_path / "precious", folder / "npu-1.lock")
     with pytest.raises(UnfitEnvironmentError, match="no file with one name"):
-        lease.require_free("NPU 1")
+        lease.wait_until_free("NPU 1", None, lambda: False)
     assert (tmp_path / "precious").read_text() == "text"
 
 
@@ -191,7 +191,7 @@ def test_a_study_that_does_not_wait_ends_with_7_and_leaves_no_trace(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("torch_python")
-def test_ctrl_c_ends_a_waiting_study_which_resumes(
+def test_ctrl_c_ends_the_waiting_and_nothing_was_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -203,5 +203,4 @@ def test_ctrl_c_ends_a_waiting_study_which_resumes(
             waiter.send_signal(signal.SIGINT)
             waiter.communicate("")
         assert waiter.returncode == 130
-    done = invoke(tmp_path, "--resume", "--quiet")
-    assert done.returncode == 0, done.stderr
+    assert "no studies yet" in invoke(tmp_path, "list").stdout

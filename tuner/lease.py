@@ -71,15 +71,17 @@ def held(
         os.close(lock)
 
 
-def require_free(device: str) -> None:
-    """Raises StudyConflictError, naming the holder, when a device is held."""
-    os.close(_wait(_path(device), device, None, lambda: False))
+def wait_until_free(
+    device: str, on_wait: Callable[[str], None] | None, stop: Callable[[], bool]
+) -> None:
+    """Return when nobody holds a device. The arguments and errors are those of `held`."""
+    os.close(_wait(_path(device), device, on_wait, stop))
 
 
 def holder(device: str) -> str:
     """Which study holds a device, in one line; "" where none does."""
     try:
-        require_free(device)
+        wait_until_free(device, None, lambda: False)
     except StudyConflictError as error:
         return str(error).partition(": ")[0]
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator
@@ -43,17 +44,17 @@ def prepared(
     on_wait: is told when a study holds the device; None: fail instead of waiting.
     """
     asked = setup.from_dict(record.setup)
-    with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
+    spec, found = recorded.run.spec, interpreter(python or asked.python)
+    device = lease.device_name(spec.backend, asked.device, os.environ)
+    with (
+        tempfile.TemporaryDirectory(prefix="npu-tune-") as made,
+        lease.held(device, record.name, on_wait, lambda: False) as lock,
+    ):
         folder = Path(made)
-        launcher = Launcher(interpreter(python or asked.python), folder, compile_cache(folder))
-        probed = launcher.run(probe_spec(asked, folder, ProbeRequest()))
-        require_ok(probed)
-        spec, seen = recorded.run.spec, probed.result.fingerprint["variables"]
-        device = lease.device_name(spec.backend, asked.device, seen)
+        launcher = Launcher(found, folder, compile_cache(folder), lease=lock)
+        require_ok(launcher.run(probe_spec(asked, folder, ProbeRequest())))
         weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
-        with lease.held(device, record.name, on_wait, lambda: False) as lock:
-            spec = replace(spec, weights_path=weights, reference_path=reference)
-            yield replace(launcher, lease=lock), spec
+        yield launcher, replace(spec, weights_path=weights, reference_path=reference)
 
 
 def rerun(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -79,6 +80,9 @@ def tune(
             f"study {name!r} exists in {store.url}: continue it with --resume --study {name}, or "
             "choose another name with --study"
         )
+    for backend in ("npu", "cpu") if asked.backend == "auto" else (asked.backend,):
+        # The probe itself would disturb whoever measures.
+        lease.wait_until_free(lease.device_name(backend, asked.device, os.environ), on_wait, stop)
     with work_folder(results, name) as folder:
         launcher = Launcher(interpreter(asked.python), folder, compile_cache(folder))
         space, facts = probe(asked, launcher, folder)
@@ -90,10 +94,7 @@ def tune(
         why = facts["backend_reason"]
         note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
         _note_device(facts["fingerprint"], note)
-        seen = facts["fingerprint"]["variables"]
-        device = lease.device_name(facts["backend"], asked.device, seen)
-        if on_wait is None:
-            lease.require_free(device)  # before the study is recorded: refused, it leaves no trace
+        device = lease.device_name(facts["backend"], asked.device, os.environ)
         with (
             _owned(store, existing, asked, name, space, facts, note) as record,
             lease.held(device, name, on_wait, stop) as lock,
