@@ -172,7 +172,8 @@ class TestAFinishedStudy:
         before = invoke(studied, "show", "tiny").stdout
         done = invoke(studied, "rerun", "tiny", "--trial", "1")
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "outcome: ok"
+        assert done.stdout.splitlines()[-2] == "outcome: ok"
+        assert done.stdout.splitlines()[-1].startswith("latency: ")
         assert invoke(studied, "show", "tiny").stdout == before
 
     def test_profile_says_what_bounds_a_call_and_leaves_a_trace(self, studied: Path) -> None:
@@ -195,7 +196,7 @@ class TestAFinishedStudy:
     def test_profile_of_a_trial_that_is_not_there_names_those_that_are(self, studied: Path) -> None:
         done = invoke(studied, "profile", "tiny", "--trial", "99")
         assert done.returncode == 7
-        assert "no recorded trial 99; it has 5 between 0 and 4" in done.stderr
+        assert "no recorded trial 99; it has 5, from 0 to 4" in done.stderr
 
     def test_rerun_keeps_off_a_device_that_is_being_measured(self, studied: Path) -> None:
         with lease.held("CPU", "first", None, lambda: False):

@@ -35,3 +35,11 @@ def test_an_owner_on_another_host_is_taken_over_only_on_request() -> None:
 
 def test_a_study_without_owner_is_free() -> None:
     owner.require_dead("s", None, take_over=False)
+
+
+def test_only_a_living_process_of_this_host_lives() -> None:
+    me = owner.this_process()
+    assert owner.lives(me)
+    assert not owner.lives(None)
+    assert not owner.lives({**me, "host": "elsewhere"})
+    assert not owner.lives({**me, "started": me["started"] - 100})

@@ -47,8 +47,8 @@ def test_a_preset_that_contradicts_a_pin_is_left_out_with_a_line() -> None:
     ("name", "value", "message"),
     [
         ("mood", "fast", "there is no knob 'mood'; knobs here: mode, spin, warmup, batch_size"),
-        ("mode", "slow", "--set mode=slow: not in the domain; allowed: unset, fast"),
-        ("batch_size", "0", "not in the domain"),
+        ("mode", "slow", "--set mode=slow: not a value of mode here; allowed: unset, fast"),
+        ("batch_size", "0", "not a value of batch_size"),
     ],
 )
 def test_a_wrong_pin_says_what_is_allowed(name: str, value: str, message: str) -> None:

@@ -314,3 +314,14 @@ def test_a_lost_reference_is_made_again_as_a_further_run_of_the_baseline(
     make_study(store, launcher, tmp_path, trials=4).run()
     assert (launcher.specs[0].trial, launcher.specs[0].role) == (0, Role.BASELINE)
     assert [r.trial for r in store.runs("s")] == [0, 1, 2, 0, 3]
+
+
+def test_a_resumed_study_tries_a_failed_baseline_again(store: Store, tmp_path: Path) -> None:
+    broken = FakeLauncher(lambda _: Outcome.CRASHED)
+    for _ in range(2):
+        with pytest.raises(BaselineError, match="the baseline run ended as crashed"):
+            make_study(store, broken, tmp_path).run()
+    assert [(spec.trial, spec.role) for spec in broken.specs] == [(0, Role.BASELINE)] * 2
+    mended = FakeLauncher()
+    make_study(store, mended, tmp_path, trials=3).run()
+    assert [spec.trial for spec in mended.specs] == [0, 1, 2]

@@ -351,7 +351,7 @@ def list_studies(storage: str) -> None:
 @_lang
 def show(study: str, trial: int | None, storage: str) -> None:
     """Show a study: environment, every configuration, failures, the result."""
-    from . import closing, repeat, session, terminal
+    from . import closing, owner, repeat, session, terminal
     from .errors import StudyConflictError
     from .result import result
     from .store import Store
@@ -362,8 +362,13 @@ def show(study: str, trial: int | None, storage: str) -> None:
         console.print(terminal.trial(summary, repeat.runs_of(store, study, trial)))
         return
     console.print(terminal.study(summary, console.width), "")
+    path = session.RESULTS / f"{study}.yaml"
     with contextlib.suppress(StudyConflictError):  # nothing was measured yet
-        console.print(closing.closing(result(summary), session.RESULTS / f"{study}.yaml"))
+        console.print(closing.closing(result(summary), path if path.exists() else None))
+    running = summary.study.owner
+    if running and owner.lives(running):
+        said = "not finished: process {pid} is measuring; this is what is there so far"
+        console.print(say(said, pid=running["pid"]), highlight=False, markup=False)
 
 
 @main.command()
@@ -386,6 +391,9 @@ def export(study: str, output: Path | None, storage: str) -> None:
     path = output or session.RESULTS / f"{study}.yaml"
     export_file.write(best, path)
     click.echo(f"written: {path}")
+    if best.recommendation == "confirm first":
+        next_step = f"npu-tune --resume --study {study} --confirm auto"
+        click.echo(f"from single runs, not confirmed; before it is applied: {next_step}", err=True)
 
 
 @main.command()

@@ -31,10 +31,11 @@ ADVICE = {  # what disturbed a run -> what to do
     "steal": "the host of this virtual machine is busy",
     "throttling": "the processor was hot: cool it, or wait",
 }
+TOO_BUSY = 2.0  # no number of pairs that anybody would wait for shows an effect in such noise
 NOISY_SPREAD = 0.03  # above it even a 5 % gain takes more than a dozen pairs
 
 
-def closing(found: Result, path: Path) -> RenderableType:
+def closing(found: Result, path: Path | None) -> RenderableType:
     """Verdict, baseline against winner, knobs, finalists, batch sizes, noise, failures, files."""
     label = say("emulated CANN, ") if found.environment.get("emulated_cann") else ""
     style = STYLES.get(found.verdict, "bold")
@@ -174,7 +175,16 @@ def noise_lines(found: Result) -> Iterator[str]:
         if noise.baseline_spread > NOISY_SPREAD:
             line += say("; a quieter machine, or --cpus with cores of one node, lowers it")
         yield line
-    if evidence.interval:
+    if evidence.interval and evidence.interval.smallest_effect > TOO_BUSY:
+        yield say(
+            "too busy a machine for an answer: these {pairs} pairs show nothing below {effect}; "
+            "stop what else runs, then: npu-tune --resume --study {name} --confirm {more}",
+            name=_quoted(found),
+            pairs=evidence.pairs,
+            effect=times(evidence.interval.smallest_effect),
+            more=2 * evidence.pairs,
+        )
+    elif evidence.interval:
         yield say(
             "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
             "for less: npu-tune --resume --study {name} --confirm {more}",
@@ -223,9 +233,12 @@ def remarks(found: Result) -> Iterator[str]:
         yield say("output: like the baseline's")
 
 
-def last_lines(found: Result, path: Path) -> Iterator[str]:
+def last_lines(found: Result, path: Path | None) -> Iterator[str]:
     """Files, and what to do next."""
-    yield say("written: {path}", path=path)
+    if path is None:
+        yield say("to write it: npu-tune export {name}", name=_quoted(found))
+    else:
+        yield say("written: {path}", path=path)
     if found.environment_variables:
         held = " ".join(f"{name}={value}" for name, value in found.environment_variables.items())
         yield say("set before the program starts: {variables}", variables=held)
@@ -240,6 +253,8 @@ def _quoted(found: Result) -> str:
 
 def times(ratio: float) -> str:
     """`3.26x`."""
+    if ratio < 0.1:
+        return f"{ratio:.2g}x"
     return f"{ratio:.2f}x" if abs(ratio - 1) >= 0.1 else f"{ratio:.3f}x"
 
 

@@ -31,11 +31,18 @@ def require_dead(study: str, owner: dict[str, Any] | None, take_over: bool) -> N
             f"study {study!r} was last run on host {owner['host']}; whether it still runs cannot "
             "be seen from here: add --take-over when you know that it does not"
         )
-    try:
-        started = psutil.Process(owner["pid"]).create_time()
-    except psutil.Error:
-        return
-    if abs(started - owner["started"]) < CREATE_TIME_TOLERANCE_S:
+    if lives(owner):
         raise StudyConflictError(
             f"study {study!r} is being run by process {owner['pid']}: wait for it, or stop it first"
         )
+
+
+def lives(owner: dict[str, Any] | None) -> bool:
+    """Is the owner a process of this host that still runs?"""
+    if owner is None or owner["host"] != platform.node():
+        return False
+    try:
+        started = psutil.Process(owner["pid"]).create_time()
+    except psutil.Error:
+        return False
+    return bool(abs(started - owner["started"]) < CREATE_TIME_TOLERANCE_S)

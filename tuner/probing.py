@@ -87,7 +87,7 @@ def require_ok(run: Run) -> None:
         return
     if result.outcome == Outcome.ENVIRONMENT_ERROR:
         no_backend = result.message.startswith("backend ")
-        asked = "; what to do: npu-tune doctor" if no_backend else ""
+        asked = "; what to do: npu-tune doctor, with the same --python" if no_backend else ""
         raise UnfitEnvironmentError(result.message + asked)
     if result.outcome == Outcome.UNSUPPORTED:
         raise UsageError(result.message)

@@ -18,6 +18,7 @@ from .progress import describe
 
 SHOWN_OPERATORS = 8
 HEADERS = {"device": "operator on the device", "host": "operator on the host"}
+DISTURBED = 3.0  # a profiler alone does not slow a call so much
 WRONG_BY = 1.1  # an un-synchronised time that is off by less is not called wrong
 NOTABLE_SHARE = 0.01
 SENTENCES = {
@@ -89,7 +90,10 @@ def times(found: Times, backend: str) -> Table:
         table.add_row(say("copy in"), milliseconds(found.copy_in_ms), say("not in the call"))
         table.add_row(say("copy out"), milliseconds(found.copy_out_ms), say("not in the call"))
     if found.traced_ms is not None:
-        slower = say("{factor:.2f}x as long", factor=found.traced_ms / found.latency_ms)
+        factor = found.traced_ms / found.latency_ms
+        slower = say("{factor:.2f}x as long", factor=factor)
+        if factor > DISTURBED:
+            slower += say("; was something else running?")
         table.add_row(say("under the profiler"), milliseconds(found.traced_ms), slower)
     return table
 

@@ -65,9 +65,8 @@ def read(path: Path) -> Recording:
         found = None if study is None else StudyRecord(**_with_times(study))
         return Recording(found, tuple(_run(run) for run in runs), header["notes"])
     except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
-        reason = str(error) or type(error).__name__
         raise UsageError(
-            f"{path}: no recording of npu-tune ({reason}); npu-tune doctor --full makes one"
+            f"{path}: no recording of npu-tune, or a damaged one; npu-tune doctor --full makes one"
         ) from error
 
 

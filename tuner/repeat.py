@@ -13,6 +13,7 @@ from pathlib import Path
 from . import lease, search_space, session, setup
 from .errors import StudyConflictError
 from .launcher import Launcher
+from .objectives import latency
 from .probing import compile_cache, interpreter, probe_spec, require_ok
 from .store import RecordedRun, Store, StudyRecord
 from .worker import protocol
@@ -83,8 +84,10 @@ def rerun(
         with contextlib.suppress(OSError, ValueError):
             result = protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
             echo(f"outcome: {result.outcome.value} {result.message}".strip())
+            if result.measurement is not None:
+                echo(f"latency: {latency(result.measurement):.4g} ms")
         return code
 
 
 def _ranges(numbers: list[int]) -> str:
-    return "none" if not numbers else f"{len(numbers)} between {numbers[0]} and {numbers[-1]}"
+    return "none" if not numbers else f"{len(numbers)}, from {numbers[0]} to {numbers[-1]}"

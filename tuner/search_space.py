@@ -232,7 +232,7 @@ def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
         value = int(text)
     if value is None:
         allowed = ", ".join(str(value) for value in knob.domain)
-        raise UsageError(f"--set {name}={text}: not in the domain; allowed: {allowed}")
+        raise UsageError(f"--set {name}={text}: not a value of {name} here; allowed: {allowed}")
     if name in (WARMUP, BATCH_SIZE):
         pinned = replace(knob, domain=(value,), default=value)
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import export, lease, owner, search_space, setup
-from .errors import StudyConflictError
+from .errors import StudyConflictError, UsageError
 from .language import say
 from .launcher import Launcher, work_folder
 from .probing import compile_cache, interpreter, probe
@@ -20,7 +20,7 @@ from .search_space import BATCH_SIZE, WARMUP, SearchSpace
 from .setup import Setup
 from .store import Store, StudyRecord
 from .study import Observer, Study
-from .summary import Summary, summarize
+from .summary import Summary, finished_trials, summarize
 
 RESULTS = Path("results")
 
@@ -75,6 +75,12 @@ def tune(
         if existing is None:
             raise StudyConflictError(f"--resume: there is no study {name!r} in {store.url}")
         owner.require_dead(name, existing.owner, take_over)
+        done = len(finished_trials(store.runs(name)))
+        if asked.trials < done:
+            raise UsageError(
+                f"--trials {asked.trials}: study {name!r} has {done} trials already; give more, or "
+                "leave the option out"
+            )
     elif existing is not None:
         raise StudyConflictError(
             f"study {name!r} exists in {store.url}: continue it with --resume --study {name}, or "

@@ -60,6 +60,8 @@ class Setup:
             raise UsageError(f"--trials {self.trials}: at least 1 is needed, the baseline")
         if self.max_latency_ms is not None and self.objective != "throughput":
             raise UsageError("--max-latency-ms limits --objective throughput; add that objective")
+        if self.max_latency_ms is not None and self.max_latency_ms <= 0:
+            raise UsageError(f"--max-latency-ms {self.max_latency_ms}: must be more than 0")
         if self.device is not None and self.device < 0:
             raise UsageError(f"--device {self.device}: devices are counted from 0")
         if self.timeout_s is not None and self.timeout_s <= 0:

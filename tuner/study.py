@@ -62,6 +62,7 @@ class Study:
         self._enqueue_first(search)
         self._restore_references()
         self._finish_interrupted(search)
+        self._repeat_failed_baseline()
         while self.done < self.setup.trials:
             if self.stop():
                 raise Interrupted("")
@@ -113,6 +114,13 @@ class Study:
         recorded = self._measure(proposal.number, proposal.configuration, role)
         self._tell(search, proposal)
         self._judge(recorded, role)
+
+    def _repeat_failed_baseline(self) -> None:
+        """A resumed study whose baseline did not run tries it again: the model may be mended."""
+        base = self.space.baseline()
+        tried = [r for r in self.runs if r.trial == 0 and r.configuration == base]
+        if tried and all(r.run.result.outcome != Outcome.OK for r in tried):
+            self._judge(self._measure(0, base, Role.BASELINE), Role.BASELINE)
 
     def _repeat_baseline(self) -> None:
         """As many runs of the baseline as are wanted before the search goes on."""

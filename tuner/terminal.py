@@ -13,6 +13,7 @@ from .figures import figures
 from .language import say
 from .launcher import without_traces
 from .progress import describe
+from .stats import median
 from .store import RecordedRun, StudyRecord
 from .summary import Measured, Summary
 from .worker.protocol import Outcome
@@ -137,7 +138,7 @@ def _run(summary: Summary, recorded: RecordedRun) -> Iterator[RenderableType]:
     table.add_row(say("outcome"), f"{result.outcome.value} {result.message}".strip())
     if result.measurement:
         latency_ns = result.measurement.latency_ns
-        middle = sorted(latency_ns)[len(latency_ns) // 2] / 1e6
+        middle = median(latency_ns) / 1e6
         count, calls = len(result.measurement.block_ns), result.measurement.calls_per_block
         seen = say("{ms:.4g} ms, {count} samples", ms=middle, count=len(latency_ns))
         table.add_row(say("latency"), seen)
