@@ -250,15 +250,22 @@ def _claimed(folder: Path, study: str) -> Iterator[None]:
     """The folder locked until the block or this process ends: what is in it is then stale."""
     lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(lock, study)
         yield
+    finally:
+        os.close(lock)
+
+
+def _lock(file: int, study: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise StudyConflictError(
             f"study {study!r} is just being begun or run by another process: wait for it, or name "
             "another with --study"
         ) from error
-    finally:
-        os.close(lock)
+    except OSError:  # a network file system that locks no folders: the owner in the store remains
+        pass
 
 
 def _remove(folder: Path) -> None:
