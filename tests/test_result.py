@@ -165,6 +165,15 @@ def test_each_line_of_noise_says_what_to_do() -> None:
     assert "failed runs: 1 crashed; why: npu-tune show s" in text
 
 
+def test_a_machine_too_busy_for_an_answer_is_called_so() -> None:
+    one = found()
+    assert one.evidence.interval is not None
+    interval = replace(one.evidence.interval, smallest_effect=18.0)
+    text = shown(replace(one, evidence=replace(one.evidence, interval=interval)), 200)
+    assert "too busy a machine for an answer: these 6 pairs show nothing below 18.00x; " in text
+    assert "smallest speed-up" not in text
+
+
 def test_ratios_near_one_have_a_third_digit() -> None:
     assert [times(ratio) for ratio in (3.256, 1.1, 1.04, 0.95)] == [
         "3.26x",

@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `--help` answers at on
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import signal
 import sys
@@ -400,7 +401,7 @@ def export(study: str, output: Path | None, storage: str) -> None:
 @click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: this one]")
 @click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--full", is_flag=True, help="Measure too: about ten minutes, into one small file.")
+@click.option("--full", is_flag=True, help="Measure too: some minutes, into one small file.")
 @click.option(
     "--model", metavar="MODEL", default="mobilenet_v2", show_default=True, help="For --full."
 )
@@ -471,7 +472,7 @@ def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
 
     with _interruptible(console) as stop, _live(console, silent) as redraw:
         progress = Progress(OBJECTIVES[asked.objective], redraw)
-        on_wait = lambda text: click.echo(text, err=True)  # noqa: E731
+        on_wait = functools.partial(click.echo, err=True)
         return full_check.make(asked, output, progress, stop, note, on_wait)
 
 

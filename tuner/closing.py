@@ -175,24 +175,18 @@ def noise_lines(found: Result) -> Iterator[str]:
         if noise.baseline_spread > NOISY_SPREAD:
             line += say("; a quieter machine, or --cpus with cores of one node, lowers it")
         yield line
-    if evidence.interval and evidence.interval.smallest_effect > TOO_BUSY:
-        yield say(
-            "too busy a machine for an answer: these {pairs} pairs show nothing below {effect}; "
-            "stop what else runs, then: npu-tune --resume --study {name} --confirm {more}",
-            name=_quoted(found),
-            pairs=evidence.pairs,
-            effect=times(evidence.interval.smallest_effect),
-            more=2 * evidence.pairs,
-        )
-    elif evidence.interval:
-        yield say(
+    if evidence.interval:
+        said = (
             "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
-            "for less: npu-tune --resume --study {name} --confirm {more}",
-            name=_quoted(found),
-            pairs=evidence.pairs,
-            effect=times(evidence.interval.smallest_effect),
-            more=2 * evidence.pairs,
+            "for less: npu-tune --resume --study {name} --confirm {more}"
         )
+        if evidence.interval.smallest_effect > TOO_BUSY:
+            said = (
+                "too busy a machine for an answer: these {pairs} pairs show nothing below "
+                "{effect}; stop what else runs, then: npu-tune --resume --study {name} --confirm {more}"
+            )
+        pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
+        yield say(said, name=_quoted(found), pairs=pairs, effect=effect, more=2 * pairs)
     if noise.runs:
         yield disturbed(noise)
 
