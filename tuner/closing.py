@@ -183,7 +183,8 @@ def noise_lines(found: Result) -> Iterator[str]:
         if evidence.interval.smallest_effect > TOO_BUSY:
             said = (
                 "too busy a machine for an answer: these {pairs} pairs show nothing below "
-                "{effect}; stop what else runs, then: npu-tune --resume --study {name} --confirm {more}"
+                "{effect}; stop what else runs, then: npu-tune --resume --study {name} "
+                "--confirm {more}"
             )
         pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
         yield say(said, name=_quoted(found), pairs=pairs, effect=effect, more=2 * pairs)
