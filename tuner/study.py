@@ -143,13 +143,13 @@ class Study:
         spec = self.trial_spec(step.trial, step.configuration, step.role)
         self.observer.run_started(step.done, step.total, step.role, step.configuration)
         spec = replace(spec, block=step.block, after_trials=self.done)
-        return self._launch(step.trial, step.configuration, spec)
+        return self.record_run(step.trial, step.configuration, spec)
 
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
         self.observer.run_started(self.done, self.setup.trials, role, configuration)
-        return self._launch(trial, configuration, self.trial_spec(trial, configuration, role))
+        return self.record_run(trial, configuration, self.trial_spec(trial, configuration, role))
 
-    def _launch(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
+    def record_run(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
         """Launch one run and commit it before anybody is told."""
         recorded = RecordedRun(trial, configuration, self.launch(spec))
         self.store.record(self.name, recorded)

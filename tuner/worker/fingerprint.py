@@ -6,6 +6,7 @@ import glob
 import os
 import platform
 import resource
+import statistics
 import sys
 import time
 from typing import Any, Dict, Optional
@@ -31,6 +32,7 @@ VARIABLE_PREFIXES = (
     "PER_STREAM_",
 )
 VARIABLES = ("LD_PRELOAD", "GLIBC_TUNABLES", "PYTORCH_JIT", "CUDA_VISIBLE_DEVICES")
+REFERENCE_LOOPS, REFERENCE_LOOP_STEPS = 5, 20_000
 OURS = (
     "TORCHINDUCTOR_CACHE_DIR",
     "OMP_DISPLAY_ENV",
@@ -72,6 +74,7 @@ def variables() -> Dict[str, str]:
 
 def witnesses() -> Dict[str, float]:
     """Counters that betray a disturbance; read before and after the samples."""
+    loop_ns = _reference_loop_ns()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     ticks = os.sysconf("SC_CLK_TCK")
     user, nice, system, _, _, irq, softirq, steal = _host_ticks()
@@ -83,11 +86,26 @@ def witnesses() -> Dict[str, float]:
         "process_cpu_s": usage.ru_utime + usage.ru_stime,
         "host_busy_s": (user + nice + system + irq + softirq) / ticks,
         "steal_s": steal / ticks,
+        "reference_loop_ns": loop_ns,
     }
-    throttled = _throttle_count()
-    if throttled is not None:
-        seen["throttle_count"] = throttled
+    for name, value in (("throttle_count", _throttle_count()), ("cpu_khz", _frequency_khz())):
+        if value is not None:
+            seen[name] = value
     return seen
+
+
+def _reference_loop_ns() -> float:
+    """A fixed piece of work: slower than in other runs, the processor was slower.
+
+    It shows a neighbour of a virtual machine that no counter in here does. About 5 ms.
+    """
+    times = []
+    for _ in range(REFERENCE_LOOPS):
+        start, total = time.perf_counter_ns(), 0
+        for number in range(REFERENCE_LOOP_STEPS):
+            total += number
+        times.append(time.perf_counter_ns() - start)
+    return float(statistics.median(times))
 
 
 def _host_ticks() -> Any:
@@ -100,6 +118,14 @@ def _throttle_count() -> Optional[float]:
     pattern = "/sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
     counts = [_read(path) for path in glob.glob(pattern)]
     return float(sum(int(count) for count in counts if count.isdigit())) if counts else None
+
+
+def _frequency_khz() -> Optional[float]:
+    """Mean over the processors that this process may use; None where the kernel does not say."""
+    pattern = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_cur_freq"
+    texts = [_read(pattern.format(cpu)) for cpu in sorted(os.sched_getaffinity(0))]
+    known = [int(text) for text in texts if text.isdigit()]
+    return statistics.mean(known) if known else None
 
 
 def _capability(torch: Any) -> str:

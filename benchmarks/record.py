@@ -1,0 +1,164 @@
+"""Measure every configuration of a space several times, interleaved, into one compact file.
+
+    python benchmarks/record.py -o benchmarks/recordings/NAME.jsonl.gz --model MODEL
+        [--space FILE] [--set KNOB=VALUE] [--backend cpu] [--runs 6] [--share 1.0]
+
+Every round measures every configuration once, in a new random order, and the baseline after every
+tenth run besides, so that the drift of the host is in the record. What is measured goes into a
+database beside the file at once: the same command goes on where it was interrupted, another day if
+need be. A configuration that fails is tried once more in the next round, then left out.
+
+`--share 0.5` takes a random half of the configurations, the same half each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from tuner import lease, recording, search_space, setup
+from tuner.launcher import Launcher, work_folder
+from tuner.probing import compile_cache, interpreter, probe
+from tuner.recording import Recording
+from tuner.search_space import Configuration, SearchSpace
+from tuner.setup import Setup, parse_pins
+from tuner.store import RecordedRun, Store, StudyRecord
+from tuner.study import Study
+from tuner.summary import identify, resolve_unset
+from tuner.worker.protocol import Outcome, Role
+
+SENTINEL_EVERY = 10
+TRIES = 2
+
+
+class Progress:
+    """One line a run."""
+
+    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+        """Nothing: the line comes when the run has ended."""
+
+    def run_ended(self, recorded: RecordedRun) -> None:
+        """What came of it."""
+        run = recorded.run
+        spent_s = run.wall_ns / 1e9
+        print(
+            f"{run.spec.block} {run.result.outcome.value} {spent_s:.1f} s {recorded.configuration}"
+        )
+
+
+def configurations(
+    space: SearchSpace, resolved: Configuration, share: float
+) -> list[Configuration]:
+    """Every configuration once, warm-up aside; the baselines, one for each batch size, first."""
+    seen: dict[tuple[object, ...], Configuration] = {}
+    for one in space.configurations(None):
+        if not space.broken_once_resolved(one, resolved):
+            identity = identify(space, one, resolved)
+            seen.setdefault(tuple(identity.values()), {**space.baseline(), **identity})
+    bases = [one for one in seen.values() if space.is_baseline(one)]
+    others = [one for one in seen.values() if not space.is_baseline(one)]
+    random.Random("share").shuffle(others)
+    return bases + others[: round(share * len(others))]
+
+
+def planned(
+    chosen: list[Configuration], base: Configuration, rounds: int
+) -> Iterator[tuple[int, int, Configuration]]:
+    """(round, number of the configuration, configuration) of every run, in order."""
+    run = 0
+    for number in range(rounds):
+        order = list(range(len(chosen)))
+        if number:  # the first round begins with the baselines: they make the reference outputs
+            random.Random(f"round {number}").shuffle(order)
+        for one in order:
+            yield number, one, chosen[one]
+            run += 1
+            if run % SENTINEL_EVERY == 0:
+                yield number, 0, base
+
+
+def measure(study: Study, rounds: int, share: float) -> None:
+    """Every planned run that is not recorded yet."""
+    space = study.space
+    study.runs = study.store.runs(study.name)
+    earlier = len(study.runs)
+    base = space.baseline()
+    if not study.runs:
+        _measure(study, 0, 0, base)
+    chosen = configurations(space, resolve_unset(space, study.runs), share)
+    print(f"{len(chosen)} configurations, {rounds} rounds, {earlier} runs are there")
+    if earlier:
+        for number, one in enumerate(chosen):  # the reference outputs may be gone
+            if space.is_baseline(one) and not study.reference_path(one).exists():
+                study.launch(study.trial_spec(number, one, Role.BASELINE))
+    done = len(study.runs)
+    for number, (block, trial, one) in enumerate(planned(chosen, base, rounds)):
+        failures = [
+            r for r in study.runs if r.trial == trial and r.run.result.outcome != Outcome.OK
+        ]
+        if number >= done and len(failures) < TRIES:
+            _measure(study, block, trial, one)
+
+
+def _measure(study: Study, block: int, trial: int, one: Configuration) -> None:
+    role = Role.BASELINE if study.space.is_baseline(one) else Role.SEARCH
+    study.record_run(trial, one, replace(study.trial_spec(trial, one, role), block=block))
+
+
+def main() -> None:
+    """Measure, and write the file, also when interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--space", default="")
+    parser.add_argument("--set", dest="pins", action="append", default=[])
+    parser.add_argument("--runs", type=int, default=6)
+    parser.add_argument("--share", type=float, default=1.0)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    asked = Setup(
+        model=options.model,
+        backend=options.backend,
+        space=options.space,
+        pins=parse_pins(tuple(options.pins)),
+        confirm="off",
+        folder=str(Path.cwd()),
+    ).check()
+    name = options.output.name.partition(".")[0]
+    store = Store(f"sqlite:///results/{name}.db")
+    device = lease.device_name(options.backend, None, os.environ)
+    with (
+        work_folder(Path("results"), name) as folder,
+        lease.held(device, name, print, bool) as lock,
+    ):
+        launcher = Launcher(interpreter(""), folder, compile_cache(folder), lease=lock)
+        space, facts = probe(asked, launcher, folder)
+        record = store.study(name) or StudyRecord(
+            name,
+            datetime.now(timezone.utc),
+            None,
+            setup.to_dict(asked),
+            search_space.to_dict(space),
+            facts,
+            None,
+        )
+        if store.study(name) is None:
+            store.create_study(record)
+        frozen = search_space.from_dict(record.space)
+        study = Study(record, asked, frozen, store, launcher.run, Progress(), lambda: False, folder)
+        try:
+            measure(study, options.runs, options.share)
+        finally:
+            notes = {"rounds": options.runs, "share": options.share}
+            recording.write(Recording(record, tuple(store.runs(name)), notes), options.output)
+
+
+if __name__ == "__main__":
+    main()
