@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ from .search_space import Configuration, SearchSpace
 from .worker.protocol import Outcome
 
 if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
     from .objectives import Objective
-    from .store import Store
+    from .store import Records
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,19 @@ class Search:
     """One Optuna study."""
 
     def __init__(
-        self, store: Store, name: str, space: SearchSpace, objective: Objective, seed: int
+        self,
+        store: Records,
+        name: str,
+        space: SearchSpace,
+        objective: Objective,
+        seed: int,
+        sampler: Callable[[int], BaseSampler] | None = None,
     ) -> None:
+        """sampler: seed -> Optuna's sampler; None: TPE."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._seed = seed
+        self._sampler = sampler or (lambda seed: optuna.samplers.TPESampler(seed=seed))
         self._distributions: dict[str, BaseDistribution] = {
             knob.name: CategoricalDistribution(knob.domain) for knob in space.knobs
         }
@@ -65,7 +75,7 @@ class Search:
         does not repeat the proposals of the first part.
         """
         count = len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = optuna.samplers.TPESampler(seed=derived_seed(self._seed, count))
+        self._study.sampler = self._sampler(derived_seed(self._seed, count))
         trial = self._study.ask(self._distributions)
         return Proposal(trial.number, dict(trial.params))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
@@ -25,7 +25,7 @@ from .worker import protocol
 from .worker.protocol import TrialResult, TrialSpec
 
 if TYPE_CHECKING:
-    from optuna.storages import RDBStorage
+    from optuna.storages import BaseStorage, RDBStorage
 
 BUSY_TIMEOUT_S = 30
 SAMPLE_SERIES = (
@@ -58,6 +58,19 @@ class RecordedRun:
     trial: int
     configuration: Configuration
     run: Run
+
+
+class Records(Protocol):
+    """What a study in progress needs of a store."""
+
+    def runs(self, study: str) -> list[RecordedRun]:
+        """Every run of a study, in the order in which they started."""
+
+    def record(self, study: str, recorded: RecordedRun) -> None:
+        """Keep one run."""
+
+    def optuna_storage(self) -> BaseStorage:
+        """For Optuna's own trials."""
 
 
 class Store:

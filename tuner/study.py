@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
@@ -16,9 +16,12 @@ from .plan import has_failed, next_fixed, why_refused
 from .search import Proposal, Search
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
 from .setup import Setup, model_spec
-from .store import RecordedRun, Store, StudyRecord
+from .store import RecordedRun, Records, StudyRecord
 from .summary import finished_trials, identify, resolve_unset, summarize
 from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 BASELINE_DEADLINE_S = 600.0
 MIN_DEADLINE_S = 120.0
@@ -46,18 +49,20 @@ class Study:
     record: StudyRecord
     setup: Setup
     space: SearchSpace
-    store: Store
+    store: Records
     launch: Callable[[TrialSpec], Run]
     observer: Observer
     stop: Callable[[], bool]
     folder: Path
+    sampler: Callable[[int], BaseSampler] | None = None  # of a seed; None: TPE
     runs: list[RecordedRun] = field(default_factory=list)
     errors_in_a_row: int = 0
 
     def run(self) -> None:
         """Ask, launch, record, tell, until the asked number of trials is done."""
         objective = OBJECTIVES[self.setup.objective]
-        search = Search(self.store, self.name, self.space, objective, self.setup.seed)
+        about = self.name, self.space, objective, self.setup.seed
+        search = Search(self.store, *about, self.sampler)
         self.runs = self.store.runs(self.name)
         self._enqueue_first(search)
         self._restore_references()

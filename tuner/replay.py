@@ -1,0 +1,231 @@
+"""A study on recorded runs instead of workers: with another sampler, budget, seed or rule.
+
+A recorded run is taken apart into the level of its configuration, the drift of the host at that
+moment (what the runs about it have in common) and what is left, its spikes included. A replayed
+study begins at a random moment of the recording and moves along it run by run: each run that it
+asks for is a recorded run of that configuration, drawn at random, all its samples scaled by one
+factor, from the drift of its own moment to the drift of this one. So the replayed world has a
+truth, which `truth` tells.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .launcher import Run
+from .objectives import latency
+from .result import Result, result
+from .search_space import Configuration, Rule, SearchSpace
+from .search_space import from_dict as space_from_dict
+from .setup import Setup
+from .setup import from_dict as setup_from_dict
+from .setup import to_dict as setup_to_dict
+from .stats import median
+from .store import RecordedRun, StudyRecord
+from .study import Study
+from .summary import Summary, identify, resolve_unset, summarize
+from .worker.protocol import Measurement, Role, TrialSpec
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from optuna.storages import InMemoryStorage
+
+DRIFT_RUNS = 7  # on either side: the drift of a moment is the median of what these have in common
+Key = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A recorded run taken apart: log(latency) = level of its configuration + drift + rest."""
+
+    recorded: RecordedRun
+    level: float
+    drift: float
+    rest: float
+
+
+@dataclass(frozen=True)
+class World:
+    """What can be drawn: parts of the good runs by configuration, the failed runs, the drift.
+
+    drift: of every moment of the recording, in its order.
+    """
+
+    space: SearchSpace
+    resolved: Configuration
+    parts: dict[Key, tuple[Part, ...]]
+    failed: dict[Key, RecordedRun]
+    drift: tuple[float, ...]
+
+    def key(self, configuration: Configuration) -> Key:
+        """Which configuration it is, warm-up aside."""
+        return tuple(identify(self.space, configuration, self.resolved).items())
+
+    def truth(self, configuration: Configuration) -> float:
+        """The level that the runs of a configuration are scattered about: log(ns) of a call."""
+        return self.parts[self.key(configuration)][0].level
+
+    def log_speedup(self, one: Configuration, over: Configuration, noise: float = 1.0) -> float:
+        """The true median of log(time of `over` / time of `one`) over pairs of drawn runs."""
+        mine, theirs = (self.parts[self.key(c)] for c in (one, over))
+        rests = [noise * (b.rest - a.rest) for a in mine for b in theirs]
+        return theirs[0].level - mine[0].level + median(rests)
+
+
+def world(record: StudyRecord, runs: Sequence[RecordedRun]) -> World:
+    """Take a recording, or a stored study, apart."""
+    space = space_from_dict(record.space)
+    resolved = resolve_unset(space, runs)
+    keys = [tuple(identify(space, r.configuration, resolved).items()) for r in runs]
+    good = [(k, r, m) for k, r in zip(keys, runs, strict=True) if (m := r.run.result.measurement)]
+    logs = [math.log(latency(m) * 1e6) for _, _, m in good]
+    drift = [0.0] * len(good)
+    levels: dict[Key, float] = {}
+    for _ in range(2):  # levels without drift, then drift without levels
+        groups: dict[Key, list[float]] = {}
+        for (key, _, _), value, moved in zip(good, logs, drift, strict=True):
+            groups.setdefault(key, []).append(value - moved)
+        levels = {key: median(values) for key, values in groups.items()}
+        left = [value - levels[key] for (key, _, _), value in zip(good, logs, strict=True)]
+        around = range(len(left))
+        drift = [median(left[max(0, i - DRIFT_RUNS) : i + DRIFT_RUNS + 1]) for i in around]
+    parts: dict[Key, list[Part]] = {}
+    for (key, recorded, _), value, moved in zip(good, logs, drift, strict=True):
+        part = Part(recorded, levels[key], moved, value - moved - levels[key])
+        parts.setdefault(key, []).append(part)
+    failed = {k: r for k, r in zip(keys, runs, strict=True) if k not in parts}
+    return World(space, resolved, {k: tuple(p) for k, p in parts.items()}, failed, tuple(drift))
+
+
+class Replay:
+    """The launcher of a replayed study."""
+
+    def __init__(self, world: World, seed: int, noise: float = 1.0, baseline_only: bool = False):
+        """noise: a factor on drift and scatter. baseline_only: the A/A check, every configuration
+        is answered with runs of the baseline at that batch size."""
+        self._world, self._noise, self._baseline_only = world, noise, baseline_only
+        self._random = random.Random(seed)
+        self._moment = self._random.randrange(len(world.drift))
+
+    def run(self, spec: TrialSpec) -> Run:
+        """The answer to a spec. Raises KeyError for a configuration that was not recorded."""
+        configuration = {knob.name: knob.value for knob in spec.knobs}
+        if self._baseline_only:
+            configuration = self._world.space.baseline(spec.batch_size)
+        key = self._world.key(configuration)
+        if key in self._world.failed:
+            return replace(self._world.failed[key].run, spec=spec)
+        part = self._random.choice(self._world.parts[key])
+        self._moment = (self._moment + 1) % len(self._world.drift)
+        scatter = self._noise * (self._world.drift[self._moment] + part.rest)
+        factor = math.exp(scatter - part.drift - part.rest)
+        run = part.recorded.run
+        assert run.result.measurement is not None
+        measured = scaled(run.result.measurement, factor)
+        return replace(run, spec=spec, result=replace(run.result, measurement=measured))
+
+
+def scaled(measurement: Measurement, factor: float) -> Measurement:
+    """Every time multiplied."""
+
+    def times(values: Sequence[int]) -> list[int]:
+        return [max(1, round(value * factor)) for value in values]
+
+    return replace(
+        measurement,
+        warmup_ns=times(measurement.warmup_ns),
+        dispatch_ns=times(measurement.dispatch_ns),
+        latency_ns=times(measurement.latency_ns),
+        block_ns=times(measurement.block_ns),
+    )
+
+
+@dataclass(frozen=True)
+class OnlyRecorded(Rule):
+    """A rule that only a configuration that was recorded keeps."""
+
+    world: World
+
+    def broken_by(self, configuration: Configuration) -> bool:
+        """Was it never recorded?"""
+        key = self.world.key(configuration)
+        return key not in self.world.parts and key not in self.world.failed
+
+    def for_named_values(self) -> Rule:
+        """Nothing more to say: `broken_by` knows what unset turned out to be."""
+        return Rule({}, {}, self.why)
+
+
+class MemoryStore:
+    """What a study needs of a store, for as long as it is replayed."""
+
+    def __init__(self) -> None:
+        self._runs: list[RecordedRun] = []
+
+    def runs(self, _: str) -> list[RecordedRun]:
+        """Every run, in the order in which they started."""
+        return list(self._runs)
+
+    def record(self, _: str, recorded: RecordedRun) -> None:
+        """Keep one run."""
+        self._runs.append(recorded)
+
+    def optuna_storage(self) -> InMemoryStorage:
+        """For Optuna's own trials."""
+        from optuna.storages import InMemoryStorage
+
+        return InMemoryStorage()
+
+
+class Silent:
+    """An observer that tells nobody."""
+
+    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+        """Nothing."""
+
+    def run_ended(self, recorded: RecordedRun) -> None:
+        """Nothing."""
+
+
+def replayed(
+    record: StudyRecord,
+    world: World,
+    launch: Callable[[TrialSpec], Run],
+    asked: Setup,
+    sampler: Callable[[int], BaseSampler] | None = None,
+) -> Summary:
+    """A whole study on recorded runs, confirmation included. sampler: seed -> Optuna's sampler."""
+    rule = OnlyRecorded({}, {}, "it was not recorded", world)
+    space = replace(world.space, rules=(*world.space.rules, rule))
+    changed = replace(record, setup=setup_to_dict(asked))
+    nowhere = Path("/nonexistent")
+    study = Study(
+        changed, asked, space, MemoryStore(), launch, Silent(), lambda: False, nowhere,
+        sampler=sampler,
+    )  # fmt: skip
+    study.run()
+    return summarize(changed, study.runs)
+
+
+def replay(
+    record: StudyRecord,
+    runs: Sequence[RecordedRun],
+    *,
+    sampler: Callable[[int], BaseSampler] | None = None,
+    noise: float = 1.0,
+    seed: int = 0,
+    **changes: Any,
+) -> Result:
+    """What the study would have found otherwise. changes: fields of its Setup, such as `trials`.
+
+    Runs of a configuration that was measured once do not scatter: a confirmed study, or a recording
+    of several rounds, has something to say. Raises UsageError for a setup that contradicts itself.
+    """
+    asked = replace(setup_from_dict(record.setup), seed=seed, **changes).check()
+    found = world(record, runs)
+    return result(replayed(record, found, Replay(found, seed, noise).run, asked, sampler))
