@@ -13,7 +13,7 @@ import itertools
 import statistics
 
 from tuner import session
-from tuner.confirm import baseline
+from tuner.holdout import baseline
 from tuner.result import result
 from tuner.setup import DEFAULT_STORAGE
 from tuner.store import Store

@@ -86,8 +86,9 @@ def confirmed(
 ) -> tuple[list[NextRun], Summary]:
     """The steps of a whole confirmation, each answered with a latency in ms, and the summary."""
     runs, steps = list(runs), []
+    asked = replace(asked or Setup("m", trials=10), confirm=str(pairs))
     record, after = study_record(asked), len({one.trial for one in runs})
-    while step := next_run(summarize(record, runs), pairs, seed=0):
+    while step := next_run(summarize(record, runs), seed=0):
         steps.append(step)
         said = answer(step)
         latency_ms, outcome = (0.0, said) if isinstance(said, Outcome) else (said, Outcome.OK)

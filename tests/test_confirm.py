@@ -77,16 +77,15 @@ def test_each_run_belongs_to_the_first_trial_of_its_configuration() -> None:
 
 def test_an_interrupted_confirmation_goes_on_where_it_stopped() -> None:
     steps, summary = confirmed(SEARCHED, as_searched)
-    record = study_record()
     for kept in (0, 7, 25):
         runs = [*SEARCHED, *summary.confirmation_runs[:kept]]
-        assert next_run(summarize(record, runs), 6, seed=0) == steps[kept]
+        assert next_run(summarize(summary.study, runs), seed=0) == steps[kept]
 
 
 def test_a_study_that_went_on_is_confirmed_anew() -> None:
     _, summary = confirmed(SEARCHED, as_searched)
     runs = [*SEARCHED, *summary.confirmation_runs, recorded(8, 9, spin="on")]
-    step = next_run(summarize(study_record(), runs), 6, seed=0)
+    step = next_run(summarize(study_record(), runs), seed=0)
     assert step is not None
     assert (step.role, step.block, step.done) == (Role.CONFIRM, 0, 0)
 
@@ -126,7 +125,7 @@ def test_a_tie_goes_to_the_fewest_knobs() -> None:
 
 def test_nothing_but_the_baseline_needs_no_confirmation() -> None:
     runs = [recorded(0, 10), recorded(1, outcome=Outcome.CRASHED, mode="fast")]
-    assert next_run(summarize(study_record(), runs), 6, seed=0) is None
+    assert next_run(summarize(study_record(), runs), seed=0) is None
 
 
 def test_under_throughput_the_latency_limit_holds_in_fresh_runs_too() -> None:

@@ -37,17 +37,28 @@ def test_one_disturbed_call_is_not_warm_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "low", "high", "coverage"),
-    [(6, 0, 5, 1 - 2 / 64), (8, 0, 7, 1 - 2 / 256), (9, 1, 7, 1 - 20 / 512), (5, 0, 4, 1 - 2 / 32)],
+    ("count", "error", "rank", "interval"),
+    [
+        (6, 0.05, 1, (0, 5, 1 - 2 / 64)),
+        (8, 0.05, 1, (0, 7, 1 - 2 / 256)),
+        (9, 0.05, 2, (1, 7, 1 - 20 / 512)),
+        (16, 0.0125, 3, (2, 13, 1 - 2 * (1 + 16 + 120) / 2**16)),
+    ],
 )
 def test_the_interval_of_the_median_is_exact(
-    count: int, low: float, high: float, coverage: float
+    count: int, error: float, rank: int, interval: tuple[float, float, float]
 ) -> None:
     values = [float(value) for value in reversed(range(count))]
-    assert stats.order_statistic_interval(values) == (low, high, coverage)
+    assert stats.interval_rank(count, error) == rank
+    assert stats.order_statistic_interval(values, rank) == interval
+
+
+def test_too_few_values_have_no_interval() -> None:
+    assert stats.interval_rank(5, 0.05) == 0
+    assert stats.interval_rank(7, 0.01) == 0
 
 
 def test_the_smallest_shown_effect_grows_with_the_spread() -> None:
     # All 6 values must lie above: each with 0.8 ** (1 / 6) = 0.9635, which is 1.793 deviations.
-    assert stats.smallest_shown(0.0, 6, 0.01) == 0.01
-    assert stats.smallest_shown(0.1, 6, 0.01) == pytest.approx(0.1893, abs=1e-4)
+    assert stats.smallest_shown(0.0, 6, 0.01, 1) == 0.01
+    assert stats.smallest_shown(0.1, 6, 0.01, 1) == pytest.approx(0.1893, abs=1e-4)

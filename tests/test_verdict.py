@@ -8,8 +8,9 @@ import pytest
 
 from tuner.confirm import NextRun
 from tuner.errors import StudyConflictError
+from tuner.holdout import verdict
 from tuner.summary import summarize
-from tuner.verdict import judge, verdict
+from tuner.verdict import judge
 from tuner.worker.protocol import Outcome, Role
 
 from .fakes import SPACE, confirmed, recorded, study_record

@@ -18,6 +18,7 @@ def tune(
     model: str,
     *,
     trials: int = 40,
+    budget_s: float | None = None,
     study: str = "",
     backend: str = "auto",
     space: str | Path = "",
@@ -28,6 +29,7 @@ def tune(
     inputs: Sequence[str] = (),
     weights: str | None = None,
     confirm: str | int = "auto",
+    target_effect: float | None = None,
     seed: int = 0,
     timeout_s: float | None = None,
     memory_limit_bytes: int | None = None,
@@ -51,6 +53,7 @@ def tune(
     asked = Setup(
         model=model,
         trials=trials,
+        budget_s=budget_s,
         backend=backend,
         space=str(space),
         pins=dict(pins or {}),
@@ -68,6 +71,7 @@ def tune(
         tolerance=tolerance,
         allow_lossy=allow_lossy,
         confirm=str(confirm),
+        target_effect=target_effect,
         folder=str(Path.cwd()),
     ).check()
     for text in asked.inputs:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from .session import Finished
     from .setup import Setup
 
-CHANGED_ON_RESUME = ("trials", "timeout_s", "memory_limit_bytes", "confirm")
+CHANGED_ON_RESUME = (
+    "trials", "budget_s", "target_effect", "timeout_s", "memory_limit_bytes", "confirm",
+)  # fmt: skip
 EPILOG = (
     "Exit codes: 0 done; 1 other error; 2 wrong option, model name or search space file; "
     "4 unfit environment; 6 the model does not run as it is; 7 study conflict; 8 storage; "
@@ -105,6 +107,12 @@ def _no_wait(command: Any) -> Any:
     "--trials", type=int, help="Configurations to try, the baseline included.  [default: 40]"
 )
 @click.option(
+    "--budget",
+    metavar="MINUTES",
+    type=float,
+    help="Time for search and confirmation, instead of --trials.",
+)
+@click.option(
     "--backend",
     type=click.Choice(["auto", "npu", "cpu"]),
     help="auto: the NPU where there is one.  [default: auto]",
@@ -169,7 +177,13 @@ def _no_wait(command: Any) -> Any:
 @click.option(
     "--confirm",
     metavar="auto|off|N",
-    help="Pairs of fresh runs, best against baseline; auto: 8.  [default: auto]",
+    help="Pairs of fresh runs, best against baseline; auto: 8, and up to 24 while promising but "
+    "unclear.  [default: auto]",
+)
+@click.option(
+    "--target-effect",
+    metavar="PERCENT",
+    help="Plan as many pairs as show this gain, for example 2%; says what that costs.",
 )
 @click.option("--seed", type=int, help="Seed of weights, inputs and search.  [default: 0]")
 @click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")
@@ -241,6 +255,8 @@ def _setup(options: dict[str, Any], stored: dict[str, Any] | None) -> Setup:
     if stored is None:
         return setup.Setup(**given, folder=str(Path.cwd())).check()
     kept = setup.to_dict(setup.from_dict(stored))
+    if "trials" in given:
+        kept["budget_s"] = None
     for key, value in given.items():
         same = list(value) if isinstance(value, tuple) else value
         if key not in CHANGED_ON_RESUME and kept[key] != same:
@@ -257,6 +273,12 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
     parsed: dict[str, Any] = {}
     for text in given.get("inputs", ()):
         setup.parse_input(text)
+    if "budget" in given:
+        if "trials" in given:
+            raise UsageError("--budget says how long, --trials how many: give one of them")
+        parsed["budget_s"] = 60 * given.pop("budget")
+    if "target_effect" in given:
+        parsed["target_effect"] = setup.parse_share(given["target_effect"])
     if "pins" in given:
         parsed["pins"] = setup.parse_pins(given["pins"])
     if "cpus" in given:

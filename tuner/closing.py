@@ -10,13 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .confirm import PRACTICAL_EFFECT
 from .effects import Effect
 from .figures import Figures
 from .language import chosen, say
 from .noise import Noise
 from .progress import describe
 from .result import Evidence, FinalistResult, Result
+from .setup import PRACTICAL_EFFECT
 from .stats import median
 
 STYLES = {"faster": "bold green", "slower": "bold yellow", "not confirmed": "bold yellow"}

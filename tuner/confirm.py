@@ -15,15 +15,15 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .search_space import BATCH_SIZE, Configuration
+from .holdout import at_batch, baseline, pairs_wanted, planned, runs_of
+from .search_space import Configuration
+from .setup import PRACTICAL_EFFECT
 from .stats import median
-from .store import RecordedRun
 from .summary import Summary, grouped, ranked
 from .worker.protocol import Outcome, Role
 
 FINALISTS = 5
 BLOCKS = 4
-PRACTICAL_EFFECT = 0.01  # a smaller difference is worth no setting
 
 
 @dataclass(frozen=True)
@@ -50,39 +50,28 @@ def finalists(summary: Summary) -> list[Configuration]:
     return others[:FINALISTS] + [one for one in others[FINALISTS:] if one in presets]
 
 
-def at_batch(summary: Summary, configuration: Configuration) -> Configuration:
-    """The configuration's identity at the batch size of the best."""
-    batch = summary.best.batch_size if summary.best else None
-    return summary.identity(
-        configuration if batch is None else {**configuration, BATCH_SIZE: batch}
-    )
-
-
-def baseline(summary: Summary) -> Configuration:
-    """The baseline's settings at the batch size of the best."""
-    return at_batch(summary, summary.space.baseline())
-
-
-def next_run(summary: Summary, pairs: int, seed: int) -> NextRun | None:
+def next_run(summary: Summary, seed: int) -> NextRun | None:
     """The run that comes next, or None when the confirmation is complete."""
     chosen = finalists(summary)
-    if not chosen:
+    if not chosen or not planned(summary):
         return None
-    for role, block, one in _order(summary, chosen, pairs, seed):
+    for role, block, one in _order(summary, chosen, seed):
         if not runs_of(summary, one, role, block):
+            last = block + 1 if role == Role.HOLD_OUT else 0
+            look = next(look.pairs for look in planned(summary) if look.pairs >= last)
             return NextRun(
                 role=role,
                 block=block,
                 trial=next(m.trials[0] for m in summary.measured if m.configuration == one),
                 configuration={**summary.space.baseline(), **one},
                 done=len(summary.confirmation_runs),
-                total=BLOCKS * (len(chosen) + 1) + 2 * pairs,
+                total=BLOCKS * (len(chosen) + 1) + 2 * look,
             )
     return None
 
 
 def _order(
-    summary: Summary, chosen: Sequence[Configuration], pairs: int, seed: int
+    summary: Summary, chosen: Sequence[Configuration], seed: int
 ) -> Iterator[tuple[Role, int, Configuration]]:
     """Every run in its order; what failed in one block is left out of the next ones."""
     base = baseline(summary)
@@ -94,21 +83,9 @@ def _order(
                 yield Role.CONFIRM, block, one
     best = winner(summary)
     if best is not None:
-        for pair in range(pairs):
+        for pair in range(pairs_wanted(summary, best)):
             for one in (base, best) if pair % 2 == 0 else (best, base):
                 yield Role.HOLD_OUT, pair, one
-
-
-def runs_of(summary: Summary, one: Configuration, role: Role, block: int) -> list[RecordedRun]:
-    """A configuration's runs in a block that say something about it."""
-    return [
-        recorded
-        for recorded in summary.confirmation_runs
-        if recorded.run.spec.role == role
-        and recorded.run.spec.block == block
-        and recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR
-        and summary.identity(recorded.configuration) == one
-    ]
 
 
 def failed(summary: Summary, one: Configuration, block: int) -> bool:

@@ -14,11 +14,12 @@ from . import profile_view
 from .closing import milliseconds, new_table, times
 from .figures import figures
 from .full_check import FullCheck
+from .holdout import Interval, Verdict
 from .host import Check
 from .language import say
 from .progress import describe
 from .summary import Measured, Summary, ranked, summarize
-from .verdict import Interval, Verdict, against_itself
+from .verdict import against_itself
 
 STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 

@@ -15,25 +15,22 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .launcher import Run
 from .objectives import latency
 from .result import Result, result
+from .search import Sampler
 from .search_space import Configuration, Rule, SearchSpace
 from .search_space import from_dict as space_from_dict
 from .setup import Setup
 from .setup import from_dict as setup_from_dict
 from .setup import to_dict as setup_to_dict
 from .stats import median
-from .store import RecordedRun, StudyRecord
+from .store import MemoryStore, RecordedRun, StudyRecord
 from .study import Study
 from .summary import Summary, identify, resolve_unset, summarize
 from .worker.protocol import Measurement, Role, TrialSpec
-
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
-    from optuna.storages import InMemoryStorage
 
 DRIFT_RUNS = 7  # on either side: the drift of a moment is the median of what these have in common
 Key = tuple[tuple[str, Any], ...]
@@ -161,27 +158,6 @@ class OnlyRecorded(Rule):
         return Rule({}, {}, self.why)
 
 
-class MemoryStore:
-    """What a study needs of a store, for as long as it is replayed."""
-
-    def __init__(self) -> None:
-        self._runs: list[RecordedRun] = []
-
-    def runs(self, _: str) -> list[RecordedRun]:
-        """Every run, in the order in which they started."""
-        return list(self._runs)
-
-    def record(self, _: str, recorded: RecordedRun) -> None:
-        """Keep one run."""
-        self._runs.append(recorded)
-
-    def optuna_storage(self) -> InMemoryStorage:
-        """For Optuna's own trials."""
-        from optuna.storages import InMemoryStorage
-
-        return InMemoryStorage()
-
-
 class Silent:
     """An observer that tells nobody."""
 
@@ -197,7 +173,7 @@ def replayed(
     world: World,
     launch: Callable[[TrialSpec], Run],
     asked: Setup,
-    sampler: Callable[[int], BaseSampler] | None = None,
+    sampler: Sampler | None = None,
 ) -> Summary:
     """A whole study on recorded runs, confirmation included. sampler: seed -> Optuna's sampler."""
     rule = OnlyRecorded({}, {}, "it was not recorded", world)
@@ -216,7 +192,7 @@ def replay(
     record: StudyRecord,
     runs: Sequence[RecordedRun],
     *,
-    sampler: Callable[[int], BaseSampler] | None = None,
+    sampler: Sampler | None = None,
     noise: float = 1.0,
     seed: int = 0,
     **changes: Any,

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .confirm import BLOCKS, at_batch, baseline, finalists, runs_of
+from .confirm import BLOCKS, finalists
 from .effects import Effect, effects
 from .figures import Figures, figures
+from .holdout import Interval, Verdict, at_batch, baseline, runs_of
 from .noise import Noise, noise
 from .search_space import WARMUP, Configuration, Value
 from .stats import line_through, median, settled_after
 from .summary import CurvePoint, Measured, Summary
-from .verdict import Interval, Judgement, Verdict, judge
+from .verdict import Judgement, judge
 from .worker.protocol import UNSET, Outcome, OutputCheck, ReadBack, Role
 
 Recommendation = Literal["apply", "confirm first", "keep the defaults"]

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from .search_space import Configuration, SearchSpace
 from .worker.protocol import Outcome
 
 if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
-
     from .objectives import Objective
     from .store import Records
+
+Sampler = Callable[[int], BaseSampler]  # of a seed
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Search:
         space: SearchSpace,
         objective: Objective,
         seed: int,
-        sampler: Callable[[int], BaseSampler] | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
-        """sampler: seed -> Optuna's sampler; None: TPE."""
+        """None: TPE."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._seed = seed

@@ -76,7 +76,7 @@ def tune(
             raise StudyConflictError(f"--resume: there is no study {name!r} in {store.url}")
         owner.require_dead(name, existing.owner, take_over)
         done = len(finished_trials(store.runs(name)))
-        if asked.trials < done:
+        if asked.budget_s is None and asked.trials < done:
             raise UsageError(
                 f"--trials {asked.trials}: study {name!r} has {done} trials already; give more, or "
                 "leave the option out"
@@ -92,10 +92,8 @@ def tune(
     with work_folder(results, name) as folder:
         launcher = Launcher(interpreter(asked.python), folder, compile_cache(folder))
         space, facts = probe(asked, launcher, folder)
-        said = "study {name}: {model}, {trials} trials, objective {objective}"
-        facts_asked = {"model": asked.model, "trials": asked.trials, "objective": asked.objective}
-        note(say(said, name=name, **facts_asked))
-        if asked.pairs:
+        _note_asked(name, asked, note)
+        if asked.confirm != setup.OFF:
             note(say("then the best few are confirmed by fresh runs (--confirm off: not)"))
         why = facts["backend_reason"]
         note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
@@ -108,7 +106,7 @@ def tune(
             _warn_of_others(device, note)
             frozen = search_space.from_dict(record.space)
             launch = replace(launcher, lease=lock).run
-            Study(record, asked, frozen, store, launch, observer, stop, folder).run()
+            Study(record, asked, frozen, store, launch, observer, stop, folder, note).run()
     return finish(store, name, results)
 
 
@@ -180,6 +178,15 @@ def _warn_of_others(device: str, note: Callable[[str], None]) -> None:
     if others:
         said = "warning: npu-smi shows other processes on {device}: {others}; a busy one disturbs"
         note(say(said, device=device, others=", ".join(map(str, others))))
+
+
+def _note_asked(name: str, asked: Setup, note: Callable[[str], None]) -> None:
+    said = "study {name}: {model}, {trials} trials, objective {objective}"
+    if asked.budget_s is not None:
+        said = "study {name}: {model}, about {minutes:g} minutes, objective {objective}"
+    minutes = (asked.budget_s or 0.0) / 60
+    facts = {"model": asked.model, "trials": asked.trials, "objective": asked.objective}
+    note(say(said, name=name, minutes=minutes, **facts))
 
 
 def _note_device(fingerprint: dict[str, Any], note: Callable[[str], None]) -> None:

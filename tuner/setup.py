@@ -16,9 +16,23 @@ DTYPES = (
 )  # fmt: skip
 DEFAULT_STORAGE = "sqlite:///results/npu-tune.db"
 TIMED_REGIONS = ("inference", "inference+d2h", "end-to-end")
+AUTO, OFF = "auto", "off"
+PRACTICAL_EFFECT = 0.01  # a smaller difference is worth no setting
 MIN_PAIRS = 6  # the fewest whose extremes cover the median with more than 95 %: 1 - 2/64
-AUTO_PAIRS = 8  # a configuration that changes nothing is then called faster once in 256 studies
+BASELINE_RUNS = 5  # before the search: they show the noise, and everything is compared with them
+MOST_PAIRS = 100  # what --target-effect may plan
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+@dataclass(frozen=True)
+class Look:
+    """A number of pairs after which the hold-out may end; alpha: how often this look may err."""
+
+    pairs: int
+    alpha: float
+
+
+LOOKS = (Look(8, 0.01), Look(16, 0.0125), Look(24, 0.0275))  # of --confirm auto
 
 
 @dataclass(frozen=True)
@@ -43,21 +57,18 @@ class Setup:
     python: str = ""
     tolerance: float = 1e-3
     allow_lossy: bool = False
-    confirm: str = "auto"  # auto, off, or a number of pairs
-    baseline_runs: int = 1  # before the search; more of them show the noise
+    confirm: str = AUTO  # auto, off, or a number of pairs
+    baseline_runs: int = BASELINE_RUNS
+    budget_s: float | None = None  # instead of trials
+    target_effect: float | None = None  # 0.02: as many pairs as show a gain of 2 %
     folder: str = ""  # where the user stood: relative names are looked up there
-
-    @property
-    def pairs(self) -> int:
-        """Pairs of the hold-out; 0: the winner is not confirmed."""
-        if self.confirm in ("auto", "off"):
-            return AUTO_PAIRS if self.confirm == "auto" else 0
-        return int(self.confirm) if self.confirm.isdigit() else -1
 
     def check(self) -> Setup:
         """Refuse what contradicts itself. Raises UsageError."""
         if self.trials < 1:
             raise UsageError(f"--trials {self.trials}: at least 1 is needed, the baseline")
+        if self.budget_s is not None and self.budget_s <= 0:
+            raise UsageError(f"--budget {self.budget_s / 60:g}: must be more than 0 minutes")
         if self.max_latency_ms is not None and self.objective != "throughput":
             raise UsageError("--max-latency-ms limits --objective throughput; add that objective")
         if self.max_latency_ms is not None and self.max_latency_ms <= 0:
@@ -66,13 +77,24 @@ class Setup:
             raise UsageError(f"--device {self.device}: devices are counted from 0")
         if self.timeout_s is not None and self.timeout_s <= 0:
             raise UsageError(f"--timeout {self.timeout_s}: must be more than 0 seconds")
-        if self.confirm not in ("auto", "off") and self.pairs < MIN_PAIRS:
-            raise UsageError(
-                f"--confirm {self.confirm}: auto, off or a number of pairs, {MIN_PAIRS} at least"
-            )
+        self._check_confirmation()
         if not 0 < self.tolerance < 1:
             raise UsageError(f"--tolerance {self.tolerance}: must lie between 0 and 1")
         return self
+
+    def _check_confirmation(self) -> None:
+        fixed = self.confirm not in (AUTO, OFF)
+        if fixed and not (self.confirm.isdigit() and int(self.confirm) >= MIN_PAIRS):
+            raise UsageError(
+                f"--confirm {self.confirm}: auto, off or a number of pairs, {MIN_PAIRS} at least"
+            )
+        if self.target_effect is not None and not PRACTICAL_EFFECT < self.target_effect < 1:
+            raise UsageError(
+                f"--target-effect {self.target_effect:.2%}: must be above {PRACTICAL_EFFECT:.0%}, "
+                "below which no difference is claimed, and less than 100%"
+            )
+        if self.target_effect is not None and self.confirm != AUTO:
+            raise UsageError("--target-effect plans the confirmation itself: leave out --confirm")
 
 
 def to_dict(setup: Setup) -> dict[str, Any]:
@@ -145,6 +167,14 @@ def parse_bytes(text: str) -> int:
     if not match or not float(match[1]):
         raise UsageError(f"--memory-limit {text}: a size reads like 4GiB or 512MiB")
     return int(float(match[1]) * UNITS[match[2]])
+
+
+def parse_share(text: str) -> float:
+    """`2%` or `0.02` -> 0.02. Raises UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text.strip())
+    if not match:
+        raise UsageError(f"--target-effect {text}: reads like 2%")
+    return float(match[1]) / (100 if match[2] else 1)
 
 
 def parse_pins(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -30,30 +30,38 @@ def relative_spread(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) / statistics.fmean(values)
 
 
-def order_statistic_interval(values: Sequence[float]) -> tuple[float, float, float]:
+def order_statistic_interval(values: Sequence[float], rank: int) -> tuple[float, float, float]:
     """(low, high, coverage): an exact interval for the median of what the values are drawn from.
 
-    The narrowest pair of order statistics that covers it with at least 95 %, or the extremes where
-    none does; the signs about the median are binomial whatever the distribution.
+    The value of this rank from either end; the signs about the median are binomial whatever the
+    distribution.
     """
-    ordered, rank = sorted(values), interval_rank(len(values))
-    return ordered[rank - 1], ordered[-rank], 1 - 2 * _at_most(rank - 1, len(values), 0.5)
+    ordered = sorted(values)
+    return ordered[rank - 1], ordered[-rank], 1 - error_of(rank, len(values))
 
 
-def interval_rank(count: int) -> int:
-    """Which value, counted from either end, bounds the interval of `count` values; from 1."""
-    rank = 1
-    while 2 * _at_most(rank, count, 0.5) <= 0.05:
+def error_of(rank: int, count: int) -> float:
+    """How often the interval between two order statistics misses the median."""
+    return 2 * _at_most(rank - 1, count, 0.5)
+
+
+def interval_rank(count: int, error: float) -> int:
+    """The rank, from either end, of the narrowest interval that misses the median no more often.
+
+    0 where even the extremes of so few values miss it more often.
+    """
+    rank = 0
+    while error_of(rank + 1, count) <= error:
         rank += 1
     return rank
 
 
-def smallest_shown(deviation: float, count: int, beyond: float) -> float:
+def smallest_shown(deviation: float, count: int, beyond: float, rank: int) -> float:
     """The true median whose interval of `count` values lies above `beyond` 4 times of 5.
 
-    For normal values of this standard deviation.
+    For normal values of this standard deviation. rank: of the interval's bounds.
     """
-    rank, low, high = interval_rank(count), 0.5, 1.0
+    low, high = 0.5, 1.0
     for _ in range(50):  # the share of values that must lie above `beyond`, by bisection
         share = (low + high) / 2
         enough = _at_most(rank - 1, count, 1 - share) >= 0.8

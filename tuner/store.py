@@ -25,7 +25,7 @@ from .worker import protocol
 from .worker.protocol import TrialResult, TrialSpec
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage, RDBStorage
+    from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
 BUSY_TIMEOUT_S = 30
 SAMPLE_SERIES = (
@@ -210,6 +210,27 @@ class Store:
         """Release the database file, Optuna's hold on it included."""
         for engine in self._engines:
             engine.dispose()
+
+
+class MemoryStore:
+    """Runs and trials that are gone with the process: for a replayed study."""
+
+    def __init__(self) -> None:
+        self._runs: list[RecordedRun] = []
+
+    def runs(self, _: str) -> list[RecordedRun]:
+        """Every run, in the order in which they started."""
+        return list(self._runs)
+
+    def record(self, _: str, recorded: RecordedRun) -> None:
+        """Keep one run."""
+        self._runs.append(recorded)
+
+    def optuna_storage(self) -> InMemoryStorage:
+        """For Optuna's own trials."""
+        from optuna.storages import InMemoryStorage
+
+        return InMemoryStorage()
 
 
 def pack(series: dict[str, list[int]]) -> bytes:

@@ -6,22 +6,20 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from .budget import noise_found, wanted_trials
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .launcher import Run, without_traces
 from .objectives import OBJECTIVES
 from .plan import has_failed, next_fixed, why_refused
-from .search import Proposal, Search
+from .search import Proposal, Sampler, Search
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
 from .setup import Setup, model_spec
 from .store import RecordedRun, Records, StudyRecord
-from .summary import finished_trials, identify, resolve_unset, summarize
+from .summary import Summary, finished_trials, identify, resolve_unset, summarize
 from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
-
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
 
 BASELINE_DEADLINE_S = 600.0
 MIN_DEADLINE_S = 120.0
@@ -54,7 +52,8 @@ class Study:
     observer: Observer
     stop: Callable[[], bool]
     folder: Path
-    sampler: Callable[[int], BaseSampler] | None = None  # of a seed; None: TPE
+    note: Callable[[str], None] = lambda _: None
+    sampler: Sampler | None = None  # None: TPE
     runs: list[RecordedRun] = field(default_factory=list)
     errors_in_a_row: int = 0
 
@@ -68,12 +67,15 @@ class Study:
         self._restore_references()
         self._finish_interrupted(search)
         self._repeat_failed_baseline()
-        while self.done < self.setup.trials:
+        while self.done < self.trials:
             if self.stop():
                 raise Interrupted("")
             proposal = self._propose(search)
             self._run_trial(search, proposal)
             self._repeat_baseline()
+            if self.done == 1:
+                for line in noise_found(self._summary(), self.runs):
+                    self.note(line)
         while step := self._next_confirming():
             if self.stop():
                 raise Interrupted("")
@@ -83,6 +85,16 @@ class Study:
     def name(self) -> str:
         """The study's name in the store."""
         return self.record.name
+
+    @property
+    def trials(self) -> int:
+        """How many trials there are to be, by what is known now."""
+        if self.setup.budget_s is None:
+            return self.setup.trials
+        return wanted_trials(self._summary(), self.setup.budget_s, self.runs)
+
+    def _summary(self) -> Summary:
+        return summarize(self.record, self.runs)
 
     @property
     def done(self) -> int:
@@ -101,7 +113,7 @@ class Study:
         why = ""
         for attempt in range(REFUSALS_IN_A_ROW):
             if not search.has_waiting():
-                args = self.space, objective, self.runs, self.setup.trials, self.setup.seed
+                args = self.space, objective, self.runs, self.trials, self.setup.seed
                 search.enqueue(next_fixed(*args))
             proposal = search.ask()
             why = why_refused(self.space, proposal.configuration, self.runs)
@@ -140,9 +152,7 @@ class Study:
 
     def _next_confirming(self) -> NextRun | None:
         """The next run of the confirmation; None when it is complete or not wanted."""
-        if not self.setup.pairs:
-            return None
-        return next_run(summarize(self.record, self.runs), self.setup.pairs, self.setup.seed)
+        return next_run(self._summary(), self.setup.seed)
 
     def _confirm(self, step: NextRun) -> RecordedRun:
         spec = self.trial_spec(step.trial, step.configuration, step.role)
@@ -151,7 +161,7 @@ class Study:
         return self.record_run(step.trial, step.configuration, spec)
 
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
-        self.observer.run_started(self.done, self.setup.trials, role, configuration)
+        self.observer.run_started(self.done, self.trials, role, configuration)
         return self.record_run(trial, configuration, self.trial_spec(trial, configuration, role))
 
     def record_run(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
@@ -206,7 +216,7 @@ class Study:
         if outcome != Outcome.OK:
             search.tell(proposal.number, outcome, None)
             return
-        summary = summarize(self.record, self.runs)
+        summary = self._summary()
         identity = identify(
             self.space, proposal.configuration, resolve_unset(self.space, self.runs)
         )
@@ -239,7 +249,7 @@ class Study:
             elif search.is_complete(proposal):
                 if why_refused(self.space, proposal.configuration, self.runs):
                     search.refuse(proposal.number)
-                elif self.done < self.setup.trials:
+                elif self.done < self.trials:
                     self._run_trial(search, proposal)
             else:
                 search.tell(proposal.number, Outcome.ENVIRONMENT_ERROR, None)
@@ -252,7 +262,7 @@ class Study:
             if recorded.run.spec.role == Role.BASELINE and recorded.run.result.outcome == Outcome.OK
         }
         for path, recorded in baselines.items():
-            unfinished = self.done < self.setup.trials or self._next_confirming()
+            unfinished = self.done < self.trials or self._next_confirming()
             if unfinished and not path.exists():
                 self._measure(recorded.trial, recorded.configuration, Role.BASELINE)
 

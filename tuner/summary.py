@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from . import search_space
 from .objectives import OBJECTIVES, Objective, latency
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, Value
-from .stats import median
+from .stats import median, relative_spread
 from .store import RecordedRun, StudyRecord
 from .worker.protocol import UNSET, Measurement, Outcome, Role
 
@@ -77,6 +77,12 @@ class Summary:
         """What no configuration's latency may exceed."""
         limit: float | None = self.study.setup.get("max_latency_ms")
         return limit
+
+    @property
+    def baseline_spread(self) -> float | None:
+        """Of the search's runs of the baseline: standard deviation over mean."""
+        found = self.baseline.measurements() if self.baseline else []
+        return relative_spread([self.objective.of(m) for m in found])
 
     def identity(self, configuration: Configuration) -> Configuration:
         """Which configuration this is: without warm-up, unset where it names the same."""

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
-from .confirm import BLOCKS, PRACTICAL_EFFECT, baseline, finalists, runs_of, winner
+from .confirm import BLOCKS, finalists, winner
 from .errors import StudyConflictError
+from .holdout import (
+    Interval,
+    Verdict,
+    baseline,
+    interval_of,
+    log_speedups,
+    pairs_of,
+    planned,
+    runs_of,
+    verdict,
+)
 from .language import say
 from .search_space import Configuration
 from .setup import MIN_PAIRS
-from .stats import median, order_statistic_interval, smallest_shown
+from .stats import error_of, interval_rank, median
 from .store import RecordedRun
 from .summary import Measured, Summary, grouped
 from .worker.protocol import Outcome, Role
-
-Verdict = Literal["faster", "slower", "same", "unclear", "not confirmed"]
-Pair = tuple[RecordedRun, RecordedRun]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Of the median speed-up over pairs. smallest_effect: the least that such pairs can show."""
-
-    low: float
-    high: float
-    coverage: float
-    smallest_effect: float
 
 
 @dataclass(frozen=True)
@@ -61,13 +57,13 @@ def judge(summary: Summary) -> Judgement:
     if bad is not None:
         reason = say("the winner failed when measured again: {outcome}", outcome=bad.outcome.value)
         return _of_search(summary, "unclear", reason)
-    pairs = _pairs(summary, won, base)
-    if len(pairs) < MIN_PAIRS:
+    pairs = pairs_of(summary, won)
+    logs = log_speedups(summary, pairs)
+    interval = _interval(summary, logs)
+    if interval is None:
         said = "{count} pairs of fresh runs are there, {needed} are needed"
-        reason = say(said, count=len(pairs), needed=MIN_PAIRS)
-        return _of_search(summary, reason=reason)
-    logs = [_log_speedup(summary, pair) for pair in pairs]
-    interval = interval_of(logs)
+        needed = max([MIN_PAIRS, *(look.pairs for look in planned(summary)[:1])])
+        return _of_search(summary, reason=say(said, count=len(pairs), needed=needed))
     return Judgement(
         verdict=verdict(interval.low, interval.high),
         reason="",
@@ -79,39 +75,29 @@ def judge(summary: Summary) -> Judgement:
     )
 
 
-def interval_of(logs: Sequence[float]) -> Interval:
-    """Of the median of log speed-ups, one for each pair."""
-    low, high, coverage = order_statistic_interval(logs)
-    smallest = smallest_shown(statistics.stdev(logs), len(logs), math.log1p(PRACTICAL_EFFECT))
-    return Interval(
-        low=round(math.exp(low), 4),
-        high=round(math.exp(high), 4),
-        coverage=round(coverage, 4),
-        smallest_effect=round(math.exp(smallest), 4),
-    )
-
-
 def against_itself(values: Sequence[float]) -> tuple[Verdict, Interval] | None:
     """The A/A check: what the verdict would be on runs of one configuration, taken as pairs.
 
     values: of the objective, one for each run, in the order of the runs. None for too few pairs.
     """
     pairs = list(zip(values[::2], values[1::2], strict=False))
-    if len(pairs) < MIN_PAIRS:
-        return None
     interval = interval_of([math.log(one / other) for one, other in pairs])
-    return verdict(interval.low, interval.high), interval
+    return (verdict(interval.low, interval.high), interval) if interval else None
 
 
-def verdict(low: float, high: float) -> Verdict:
-    """faster and slower need the whole interval beyond what matters, same needs it within."""
-    if low > 1 + PRACTICAL_EFFECT:
-        return "faster"
-    if high < 1 / (1 + PRACTICAL_EFFECT):
-        return "slower"
-    if low >= 1 / (1 + PRACTICAL_EFFECT) and high <= 1 + PRACTICAL_EFFECT:
-        return "same"
-    return "unclear"
+def _interval(summary: Summary, logs: Sequence[float]) -> Interval | None:
+    """By the look that so many pairs belong to; what earlier looks may err is taken off, too.
+
+    Pairs of an old study, or of another --confirm, are one look.
+    """
+    looks = planned(summary)
+    now = next((look for look in looks if len(logs) <= look.pairs), None)
+    if now is None:
+        return interval_of(logs)
+    found = interval_of(logs, now.alpha)
+    earlier = [look for look in looks if look.pairs < now.pairs]
+    spent = sum(error_of(interval_rank(e.pairs, e.alpha), e.pairs) for e in earlier)
+    return replace(found, coverage=round(found.coverage - spent, 4)) if found else None
 
 
 def _of_search(summary: Summary, ruling: Verdict = "not confirmed", reason: str = "") -> Judgement:
@@ -149,23 +135,3 @@ def _failed(summary: Summary, recorded: RecordedRun, won: Configuration) -> bool
     if outcome in (Outcome.OK, Outcome.ENVIRONMENT_ERROR):
         return False
     return summary.identity(recorded.configuration) == won
-
-
-def _pairs(summary: Summary, won: Configuration, base: Configuration) -> list[Pair]:
-    """(winner's run, baseline's run) of each pair of which both ran well."""
-    pairs = []
-    for number in sorted({r.run.spec.block for r in summary.confirmation_runs}):
-        sides = [runs_of(summary, one, Role.HOLD_OUT, number) for one in (won, base)]
-        good = [[r for r in runs if r.run.result.measurement is not None] for runs in sides]
-        if all(good):
-            pairs.append((good[0][0], good[1][0]))
-    return pairs
-
-
-def _log_speedup(summary: Summary, pair: Pair) -> float:
-    mine, theirs = (
-        summary.objective.log_cost(summary.objective.of(r.run.result.measurement))
-        for r in pair
-        if r.run.result.measurement is not None
-    )
-    return theirs - mine

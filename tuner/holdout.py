@@ -1,0 +1,162 @@
+"""The hold-out: fresh pairs of winner and baseline, used for nothing but the claim.
+
+How many pairs there will be is known beforehand, and when it may end earlier: at a look, when the
+answer is clear. Every look may err with its own small share (`alpha`), and the shares add up to
+5 %, so that looking several times makes no interval a lie.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .search_space import BATCH_SIZE, Configuration
+from .setup import AUTO, LOOKS, MOST_PAIRS, OFF, PRACTICAL_EFFECT, Look
+from .stats import interval_rank, median, order_statistic_interval, smallest_shown
+from .store import RecordedRun
+from .summary import Summary
+from .worker.protocol import Outcome, Role
+
+Verdict = Literal["faster", "slower", "same", "unclear", "not confirmed"]
+Pair = tuple[RecordedRun, RecordedRun]
+
+ALL_ERRORS = 0.05  # what the looks may err with together
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Of the median speed-up over pairs. smallest_effect: the least that such pairs can show."""
+
+    low: float
+    high: float
+    coverage: float
+    smallest_effect: float
+
+
+def baseline(summary: Summary) -> Configuration:
+    """The baseline's settings at the batch size of the best."""
+    return at_batch(summary, summary.space.baseline())
+
+
+def at_batch(summary: Summary, configuration: Configuration) -> Configuration:
+    """The configuration's identity at the batch size of the best."""
+    best = summary.best
+    if best is not None and best.batch_size is not None:
+        configuration = {**configuration, BATCH_SIZE: best.batch_size}
+    return summary.identity(configuration)
+
+
+def runs_of(summary: Summary, one: Configuration, role: Role, block: int) -> list[RecordedRun]:
+    """A configuration's runs in a block that say something about it."""
+    return [
+        recorded
+        for recorded in summary.confirmation_runs
+        if recorded.run.spec.role == role
+        and recorded.run.spec.block == block
+        and recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR
+        and summary.identity(recorded.configuration) == one
+    ]
+
+
+def pairs_of(summary: Summary, won: Configuration) -> list[Pair]:
+    """(winner's run, baseline's run) of each pair of which both ran well."""
+    pairs = []
+    for number in sorted({r.run.spec.block for r in summary.confirmation_runs}):
+        sides = [runs_of(summary, one, Role.HOLD_OUT, number) for one in (won, baseline(summary))]
+        good = [[r for r in runs if r.run.result.measurement is not None] for runs in sides]
+        if all(good):
+            pairs.append((good[0][0], good[1][0]))
+    return pairs
+
+
+def log_speedups(summary: Summary, pairs: Sequence[Pair]) -> list[float]:
+    """log(how many times better the first of each pair is)."""
+    costs = [[_log_cost(summary, recorded) for recorded in pair] for pair in pairs]
+    return [theirs - mine for mine, theirs in costs]
+
+
+def _log_cost(summary: Summary, recorded: RecordedRun) -> float:
+    measurement = recorded.run.result.measurement
+    assert measurement is not None
+    return summary.objective.log_cost(summary.objective.of(measurement))
+
+
+def pairs_wanted(summary: Summary, won: Configuration) -> int:
+    """How many pairs there must be: up to the next look, as long as the answer is not clear."""
+    logs = log_speedups(summary, pairs_of(summary, won))
+    looks = planned(summary)
+    for look in looks[:-1]:
+        if len(logs) < look.pairs:
+            return look.pairs
+        seen = logs[: look.pairs]
+        interval = interval_of(seen, look.alpha)
+        if interval and verdict(interval.low, interval.high) != "unclear":
+            return look.pairs
+        promising = median(seen) > math.log1p(PRACTICAL_EFFECT)
+        if not promising and summary.study.setup.get("target_effect") is None:
+            return look.pairs  # the defaults would be kept in any case
+    return looks[-1].pairs if looks else 0
+
+
+def planned(summary: Summary) -> tuple[Look, ...]:
+    """The looks of this study: its setup's, or as many pairs as show the effect it asks for."""
+    asked = summary.study.setup
+    confirm, target = asked.get("confirm", AUTO), asked.get("target_effect")
+    if confirm == OFF:
+        return ()
+    if confirm != AUTO:
+        return (Look(int(confirm), ALL_ERRORS),)
+    if target is None:
+        return LOOKS
+    spread = summary.baseline_spread or 0.0
+    first, rest = LOOKS[0], ALL_ERRORS - LOOKS[0].alpha
+    pairs = pairs_to_show(target, spread, rest)
+    return (first,) if pairs <= first.pairs else (first, Look(pairs, rest))
+
+
+def pairs_to_show(effect: float, spread: float, alpha: float) -> int:
+    """The fewest pairs that show a true effect 4 times of 5; `MOST_PAIRS` where none of them do.
+
+    spread: of single runs, relative; that of a pair's ratio is larger by the root of 2.
+    """
+    for pairs in range(LOOKS[0].pairs, MOST_PAIRS):
+        if effect_shown(pairs, spread, alpha) <= effect:
+            return pairs
+    return MOST_PAIRS
+
+
+def effect_shown(pairs: int, spread: float, alpha: float) -> float:
+    """The smallest true effect that so many pairs show 4 times of 5."""
+    beyond, deviation = math.log1p(PRACTICAL_EFFECT), math.sqrt(2) * spread
+    rank = interval_rank(pairs, alpha)
+    return math.inf if rank == 0 else math.expm1(smallest_shown(deviation, pairs, beyond, rank))
+
+
+def interval_of(logs: Sequence[float], alpha: float = ALL_ERRORS) -> Interval | None:
+    """Of the median of log speed-ups, one for each pair; None for too few of them."""
+    rank = interval_rank(len(logs), alpha)
+    if rank == 0:
+        return None
+    low, high, coverage = order_statistic_interval(logs, rank)
+    beyond = math.log1p(PRACTICAL_EFFECT)
+    smallest = smallest_shown(statistics.stdev(logs), len(logs), beyond, rank)
+    return Interval(
+        low=round(math.exp(low), 4),
+        high=round(math.exp(high), 4),
+        coverage=round(coverage, 4),
+        smallest_effect=round(math.exp(smallest), 4),
+    )
+
+
+def verdict(low: float, high: float) -> Verdict:
+    """faster and slower need the whole interval beyond what matters, same needs it within."""
+    if low > 1 + PRACTICAL_EFFECT:
+        return "faster"
+    if high < 1 / (1 + PRACTICAL_EFFECT):
+        return "slower"
+    if low >= 1 / (1 + PRACTICAL_EFFECT) and high <= 1 + PRACTICAL_EFFECT:
+        return "same"
+    return "unclear"
