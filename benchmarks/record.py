@@ -14,42 +14,25 @@ need be. A configuration that fails is tried once more in the next round, then l
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
-from tuner import lease, recording, search_space, setup
-from tuner.launcher import Launcher, work_folder
-from tuner.probing import compile_cache, interpreter, probe
+from measuring import measuring
+
+from tuner import recording
 from tuner.recording import Recording
 from tuner.search_space import Configuration, SearchSpace
 from tuner.setup import Setup, parse_pins
-from tuner.store import RecordedRun, Store, StudyRecord
+from tuner.store import Store
 from tuner.study import Study
 from tuner.summary import identify, resolve_unset
 from tuner.worker.protocol import Outcome, Role
 
 SENTINEL_EVERY = 10
 TRIES = 2
-
-
-class Progress:
-    """One line a run."""
-
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
-        """Nothing: the line comes when the run has ended."""
-
-    def run_ended(self, recorded: RecordedRun) -> None:
-        """What came of it."""
-        run = recorded.run
-        spent_s = run.wall_ns / 1e9
-        print(
-            f"{run.spec.block} {run.result.outcome.value} {spent_s:.1f} s {recorded.configuration}"
-        )
 
 
 def configurations(
@@ -86,7 +69,6 @@ def planned(
 def measure(study: Study, rounds: int, share: float) -> None:
     """Every planned run that is not recorded yet."""
     space = study.space
-    study.runs = study.store.runs(study.name)
     earlier = len(study.runs)
     base = space.baseline()
     if not study.runs:
@@ -133,31 +115,16 @@ def main() -> None:
     ).check()
     name = options.output.name.partition(".")[0]
     store = Store(f"sqlite:///results/{name}.db")
-    device = lease.device_name(options.backend, None, os.environ)
-    with (
-        work_folder(Path("results"), name) as folder,
-        lease.held(device, name, print, bool) as lock,
-    ):
-        launcher = Launcher(interpreter(""), folder, compile_cache(folder), lease=lock)
-        space, facts = probe(asked, launcher, folder)
-        record = store.study(name) or StudyRecord(
-            name,
-            datetime.now(timezone.utc),
-            None,
-            setup.to_dict(asked),
-            search_space.to_dict(space),
-            facts,
-            None,
-        )
-        if store.study(name) is None:
-            store.create_study(record)
-        frozen = search_space.from_dict(record.space)
-        study = Study(record, asked, frozen, store, launcher.run, Progress(), lambda: False, folder)
+    with measuring(asked, store, name) as study:
         try:
             measure(study, options.runs, options.share)
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on")
+            raise SystemExit(130) from None
         finally:
             notes = {"rounds": options.runs, "share": options.share}
-            recording.write(Recording(record, tuple(store.runs(name)), notes), options.output)
+            found = Recording(study.record, tuple(store.runs(name)), notes)
+            recording.write(found, options.output)
 
 
 if __name__ == "__main__":

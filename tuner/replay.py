@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .launcher import Run
-from .objectives import latency
+from .objectives import OBJECTIVES
 from .result import Result, result
 from .search import Sampler
 from .search_space import Configuration, Rule, SearchSpace
@@ -38,7 +38,7 @@ Key = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Part:
-    """A recorded run taken apart: log(latency) = level of its configuration + drift + rest."""
+    """A recorded run taken apart: log(cost) = level of its configuration + drift + rest."""
 
     recorded: RecordedRun
     level: float
@@ -64,67 +64,84 @@ class World:
         return tuple(identify(self.space, configuration, self.resolved).items())
 
     def truth(self, configuration: Configuration) -> float:
-        """The level that the runs of a configuration are scattered about: log(ns) of a call."""
+        """log(cost): the level that the runs of a configuration are scattered about."""
         return self.parts[self.key(configuration)][0].level
 
     def log_speedup(self, one: Configuration, over: Configuration, noise: float = 1.0) -> float:
-        """The true median of log(time of `over` / time of `one`) over pairs of drawn runs."""
+        """The true median of log(cost of `over` / cost of `one`) over pairs of drawn runs."""
         mine, theirs = (self.parts[self.key(c)] for c in (one, over))
         rests = [noise * (b.rest - a.rest) for a in mine for b in theirs]
         return theirs[0].level - mine[0].level + median(rests)
 
 
-def world(record: StudyRecord, runs: Sequence[RecordedRun]) -> World:
-    """Take a recording, or a stored study, apart."""
+def world(record: StudyRecord, runs: Sequence[RecordedRun], objective: str = "") -> World:
+    """Take a recording, or a stored study, apart. objective: "" for the study's own."""
+    chosen = OBJECTIVES[objective or record.setup["objective"]]
     space = space_from_dict(record.space)
     resolved = resolve_unset(space, runs)
     keys = [tuple(identify(space, r.configuration, resolved).items()) for r in runs]
     good = [(k, r, m) for k, r in zip(keys, runs, strict=True) if (m := r.run.result.measurement)]
-    logs = [math.log(latency(m) * 1e6) for _, _, m in good]
-    drift = [0.0] * len(good)
-    levels: dict[Key, float] = {}
-    for _ in range(2):  # levels without drift, then drift without levels
-        groups: dict[Key, list[float]] = {}
-        for (key, _, _), value, moved in zip(good, logs, drift, strict=True):
-            groups.setdefault(key, []).append(value - moved)
-        levels = {key: median(values) for key, values in groups.items()}
-        left = [value - levels[key] for (key, _, _), value in zip(good, logs, strict=True)]
-        around = range(len(left))
-        drift = [median(left[max(0, i - DRIFT_RUNS) : i + DRIFT_RUNS + 1]) for i in around]
+    costs = [(key, chosen.log_cost(chosen.of(measured))) for key, _, measured in good]
+    levels, drift = _taken_apart(costs)
     parts: dict[Key, list[Part]] = {}
-    for (key, recorded, _), value, moved in zip(good, logs, drift, strict=True):
-        part = Part(recorded, levels[key], moved, value - moved - levels[key])
+    for (key, recorded, _), (_, cost), moved in zip(good, costs, drift, strict=True):
+        part = Part(recorded, levels[key], moved, cost - moved - levels[key])
         parts.setdefault(key, []).append(part)
     failed = {k: r for k, r in zip(keys, runs, strict=True) if k not in parts}
     return World(space, resolved, {k: tuple(p) for k, p in parts.items()}, failed, tuple(drift))
 
 
+def _taken_apart(costs: Sequence[tuple[Key, float]]) -> tuple[dict[Key, float], list[float]]:
+    """Level of each configuration and drift of each moment, by medians in turn."""
+    drift = [0.0] * len(costs)
+    levels: dict[Key, float] = {}
+    for _ in range(2):
+        groups: dict[Key, list[float]] = {}
+        for (key, cost), moved in zip(costs, drift, strict=True):
+            groups.setdefault(key, []).append(cost - moved)
+        levels = {key: median(values) for key, values in groups.items()}
+        left = [cost - levels[key] for key, cost in costs]
+        around = range(len(left))
+        drift = [median(left[max(0, i - DRIFT_RUNS) : i + DRIFT_RUNS + 1]) for i in around]
+    return levels, drift
+
+
 class Replay:
     """The launcher of a replayed study."""
 
-    def __init__(self, world: World, seed: int, noise: float = 1.0, baseline_only: bool = False):
-        """noise: a factor on drift and scatter. baseline_only: the A/A check, every configuration
-        is answered with runs of the baseline at that batch size."""
-        self._world, self._noise, self._baseline_only = world, noise, baseline_only
+    def __init__(
+        self,
+        world: World,
+        seed: int,
+        noise: float = 1.0,
+        instead: Callable[[Configuration], tuple[Configuration, float]] | None = None,
+    ) -> None:
+        """noise: a factor on drift and scatter. instead: configuration -> which one's runs answer
+        for it, and what is added to their log(time): for an A/A check, or a planted gain."""
+        self._world, self._noise, self._instead = world, noise, instead
         self._random = random.Random(seed)
         self._moment = self._random.randrange(len(world.drift))
 
     def run(self, spec: TrialSpec) -> Run:
         """The answer to a spec. Raises KeyError for a configuration that was not recorded."""
-        configuration = {knob.name: knob.value for knob in spec.knobs}
-        if self._baseline_only:
-            configuration = self._world.space.baseline(spec.batch_size)
+        return replace(self.draw({knob.name: knob.value for knob in spec.knobs}), spec=spec)
+
+    def draw(self, configuration: Configuration) -> Run:
+        """One run of a configuration, at the next moment. Raises KeyError as `run` does."""
+        added = 0.0
+        if self._instead is not None:
+            configuration, added = self._instead(configuration)
         key = self._world.key(configuration)
         if key in self._world.failed:
-            return replace(self._world.failed[key].run, spec=spec)
+            return self._world.failed[key].run
         part = self._random.choice(self._world.parts[key])
         self._moment = (self._moment + 1) % len(self._world.drift)
         scatter = self._noise * (self._world.drift[self._moment] + part.rest)
-        factor = math.exp(scatter - part.drift - part.rest)
         run = part.recorded.run
         assert run.result.measurement is not None
+        factor = math.exp(added + scatter - part.drift - part.rest)
         measured = scaled(run.result.measurement, factor)
-        return replace(run, spec=spec, result=replace(run.result, measurement=measured))
+        return replace(run, result=replace(run.result, measurement=measured))
 
 
 def scaled(measurement: Measurement, factor: float) -> Measurement:
@@ -203,5 +220,5 @@ def replay(
     of several rounds, has something to say. Raises UsageError for a setup that contradicts itself.
     """
     asked = replace(setup_from_dict(record.setup), seed=seed, **changes).check()
-    found = world(record, runs)
+    found = world(record, runs, asked.objective)
     return result(replayed(record, found, Replay(found, seed, noise).run, asked, sampler))

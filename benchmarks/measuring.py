@@ -1,0 +1,53 @@
+"""A study whose runs a benchmark asks for one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+from tuner import lease, search_space, setup
+from tuner.launcher import Launcher, work_folder
+from tuner.probing import compile_cache, interpreter, probe
+from tuner.search_space import Configuration
+from tuner.setup import Setup
+from tuner.store import RecordedRun, Store, StudyRecord
+from tuner.study import Study
+from tuner.worker.protocol import Role
+
+
+class Lines:
+    """An observer: one line a run."""
+
+    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+        """Nothing: the line comes when the run has ended."""
+
+    def run_ended(self, recorded: RecordedRun) -> None:
+        """What came of it."""
+        run = recorded.run
+        told = run.spec.block, run.result.outcome.value, f"{run.wall_ns / 1e9:.1f} s"
+        print(*told, recorded.configuration, flush=True)
+
+
+@contextlib.contextmanager
+def measuring(asked: Setup, store: Store, name: str) -> Iterator[Study]:
+    """The study of this name, begun or taken up again; the device is held until the block ends."""
+    device = lease.device_name(asked.backend, asked.device, os.environ)
+    with (
+        work_folder(Path("results"), name) as folder,
+        lease.held(device, name, print, lambda: False) as lock,
+    ):
+        launcher = Launcher(interpreter(asked.python), folder, compile_cache(folder), lease=lock)
+        space, facts = probe(asked, launcher, folder)
+        record = store.study(name)
+        if record is None:
+            begun, stored = datetime.now(timezone.utc), setup.to_dict(asked)
+            frozen = search_space.to_dict(space)
+            record = StudyRecord(name, begun, None, stored, frozen, facts, None)
+            store.create_study(record)
+        space = search_space.from_dict(record.space)
+        study = Study(record, asked, space, store, launcher.run, Lines(), lambda: False, folder)
+        study.runs = store.runs(name)
+        yield study

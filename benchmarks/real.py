@@ -1,0 +1,129 @@
+"""The promises of trust.py once more, without replay: everything is measured now, on this machine.
+
+    python benchmarks/real.py a-a [--confirmations 20] [--model MODEL]
+    python benchmarks/real.py twice [--model MODEL] [--trials 40]
+
+a-a: so many confirmations of the baseline against itself under another name (a knob that does
+nothing). Prints each verdict and how many are neither same nor unclear.
+
+twice: two independent studies of one model, of different seeds, then their winners against each
+other in 8 pairs of fresh runs. Both subcommands go on where they were interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from measuring import measuring
+
+from tuner import session, setup
+from tuner.holdout import interval_of, log_speedups, pairs_of, pairs_wanted, verdict
+from tuner.result import result
+from tuner.search_space import Configuration
+from tuner.setup import Setup
+from tuner.store import RecordedRun, Store
+from tuner.study import Study
+from tuner.summary import summarize
+from tuner.verdict import judge
+from tuner.worker.protocol import Role
+
+STORAGE = "sqlite:///results/real.db"
+SEARCHED = 2  # trials: the baseline and its twin
+PAIRS = 8
+
+
+def pair(
+    study: Study, sides: tuple[Configuration, Configuration], number: int
+) -> tuple[RecordedRun, RecordedRun]:
+    """A fresh run of either side, the first first in every other pair."""
+    runs = {}
+    for trial in (0, 1) if number % 2 == 0 else (1, 0):
+        spec = study.trial_spec(trial, sides[trial], Role.HOLD_OUT)
+        spec = replace(spec, block=number, after_trials=SEARCHED)
+        runs[trial] = study.record_run(trial, sides[trial], spec)
+    return runs[0], runs[1]
+
+
+def a_a(options: argparse.Namespace) -> None:
+    """Confirmations of what is the same."""
+    asked = Setup(
+        model=options.model,
+        backend="cpu",
+        space=str(Path(__file__).parent / "inert.yaml"),
+        folder=str(Path.cwd()),
+    ).check()
+    wrong, store = 0, Store(STORAGE)
+    for number in range(options.confirmations):
+        with measuring(asked, store, f"a-a-{number}") as study:
+            base = study.space.baseline()
+            knob = next(k for k in study.space.knobs if len(k.domain) > 1 and k.default == "unset")
+            twin = {**base, knob.name: knob.domain[1]}
+            for trial, one in ((0, base), (1, twin)):
+                role = Role.SEARCH if trial else Role.BASELINE
+                if len(study.runs) <= trial:
+                    study.record_run(trial, one, study.trial_spec(trial, one, role))
+            identity = summarize(study.record, study.runs).identity(twin)
+            while True:
+                summary = summarize(study.record, study.runs)
+                done = len(pairs_of(summary, identity))
+                if done >= pairs_wanted(summary, identity):
+                    break
+                pair(study, (base, twin), done)
+        judged = judge(summary)
+        assert judged.interval is not None
+        wrong += judged.verdict not in ("same", "unclear")
+        low, high = judged.interval.low, judged.interval.high
+        print(f"{number}: {judged.verdict}, {judged.pairs} pairs, {low:.3f}x to {high:.3f}x")
+    print(f"A/A: {wrong} of {options.confirmations} neither same nor unclear")
+
+
+def twice(options: argparse.Namespace) -> None:
+    """Two studies, and their winners against each other."""
+    store, winners = Store(STORAGE), []
+    for seed in (1, 2):
+        name = f"twice-{seed}"
+        command = [sys.executable, "-c", "from tuner.cli import main; main()", "--study", name]
+        command += ["--storage", STORAGE]
+        if store.study(name) is None:
+            command += ["--model", options.model, "--backend", "cpu", "--seed", str(seed)]
+            command += ["--trials", str(options.trials)]
+        else:
+            command += ["--resume"]
+        subprocess.run(command, check=True)
+        found = result(session.load(store, name))
+        print(f"{name}: {found.verdict} {found.evidence.speedup:.3f}x {found.configuration}")
+        winners.append(found.evidence.tried if found.recommendation == "apply" else {})
+    asked = replace(setup.from_dict(session.load(store, "twice-1").study.setup), confirm=str(PAIRS))
+    with measuring(asked, store, "twice-pairs") as study:
+        base = study.space.baseline()
+        if not study.runs:
+            study.record_run(0, base, study.trial_spec(0, base, Role.BASELINE))
+        sides = ({**base, **winners[0]}, {**base, **winners[1]})
+        pairs = [pair(study, sides, number) for number in range(PAIRS)]
+        logs = log_speedups(summarize(study.record, study.runs), pairs)
+    interval = interval_of(logs)
+    assert interval is not None
+    said = verdict(interval.low, interval.high)
+    print(f"winner of seed 1 against winner of seed 2: {said}, {interval.low}x to {interval.high}x")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    commands = parser.add_subparsers(required=True)
+    for name, does in (("a-a", a_a), ("twice", twice)):
+        command = commands.add_parser(name)
+        command.set_defaults(does=does)
+        command.add_argument("--model", default="mobilenet_v2")
+        command.add_argument("--confirmations", type=int, default=20)
+        command.add_argument("--trials", type=int, default=40)
+    options = parser.parse_args()
+    options.does(options)
+
+
+if __name__ == "__main__":
+    main()

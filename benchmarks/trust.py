@@ -1,0 +1,241 @@
+"""How far a verdict of npu-tune can be believed: whole studies, replayed on recorded runs.
+
+    python benchmarks/trust.py [--studies 200] [--a-a 500] [--noise 1] [--noise 0.5] [--noise 2]
+        [RECORDING …]
+
+A recording (record.py makes one) gives a world with a known truth: the level of each configuration,
+with the scatter, the spikes and the drift that were seen (tuner/replay.py). In it whole studies of
+40 trials are made, confirmed as `npu-tune` does, and judged:
+
+- A/A: every configuration is answered with runs of the baseline. How often is the verdict anything
+  but same or unclear?
+- promise: the speed-up that is printed, over the true one; how often the interval covers the truth.
+- regret: how much slower what is recommended is than the best of the space. Beside it a plain
+  Optuna loop and random search, with as many runs, that believe the best single run, and one run
+  each of every configuration.
+- power: one value of one knob makes the baseline 2, 5 or 10 % faster and nothing else does
+  anything. How often is the verdict faster?
+
+Says nothing of bias that every run of a recording shares; benchmarks/real.py measures anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import random
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tuner import recording, setup
+from tuner.objectives import OBJECTIVES
+from tuner.recording import Recording
+from tuner.replay import OnlyRecorded, Replay, World, replayed, world
+from tuner.search import Search
+from tuner.search_space import BATCH_SIZE, WARMUP, Configuration
+from tuner.setup import Setup
+from tuner.stats import median
+from tuner.store import MemoryStore
+from tuner.summary import Summary
+from tuner.verdict import Judgement, judge
+from tuner.worker.protocol import Outcome
+
+HERE = Path(__file__).parent
+RECORDINGS = {  # file -> objective; the last one is what no choice was made on
+    "npu-emulated.jsonl.gz": "latency",
+    "batches.jsonl.gz": "throughput",
+    "cpu.jsonl.gz": "latency",
+}
+TRIALS, FURTHER_RUNS = 40, 30
+GAINS = (0.02, 0.05, 0.10)
+Answer = Callable[[Configuration], tuple[Configuration, float]]
+
+
+class Replays:
+    """One recording, and the studies that are made of it."""
+
+    def __init__(self, path: Path, objective: str) -> None:
+        found: Recording = recording.read(path)
+        assert found.study is not None
+        self.record, self.objective = found.study, OBJECTIVES[objective]
+        self.world: World = world(found.study, found.runs, objective)
+        self.runs = found.runs
+        stored = setup.from_dict(found.study.setup)
+        self.asked: Setup = replace(stored, trials=TRIALS, objective=objective, confirm="auto")
+        self.configurations = [dict(key) for key in self.world.parts]
+
+    def study(self, seed: int, noise: float, instead: Answer | None = None) -> Summary:
+        """A whole study."""
+        launch = Replay(self.world, seed, noise, instead).run
+        return replayed(self.record, self.world, launch, replace(self.asked, seed=seed))
+
+    def regret(self, chosen: Configuration) -> float:
+        """How much dearer than the best: 0.01 is 1 %."""
+        best = min(self.world.truth(one) for one in self.compared())
+        return math.expm1(self.world.truth(chosen) - best)
+
+    def compared(self) -> list[Configuration]:
+        """What a study chooses from: under latency, the default batch size."""
+        if self.objective.name == "throughput":
+            return self.configurations
+        default = self.world.space.default_batch()
+        return [one for one in self.configurations if one.get(BATCH_SIZE) == default]
+
+
+def a_a(replays: Replays, noise: float, seed: int) -> str:
+    """The verdict where every configuration is the baseline."""
+    base = replays.world.space.baseline
+    return judge(replays.study(seed, noise, lambda one: (base(_batch(one)), 0.0))).verdict
+
+
+def _batch(one: Configuration) -> int | None:
+    size = one.get(BATCH_SIZE)
+    return None if size is None else int(size)
+
+
+def planted(replays: Replays, gain: float, noise: float, seed: int) -> str:
+    """The verdict where one value of one knob is worth `gain` and nothing else anything."""
+    space = replays.world.space
+    seen = {(n, v) for one in replays.configurations for n, v in space.changed(one).items()}
+    name, value = random.Random(seed).choice(sorted(seen, key=str))
+
+    def answer(one: Configuration) -> tuple[Configuration, float]:
+        return space.baseline(_batch(one)), -math.log1p(gain) if one[name] == value else 0.0
+
+    return judge(replays.study(seed, noise, answer)).verdict
+
+
+def promise(replays: Replays, noise: float, seed: int) -> tuple[float, float, bool, float, int]:
+    """(log promised, log true, covered, regret of what is recommended, further runs)."""
+    summary = replays.study(seed, noise)
+    judged: Judgement = judge(summary)
+    best, base = judged.best.configuration, judged.baseline.configuration
+    true = replays.world.log_speedup(best, base, noise)
+    assert judged.interval is not None
+    # The interval is rounded to 4 decimals, and where levels are equal the truth is its bound.
+    covered = judged.interval.low - 1e-4 <= math.exp(true) <= judged.interval.high + 1e-4
+    recommended = best if judged.verdict == "faster" else base
+    further = len([r for r in summary.confirmation_runs if r.run.spec.role.value == "confirm"])
+    return math.log(judged.speedup), true, covered, replays.regret(recommended), further
+
+
+def believing(replays: Replays, noise: float, how: str, seed: int) -> float:
+    """The regret of the best single run of: random search, an Optuna loop, or every one once."""
+    launch, rng = Replay(replays.world, seed, noise), random.Random(seed)
+    space, runs = replays.compared(), TRIALS + FURTHER_RUNS
+    if how == "random":
+        asked = [rng.choice(space) for _ in range(runs)]
+    elif how == "exhaustive":
+        asked = rng.sample(space, len(space))
+    else:
+        return replays.regret(_optuna_loop(replays, launch, runs, seed))
+    values = [(_cost(replays, launch, one), number) for number, one in enumerate(asked)]
+    return replays.regret(asked[min(values)[1]])
+
+
+def _cost(replays: Replays, launch: Replay, one: Configuration) -> float:
+    measured = launch.draw(one).result.measurement
+    return math.inf if measured is None else replays.objective.of(measured) * _sign(replays)
+
+
+def _sign(replays: Replays) -> int:
+    return 1 if replays.objective.direction == "minimize" else -1
+
+
+def _optuna_loop(replays: Replays, launch: Replay, runs: int, seed: int) -> Configuration:
+    space, sign = replays.world.space, _sign(replays)
+    search = Search(MemoryStore(), "plain", space, replays.objective, seed)
+    rule = OnlyRecorded({}, {}, "", replays.world)
+    base = space.baseline()
+    pinned = {} if replays.objective.name == "throughput" else {BATCH_SIZE: base[BATCH_SIZE]}
+    search.enqueue(base)
+    best, chosen, done = math.inf, base, 0
+    while done < runs:
+        if pinned and done and not search.has_waiting():
+            search.enqueue(pinned)
+        proposal = search.ask()
+        if space.broken_rule(proposal.configuration) or rule.broken_by(proposal.configuration):
+            search.refuse(proposal.number)
+            continue
+        cost = _cost(replays, launch, {**proposal.configuration, WARMUP: base[WARMUP]})
+        outcome = Outcome.OK if math.isfinite(cost) else Outcome.CRASHED
+        search.tell(proposal.number, outcome, sign * cost)
+        done += 1
+        if cost < best:
+            best, chosen = cost, proposal.configuration
+    return chosen
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The nearest-rank quantile."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def report(name: str, replays: Replays, noise: float, options: argparse.Namespace) -> None:
+    """The lines of one recording at one noise."""
+    levels = sorted(replays.world.truth(one) for one in replays.compared())
+    base = replays.world.truth(replays.world.space.baseline())
+    rests = [part.rest for parts in replays.world.parts.values() for part in parts]
+    scatter, drift = quantile([abs(r) for r in rests], 0.68), statistics.pstdev(replays.world.drift)
+    print(
+        f"{name}, {replays.objective.name}, {len(levels)} configurations, "
+        f"{len(replays.runs)} runs, noise x {noise:g}: "
+        f"scatter of a run {noise * scatter:.1%}, drift {noise * drift:.1%}"
+    )
+    print(
+        f"  best {math.exp(base - levels[0]):.2f}x the baseline; tenth best "
+        f"{math.expm1(levels[min(9, len(levels) - 1)] - levels[0]):.1%} behind it"
+    )
+    with multiprocessing.Pool(options.processes) as pool:
+        verdicts = pool.map(partial(a_a, replays, noise), range(options.a_a))
+        wrong = sum(v not in ("same", "unclear") for v in verdicts)
+        print(
+            f"  A/A: {wrong} of {options.a_a} neither same nor unclear ({wrong / options.a_a:.1%})"
+        )
+        found = pool.map(partial(promise, replays, noise), range(options.studies))
+        ratios = [math.expm1(promised - true) for promised, true, *_ in found]
+        print(
+            f"  promised over true: mean {statistics.fmean(ratios):+.2%}, sd "
+            f"{statistics.pstdev(ratios):.2%}; interval covers the truth in "
+            f"{statistics.fmean(covered for _, _, covered, _, _ in found):.1%}"
+        )
+        regrets = {"npu-tune": [regret for _, _, _, regret, _ in found]}
+        for how in ("optuna", "random", "exhaustive"):
+            regrets[how] = pool.map(partial(believing, replays, noise, how), range(options.studies))
+        for how, values in regrets.items():
+            print(
+                f"  regret, {how}: median {median(values):.1%}, 90th percentile "
+                f"{quantile(values, 0.9):.1%}, mean {statistics.fmean(values):.1%}"
+            )
+        further = [runs for *_, runs in found]
+        print(f"  runs after the search to choose the winner: {min(further)} to {max(further)}")
+        for gain in GAINS:
+            verdicts = pool.map(partial(planted, replays, gain, noise), range(options.studies))
+            share = verdicts.count("faster") / len(verdicts)
+            print(f"  power: a true gain of {gain:.0%} is found in {share:.0%}", flush=True)
+
+
+def main() -> None:
+    """Read the recordings and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("recordings", nargs="*", type=Path)
+    parser.add_argument("--objective", default="latency", help="for recordings that are named")
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--a-a", type=int, default=500)
+    parser.add_argument("--noise", type=float, action="append")
+    parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
+    options = parser.parse_args()
+    chosen = [(path, options.objective) for path in options.recordings]
+    chosen = chosen or [(HERE / "recordings" / name, how) for name, how in RECORDINGS.items()]
+    for path, objective in chosen:
+        replays = Replays(path, objective)
+        for noise in options.noise or (1.0, 0.5, 2.0):
+            report(path.name.partition(".")[0], replays, noise, options)
+
+
+if __name__ == "__main__":
+    main()
