@@ -192,6 +192,18 @@ def noise_lines(found: Result) -> Iterator[str]:
             )
         pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
         yield say(said, name=_quoted(found), pairs=pairs, effect=effect, more=2 * pairs)
+    if evidence.baseline.unsteady or evidence.best.unsteady:
+        said = (
+            "never settled: {baseline} of {baseline_runs} runs of the baseline, {best} of {runs} "
+            "of the best: give more warm-up, such as --set warmup=200, or a quieter machine"
+        )
+        yield say(
+            said,
+            baseline=evidence.baseline.unsteady,
+            baseline_runs=evidence.baseline.runs,
+            best=evidence.best.unsteady,
+            runs=evidence.best.runs,
+        )
     if noise.runs:
         yield disturbed(noise)
 

@@ -105,9 +105,21 @@ def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]
         "slow processor": _beyond(loop_ns, SLOW_LOOP, usual.loop_ns),
         "low frequency": _beyond(usual.highest_khz, 1 / LOW_FREQUENCY, khz),
         "switches": _beyond(switches, MANY_SWITCHES, usual.switches_per_s),
-        "device shared": after.get("device_processes", 0.0) > 0,
+        "device shared": before.get("device_processes", 0.0) > 0,
     }
     return [kind for kind, seen in kinds.items() if seen]
+
+
+def page_faults_per_call(result: TrialResult) -> float | None:
+    """Minor page faults of a timed call; None where they were not counted.
+
+    No disturbance: memory that the allocator gives back to the kernel and faults in again.
+    """
+    one, after = result.measurement, result.witnesses_after
+    if one is None or "minor_page_faults" not in after:
+        return None
+    calls = len(one.latency_ns) + len(one.block_ns) * one.calls_per_block
+    return _grown(result.witnesses_before, after, "minor_page_faults") / calls
 
 
 def _beyond(value: float | None, times: float, other: float | None) -> bool:
