@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def test_it_loads_back_as_it_was_written(tmp_path: Path) -> None:
     export.write(best, tmp_path / "deep" / "best.yaml")
     assert tuner.load_best(tmp_path / "deep" / "best.yaml") == best
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["best.yaml"]
+
+
+def test_where_no_run_settled_no_warm_up_is_invented(tmp_path: Path) -> None:
+    drifting = list(range(1_000_000, 4_000_000, 30_000))
+    best = RUNS[1].run.result
+    assert best.measurement is not None
+    measured = replace(best.measurement, latency_ns=drifting, dispatch_ns=drifting)
+    run = replace(RUNS[1].run, result=replace(best, measurement=measured))
+    found = result(summarize(study_record(), [RUNS[0], replace(RUNS[1], run=run)]))
+    one = export.best_configuration(found)
+    assert one.configuration == {"mode": "fast", "spin": "on"}
+    assert (one.evidence.best.unsteady, one.evidence.baseline.unsteady) == (1, 0)
+    export.write(one, tmp_path / "best.yaml")
+    assert "# warmup: none is given, no run of this" in (tmp_path / "best.yaml").read_text()
+    assert export.load(tmp_path / "best.yaml") == one
 
 
 @pytest.mark.parametrize(

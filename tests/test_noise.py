@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.noise import disturbances, noise
+from tuner.noise import Usual, disturbances, noise, page_faults_per_call, usual
+from tuner.store import RecordedRun
 from tuner.worker.protocol import TrialResult
 
 from .fakes import recorded
@@ -39,6 +40,68 @@ def test_a_run_is_disturbed_beyond_four_percent_of_the_host(
     grown: dict[str, float], expected: list[str]
 ) -> None:
     assert disturbances(result(**grown)) == expected
+
+
+def with_witnesses(after: dict[str, float], **before: float) -> TrialResult:
+    one = result()
+    return replace(
+        one,
+        witnesses_before={**one.witnesses_before, **before},
+        witnesses_after={**one.witnesses_after, **after},
+    )
+
+
+def run_of(one: TrialResult, mode: str = "unset", spin: str = "unset") -> RecordedRun:
+    of = recorded(0, 10, mode=mode, spin=spin)
+    return replace(of, run=replace(of.run, result=one))
+
+
+USUAL = Usual(loop_ns=1e6, highest_khz=2.0e6, switches_per_s=10.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"reference_loop_ns": 2e6}, {"reference_loop_ns": 1.5e6}, []),
+        ({"reference_loop_ns": 1.6e6}, {"reference_loop_ns": 1.6e6}, ["slow processor"]),
+        ({}, {"cpu_khz": 1.5e6}, []),
+        ({}, {"cpu_khz": 1.4e6}, ["low frequency"]),
+        ({"involuntary_switches": 5.0}, {"involuntary_switches": 205.0}, []),
+        ({"involuntary_switches": 5.0}, {"involuntary_switches": 206.0}, ["switches"]),
+        ({"device_processes": 0.0}, {}, []),
+        ({"device_processes": 1.0}, {}, ["device shared"]),
+    ],
+)
+def test_a_run_is_compared_with_what_is_usual_in_its_study(
+    before: dict[str, float], after: dict[str, float], expected: list[str]
+) -> None:
+    one = with_witnesses(after, **before)
+    assert disturbances(one, USUAL) == expected
+    if "device_processes" not in before:
+        assert disturbances(one, Usual()) == []  # an old study: nothing to compare with
+
+
+def test_what_is_usual_is_learned_from_all_runs() -> None:
+    loops = [
+        with_witnesses({"reference_loop_ns": after, "cpu_khz": khz}, reference_loop_ns=9e5)
+        for after, khz in ((8e5, 2.1e6), (1e6, 1.9e6), (5e5, 2.0e6))
+    ]
+    many = with_witnesses({"involuntary_switches": 900.0}, involuntary_switches=0.0)
+    few = with_witnesses({"involuntary_switches": 30.0}, involuntary_switches=0.0)
+    runs = [run_of(one) for one in loops] + [run_of(few, mode="fast")] * 3
+    assert usual([*runs, run_of(many, spin="on")]) == Usual(8e5, 2.1e6, 3.0)
+    assert usual([]) == Usual(None, None, None)
+
+
+def test_a_run_without_witnesses_is_not_called_disturbed() -> None:
+    assert disturbances(recorded(0, 10).run.result, USUAL) == []
+
+
+def test_page_faults_are_counted_for_each_timed_call() -> None:
+    # 3 samples and one block of 4 calls.
+    one = with_witnesses({"minor_page_faults": 800.0}, minor_page_faults=100.0)
+    assert page_faults_per_call(one) == 100.0
+    assert page_faults_per_call(result()) is None
 
 
 def test_kinds_and_runs_are_counted_and_runs_without_witnesses_left_out() -> None:

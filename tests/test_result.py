@@ -12,12 +12,13 @@ import pytest
 from rich.console import Console
 
 from tuner import export, language
-from tuner.closing import closing, headline, times
+from tuner.closing import closing, disturbed, headline, times
 from tuner.confirm import NextRun
+from tuner.noise import Noise
 from tuner.result import FixedCost, Result, result
 from tuner.store import RecordedRun
 from tuner.summary import summarize
-from tuner.terminal import configurations
+from tuner.terminal import configurations, marked
 from tuner.worker.protocol import Outcome
 
 from .fakes import SPACE, confirmed, recorded, study_record
@@ -163,6 +164,24 @@ def test_each_line_of_noise_says_what_to_do() -> None:
     assert "npu-tune --resume --study s --confirm 12" in text
     assert "disturbed from outside" not in text  # no run had witnesses
     assert "failed runs: 1 crashed; why: npu-tune show s" in text
+
+
+def test_runs_that_never_settled_are_one_sentence_and_a_mark() -> None:
+    one = found()
+    assert "never settled" not in shown(one, 300)
+    best = replace(one.evidence.best, unsteady=2)
+    text = shown(replace(one, evidence=replace(one.evidence, best=best)), 300)
+    assert "never settled: 0 of 6 runs of the baseline, 2 of 6 of the best: give more " in text
+    assert [marked(figures) for figures in (one.evidence.best, best)] == ["", ", 2 unsteady"]
+
+
+def test_the_sentence_of_noise_names_the_causes() -> None:
+    seen = Noise(None, 0, 9, {"slow processor": 2, "device shared": 1}, 3)
+    assert disturbed(seen) == (
+        "disturbed from outside: 3 of 9 runs: slow processor 2 (a neighbour of this virtual "
+        "machine, or its clock: measure again later), device shared 1 (wait until nobody else "
+        "uses the NPU)"
+    )
 
 
 def test_a_machine_too_busy_for_an_answer_is_called_so() -> None:

@@ -30,6 +30,10 @@ ADVICE = {  # what disturbed a run -> what to do
     "other processes": "stop what else runs here",
     "steal": "the host of this virtual machine is busy",
     "throttling": "the processor was hot: cool it, or wait",
+    "slow processor": "a neighbour of this virtual machine, or its clock: measure again later",
+    "low frequency": "set the governor to performance",
+    "switches": "give it cores of its own: --cpus",
+    "device shared": "wait until nobody else uses the NPU",
 }
 TOO_BUSY = 2.0  # no number of pairs that anybody would wait for shows an effect in such noise
 NOISY_SPREAD = 0.03  # above it even a 5 % gain takes more than a dozen pairs
@@ -188,6 +192,18 @@ def noise_lines(found: Result) -> Iterator[str]:
             )
         pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
         yield say(said, name=_quoted(found), pairs=pairs, effect=effect, more=2 * pairs)
+    if evidence.baseline.unsteady or evidence.best.unsteady:
+        said = (
+            "never settled: {baseline} of {baseline_runs} runs of the baseline, {best} of {runs} "
+            "of the best: give more warm-up, such as --set warmup=200, or a quieter machine"
+        )
+        yield say(
+            said,
+            baseline=evidence.baseline.unsteady,
+            baseline_runs=evidence.baseline.runs,
+            best=evidence.best.unsteady,
+            runs=evidence.best.runs,
+        )
     if noise.runs:
         yield disturbed(noise)
 

@@ -15,6 +15,7 @@ from .result import Evidence, Recommendation, Result
 
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 EMULATED = "# emulated CANN: no figure below is a device's\n"
+UNSETTLED = "# warmup: none is given, no run of this configuration settled within its calls\n"
 
 
 class BestConfiguration(BaseModel):
@@ -67,6 +68,8 @@ def write(best: BestConfiguration, path: Path) -> None:
     header = HEADER.format(study=best.study)
     if best.environment.get("emulated_cann"):
         header += EMULATED
+    if best.configuration and best.evidence.best.unsteady == best.evidence.best.runs:
+        header += UNSETTLED
     beside.write_text(header + body, encoding="utf-8")
     os.replace(beside, path)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .noise import page_faults_per_call
 from .stats import median, percentile, relative_spread
+from .steady import warmup_needed
 from .summary import Measured
 
 
@@ -13,7 +15,8 @@ class Figures:
     """What was measured for one configuration; latency is that of a synchronised call.
 
     spread: standard deviation over mean of the runs' medians. p90, p99: None where there are too
-    few samples. dispatch_share: the part of a call after which it returns to Python.
+    few samples. dispatch_share: the part of a call after which it returns to Python. unsteady: how
+    many of the runs never settled. page_faults_per_call: minor; None where they were not counted.
     """
 
     latency_ms: float
@@ -26,6 +29,8 @@ class Figures:
     peak_memory_mib: float | None
     runs: int
     trials: tuple[int, ...]
+    unsteady: int = 0
+    page_faults_per_call: float | None = None
 
 
 def figures(measured: Measured) -> Figures:
@@ -36,6 +41,8 @@ def figures(measured: Measured) -> Figures:
     rates = [m.calls_per_block * m.batch_size * 1e9 / median(m.block_ns) for m in found]
     memory = [r.run.result.peak_memory_bytes for r in measured.runs]
     peaks = [float(peak) for peak in memory if peak is not None]
+    counted = [page_faults_per_call(r.run.result) for r in measured.runs]
+    faults = [count for count in counted if count is not None]
     return Figures(
         latency_ms=round(median(medians_ms), 4),
         spread=_rounded(relative_spread(medians_ms)),
@@ -49,6 +56,8 @@ def figures(measured: Measured) -> Figures:
         peak_memory_mib=_rounded(median(peaks), 2**20) if peaks else None,
         runs=len(found),
         trials=tuple(measured.trials),
+        unsteady=sum(warmup_needed(m) is None for m in found),
+        page_faults_per_call=round(median(faults), 1) if faults else None,
     )
 
 

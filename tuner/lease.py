@@ -94,8 +94,11 @@ def other_processes(device: str) -> list[int]:
     another process in here. Where an NPU has two chips, both chips' are listed.
     """
     listing = npu_smi.run() if device != CPU else None
-    if listing is None:
-        return []
+    return [] if listing is None else others_in(listing, device)
+
+
+def others_in(listing: npu_smi.Listing, device: str) -> list[int]:
+    """Processes of a listing that are on an NPU and not ours."""
     this = psutil.Process()
     ours = {this.pid, *(child.pid for child in this.children(recursive=True))}
     chips = listing.chips[(number := int(device.split()[1])) : number + 1]

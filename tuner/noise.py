@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .stats import relative_spread
+from .search_space import WARMUP
+from .stats import median, relative_spread
 from .store import RecordedRun
 from .worker.protocol import TrialResult
 
 # Of the host's processors, in use by others while a run was timed. On 2 processors it is 0.08
 # cores, above which medians of a run were seen to be off.
 DISTURBED_SHARE = 0.04
+SLOW_LOOP = 1.5  # times the study's median
+LOW_FREQUENCY = 0.75  # of the study's highest: nvbench's threshold
+MANY_SWITCHES = 2.0  # times those of the configuration that has the most
+RUNS_FOR_USUAL = 3
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,28 @@ class Noise:
     disturbed_runs: int
 
 
+@dataclass(frozen=True)
+class Usual:
+    """What is usual for a study's runs; None where they did not witness it.
+
+    loop_ns: median of the reference loop. highest_khz: of the processors.
+    switches_per_s: involuntary; the median of the configuration that has the most, of those that
+    ran often enough: undisturbed ones differ by a factor of a thousand.
+    """
+
+    loop_ns: float | None = None
+    highest_khz: float | None = None
+    switches_per_s: float | None = None
+
+
+NOTHING_USUAL = Usual()
+
+
 def noise(baseline: Sequence[float], runs: Sequence[RecordedRun]) -> Noise:
     """Noise of the baseline's values, one for each run, and of what happened beside all runs."""
     watched = [r.run.result for r in runs if "monotonic_s" in r.run.result.witnesses_after]
-    found = [disturbances(one) for one in watched]
+    normal = usual(runs)
+    found = [disturbances(one, normal) for one in watched]
     spread = relative_spread(baseline)
     return Noise(
         baseline_spread=None if spread is None else round(spread, 4),
@@ -43,20 +66,80 @@ def noise(baseline: Sequence[float], runs: Sequence[RecordedRun]) -> Noise:
     )
 
 
-def disturbances(result: TrialResult) -> list[str]:
-    """What disturbed a run from outside: processes, steal, throttling; empty where nothing did."""
+def usual(runs: Sequence[RecordedRun]) -> Usual:
+    """What a run of this study is compared with, from all of its runs."""
+    results = [r.run.result for r in runs]
+    loops = [loop for one in results if (loop := _loop_ns(one)) is not None]
+    after = [one.witnesses_after for one in results]
+    frequencies = [seen["cpu_khz"] for seen in after if "cpu_khz" in seen]
+    switches: dict[str, list[float]] = {}
+    for one in runs:
+        rate = _rate(one.run.result, "involuntary_switches")
+        if rate is not None:
+            same = repr({**one.configuration, WARMUP: None})
+            switches.setdefault(same, []).append(rate)
+    return Usual(
+        loop_ns=median(loops) if loops else None,
+        highest_khz=max(frequencies, default=None),
+        switches_per_s=max(
+            (median(rates) for rates in switches.values() if len(rates) >= RUNS_FOR_USUAL),
+            default=None,
+        ),
+    )
+
+
+def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]:
+    """What disturbed a run from outside; empty where nothing did, or it had no witnesses."""
     before, after = result.witnesses_before, result.witnesses_after
+    if "monotonic_s" not in after:
+        return []
     passed_s = after["monotonic_s"] - before["monotonic_s"]
     limit_s = DISTURBED_SHARE * float(result.fingerprint.get("cpus") or 1) * passed_s
     foreign_s = _grown(before, after, "host_busy_s") - _grown(before, after, "process_cpu_s")
-    found = []
-    if foreign_s > limit_s:
-        found.append("other processes")
-    if _grown(before, after, "steal_s") > limit_s:
-        found.append("steal")
-    if _grown(before, after, "throttle_count") > 0:
-        found.append("throttling")
-    return found
+    loop_ns, khz = _loop_ns(result), after.get("cpu_khz")
+    switches = _rate(result, "involuntary_switches")
+    kinds = {
+        "other processes": foreign_s > limit_s,
+        "steal": _grown(before, after, "steal_s") > limit_s,
+        "throttling": _grown(before, after, "throttle_count") > 0,
+        "slow processor": _beyond(loop_ns, SLOW_LOOP, usual.loop_ns),
+        "low frequency": _beyond(usual.highest_khz, 1 / LOW_FREQUENCY, khz),
+        "switches": _beyond(switches, MANY_SWITCHES, usual.switches_per_s),
+        "device shared": before.get("device_processes", 0.0) > 0,
+    }
+    return [kind for kind, seen in kinds.items() if seen]
+
+
+def page_faults_per_call(result: TrialResult) -> float | None:
+    """Minor page faults of a timed call; None where they were not counted.
+
+    No disturbance: memory that the allocator gives back to the kernel and faults in again.
+    """
+    one, after = result.measurement, result.witnesses_after
+    if one is None or "minor_page_faults" not in after:
+        return None
+    calls = len(one.latency_ns) + len(one.block_ns) * one.calls_per_block
+    return _grown(result.witnesses_before, after, "minor_page_faults") / calls
+
+
+def _beyond(value: float | None, times: float, other: float | None) -> bool:
+    return value is not None and other is not None and value > times * other
+
+
+def _loop_ns(result: TrialResult) -> float | None:
+    """The reference loop, the faster of before and after: slow in both, slow between them."""
+    both = (result.witnesses_before, result.witnesses_after)
+    seen = [one["reference_loop_ns"] for one in both if "reference_loop_ns" in one]
+    return min(seen, default=None)
+
+
+def _rate(result: TrialResult, name: str) -> float | None:
+    """How fast a counter grew during a run, per second; None where it was not read."""
+    before, after = result.witnesses_before, result.witnesses_after
+    if name not in after or "monotonic_s" not in after:
+        return None
+    passed_s = after["monotonic_s"] - before["monotonic_s"]
+    return _grown(before, after, name) / passed_s if passed_s > 0 else None
 
 
 def _grown(before: Mapping[str, float], after: Mapping[str, float], name: str) -> float:

@@ -29,11 +29,11 @@ class Listing:
     chips: tuple[Chip, ...] = field(default_factory=tuple)
 
 
-def run() -> Listing | None:
+def run(timeout_s: float = TIMEOUT_S) -> Listing | None:
     """Ask npu-smi; None where it is not there, or does not answer."""
     try:
         done = subprocess.run(
-            ["npu-smi", "info"], capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+            ["npu-smi", "info"], capture_output=True, text=True, timeout=timeout_s, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -13,7 +13,8 @@ from .figures import Figures, figures
 from .holdout import Interval, Verdict, at_batch, baseline, runs_of
 from .noise import Noise, noise
 from .search_space import WARMUP, Configuration, Value
-from .stats import line_through, median, settled_after
+from .stats import line_through, median
+from .steady import warmup_needed
 from .summary import CurvePoint, Measured, Summary
 from .verdict import Judgement, judge
 from .worker.protocol import UNSET, Outcome, OutputCheck, ReadBack, Role
@@ -202,11 +203,14 @@ def _noise(summary: Summary) -> Noise:
 
 
 def _warmup(summary: Summary, best: Measured) -> Configuration:
-    """The warm-up that the stored series show to be needed, not the sampled one."""
+    """The warm-up that the stored series show to be needed, not the sampled one.
+
+    Of the runs that settled: none where none did.
+    """
     if summary.space.knob(WARMUP) is None:
         return {}
-    needed = [settled_after(m.warmup_ns, m.latency_ns) for m in best.measurements()]
-    return {WARMUP: math.ceil(median(needed))}
+    needed = [calls for m in best.measurements() if (calls := warmup_needed(m)) is not None]
+    return {WARMUP: math.ceil(median(needed))} if needed else {}
 
 
 def _variables(summary: Summary, tried: Configuration) -> dict[str, str]:

@@ -21,6 +21,7 @@ from .setup import Setup
 from .store import Store, StudyRecord
 from .study import Observer, Study
 from .summary import Summary, finished_trials, summarize
+from .watch import watched
 
 RESULTS = Path("results")
 
@@ -105,7 +106,7 @@ def tune(
         ):
             _warn_of_others(device, note)
             frozen = search_space.from_dict(record.space)
-            launch = replace(launcher, lease=lock).run
+            launch = watched(replace(launcher, lease=lock).run, device)
             Study(record, asked, frozen, store, launch, observer, stop, folder, note).run()
     return finish(store, name, results)
 

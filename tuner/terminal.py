@@ -9,11 +9,13 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from .closing import milliseconds, new_table, times
-from .figures import figures
+from .figures import Figures, figures
 from .language import say
 from .launcher import without_traces
+from .noise import page_faults_per_call
 from .progress import describe
 from .stats import median
+from .steady import warmup_needed
 from .store import RecordedRun, StudyRecord
 from .summary import Measured, Summary
 from .worker.protocol import Outcome
@@ -112,7 +114,7 @@ def _configuration_row(summary: Summary, one: Measured) -> list[str]:
     return [
         trials,
         batch,
-        one.outcome.value,
+        one.outcome.value + marked(seen),
         f"{seen.latency_ms:.4g} ms",
         milliseconds(seen.p90_ms),
         milliseconds(seen.p99_ms),
@@ -121,6 +123,11 @@ def _configuration_row(summary: Summary, one: Measured) -> list[str]:
         "" if speedup is None else times(speedup),
         text,
     ]
+
+
+def marked(seen: Figures) -> str:
+    """A mark where runs never settled."""
+    return say(", {count} unsteady", count=seen.unsteady) if seen.unsteady else ""
 
 
 def trial(summary: Summary, runs: list[RecordedRun]) -> RenderableType:
@@ -142,6 +149,11 @@ def _run(summary: Summary, recorded: RecordedRun) -> Iterator[RenderableType]:
         count, calls = len(result.measurement.block_ns), result.measurement.calls_per_block
         seen = say("{ms:.4g} ms, {count} samples", ms=middle, count=len(latency_ns))
         table.add_row(say("latency"), seen)
+        needed = warmup_needed(result.measurement)
+        settled = "" if needed is None else say("after {calls} calls", calls=needed)
+        table.add_row(say("steady"), settled or say("never: more warm-up, or a quieter machine"))
+        faults = page_faults_per_call(result)
+        table.add_row(say("page faults a call"), "" if faults is None else f"{faults:.1f}")
         table.add_row(say("blocks"), say("{count} of {calls} calls", count=count, calls=calls))
     if result.output:
         error = result.output.relative_error
