@@ -50,8 +50,8 @@ def at_batch(summary: Summary, configuration: Configuration) -> Configuration:
 
 
 def runs_of(summary: Summary, one: Configuration, role: Role, block: int) -> list[RecordedRun]:
-    """A configuration's runs in a block that say something about it."""
-    return [
+    """A configuration's runs in a block that say something about it, the disturbed ones last."""
+    found = [
         recorded
         for recorded in summary.confirmation_runs
         if recorded.run.spec.role == role
@@ -59,6 +59,7 @@ def runs_of(summary: Summary, one: Configuration, role: Role, block: int) -> lis
         and recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR
         and summary.identity(recorded.configuration) == one
     ]
+    return sorted(found, key=lambda recorded: recorded.run.uid in summary.disturbed)
 
 
 def pairs_of(summary: Summary, won: Configuration) -> list[Pair]:

@@ -121,6 +121,7 @@ class Replay:
         self._world, self._noise, self._instead = world, noise, instead
         self._random = random.Random(seed)
         self._moment = self._random.randrange(len(world.drift))
+        self._drawn = 0
 
     def run(self, spec: TrialSpec) -> Run:
         """The answer to a spec. Raises KeyError for a configuration that was not recorded."""
@@ -141,7 +142,9 @@ class Replay:
         assert run.result.measurement is not None
         factor = math.exp(added + scatter - part.drift - part.rest)
         measured = scaled(run.result.measurement, factor)
-        return replace(run, result=replace(run.result, measurement=measured))
+        self._drawn += 1
+        uid = f"{run.uid}-{self._drawn}"
+        return replace(run, uid=uid, result=replace(run.result, measurement=measured))
 
 
 def scaled(measurement: Measurement, factor: float) -> Measurement:

@@ -18,7 +18,7 @@ from .search import Proposal, Sampler, Search
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
 from .setup import Setup, model_spec
 from .store import RecordedRun, Records, StudyRecord
-from .summary import Summary, finished_trials, identify, resolve_unset, summarize
+from .summary import Summary, disturbed_among, finished_trials, identify, resolve_unset, summarize
 from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
 
 BASELINE_DEADLINE_S = 600.0
@@ -28,6 +28,7 @@ ENVIRONMENT_ERRORS_IN_A_ROW = 3
 REFUSALS_IN_A_ROW = 500
 TABU_PROPOSALS = 20  # after so many in a row even what has failed before is run again
 SHOWN_LOG_LINES = 5
+SURELY_REPEATED = 3  # disturbed runs, before it matters how many of all runs are disturbed
 
 
 class Observer(Protocol):
@@ -158,11 +159,20 @@ class Study:
         spec = self.trial_spec(step.trial, step.configuration, step.role)
         self.observer.run_started(step.done, step.total, step.role, step.configuration)
         spec = replace(spec, block=step.block, after_trials=self.done)
-        return self.record_run(step.trial, step.configuration, spec)
+        return self._measured(step.trial, step.configuration, spec)
 
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
         self.observer.run_started(self.done, self.trials, role, configuration)
-        return self.record_run(trial, configuration, self.trial_spec(trial, configuration, role))
+        return self._measured(trial, configuration, self.trial_spec(trial, configuration, role))
+
+    def _measured(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
+        """A run; once more where something disturbed it, unless that is usual on this host."""
+        recorded = self.record_run(trial, configuration, spec)
+        disturbed = disturbed_among(self.runs)
+        seldom = len(disturbed) <= max(SURELY_REPEATED, len(self.runs) / 2)
+        if recorded.run.uid in disturbed and seldom and not self.stop():
+            return self.record_run(trial, configuration, spec)
+        return recorded
 
     def record_run(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
         """Launch one run and commit it before anybody is told."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import search_space
+from .noise import disturbances, usual
 from .objectives import OBJECTIVES, Objective, latency
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, Value
 from .stats import median, relative_spread
@@ -22,10 +23,14 @@ Identity = tuple[tuple[str, Value], ...]
 
 @dataclass(frozen=True)
 class Measured:
-    """One configuration with all its runs; warm-up is not part of what it is."""
+    """One configuration with all its runs; warm-up is not part of what it is.
+
+    counted: the runs whose figures count.
+    """
 
     configuration: Configuration
     runs: tuple[RecordedRun, ...]
+    counted: tuple[RecordedRun, ...]
     outcome: Outcome
     value: float | None  # of the objective: the median over its good runs
     latency_ms: float | None
@@ -42,8 +47,8 @@ class Measured:
         return sorted({recorded.trial for recorded in self.runs})
 
     def measurements(self) -> list[Measurement]:
-        """What its good runs measured."""
-        found = [recorded.run.result.measurement for recorded in self.runs]
+        """What the runs that count measured."""
+        found = [recorded.run.result.measurement for recorded in self.counted]
         return [measurement for measurement in found if measurement is not None]
 
 
@@ -71,6 +76,7 @@ class Summary:
     trials_done: int
     confirmation_runs: tuple[RecordedRun, ...]  # of the search as long as it is now
     resolved: Configuration  # what unset turned out to be
+    disturbed: frozenset[str]  # uids of runs with witnesses of a disturbance
 
     @property
     def limit_ms(self) -> float | None:
@@ -118,7 +124,10 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
         if recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR:
             identity = identify(space, recorded.configuration, resolved)
             groups.setdefault(tuple(identity.items()), []).append(recorded)
-    measured = tuple(grouped(dict(key), group, objective) for key, group in groups.items())
+    disturbed = disturbed_among(runs)
+    measured = tuple(
+        grouped(dict(key), group, objective, disturbed) for key, group in groups.items()
+    )
     limit_ms = study.setup.get("max_latency_ms")
     batches = sorted({one.batch_size for one in measured if one.batch_size is not None})
     pinned_to_default = objective.direction == "minimize"
@@ -145,7 +154,14 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
         trials_done=done,
         confirmation_runs=confirmation_runs,
         resolved=resolved,
+        disturbed=disturbed,
     )
+
+
+def disturbed_among(runs: Sequence[RecordedRun]) -> frozenset[str]:
+    """The uids of the runs that something from outside disturbed."""
+    normal = usual(runs)
+    return frozenset(r.run.uid for r in runs if disturbances(r.run.result, normal))
 
 
 def finished_trials(runs: Sequence[RecordedRun]) -> set[int]:
@@ -184,18 +200,32 @@ def _is_ok(recorded: RecordedRun) -> bool:
 
 
 def grouped(
-    configuration: Configuration, runs: Sequence[RecordedRun], objective: Objective
+    configuration: Configuration,
+    runs: Sequence[RecordedRun],
+    objective: Objective,
+    disturbed: frozenset[str] = frozenset(),
 ) -> Measured:
-    """The runs of one configuration, with the medians over the good ones."""
+    """The runs of one configuration, with the medians over the good ones.
+
+    Disturbed ones count only where there is no other: what disturbed them is no merit or fault of
+    the configuration.
+    """
     failed = [r.run.result.outcome for r in runs if not _is_ok(r)]
-    good = [r.run.result.measurement for r in runs if r.run.result.measurement is not None]
-    return Measured(
+    good = [r for r in runs if r.run.result.measurement is not None]
+    counted = [r for r in good if r.run.uid not in disturbed] or good
+    measured = Measured(
         configuration=configuration,
         runs=tuple(runs),
+        counted=tuple(counted),
         outcome=failed[-1] if failed else Outcome.OK,
-        value=median([objective.of(m) for m in good]) if good else None,
-        latency_ms=median([latency(m) for m in good]) if good else None,
+        value=None,
+        latency_ms=None,
     )
+    found = measured.measurements()
+    if not found:
+        return measured
+    value = median([objective.of(m) for m in found])
+    return replace(measured, value=value, latency_ms=median([latency(m) for m in found]))
 
 
 def _find(measured: Sequence[Measured], configuration: Configuration) -> Measured | None:
