@@ -94,13 +94,14 @@ def store(tmp_path: Path) -> Store:
 def make_study(
     store: Store, launch: Callable[[TrialSpec], Run], folder: Path, **options: object
 ) -> Study:
-    asked = replace(Setup("m", trials=16, confirm="off"), **options)  # type: ignore[arg-type]
+    asked = replace(Setup("m", trials=16, confirm="off", baseline_runs=1), **options)  # type: ignore[arg-type]
     record = store.study("s")
     if record is None:
         now = datetime.now(timezone.utc)
         frozen = search_space.to_dict(SPACE)
         record = StudyRecord("s", now, None, setup.to_dict(asked), frozen, {}, None)
         store.create_study(record)
+    record = replace(record, setup=setup.to_dict(asked))
     return Study(record, asked, SPACE, store, launch, Nobody(), lambda: False, folder)
 
 
