@@ -32,7 +32,7 @@ ADVICE = {  # what disturbed a run -> what to do
     "throttling": "the processor was hot: cool it, or wait",
     "slow processor": "a neighbour of this virtual machine, or its clock: measure again later",
     "low frequency": "set the governor to performance",
-    "switches": "give it cores of its own: --cpus",
+    "involuntary switches": "give it cores of its own: --cpus",
     "device shared": "wait until nobody else uses the NPU",
 }
 TOO_BUSY = 2.0  # no number of pairs that anybody would wait for shows an effect in such noise

@@ -15,7 +15,7 @@ from .worker.protocol import TrialResult
 # cores, above which medians of a run were seen to be off.
 DISTURBED_SHARE = 0.04
 SLOW_LOOP = 1.5  # times the study's median
-LOW_FREQUENCY = 0.75  # of the study's highest: nvbench's threshold
+LOW_FREQUENCY = 0.75  # of the study's median: nvbench's threshold
 MANY_SWITCHES = 2.0  # times those of the configuration that has the most
 RUNS_FOR_USUAL = 3
 
@@ -38,13 +38,14 @@ class Noise:
 class Usual:
     """What is usual for a study's runs; None where they did not witness it.
 
-    loop_ns: median of the reference loop. highest_khz: of the processors.
+    loop_ns, khz: medians of the reference loop and of the processor's frequency. Not the highest
+    frequency: a processor with few threads at work may exceed its usual one by a third.
     switches_per_s: involuntary; the median of the configuration that has the most, of those that
     ran often enough: undisturbed ones differ by a factor of a thousand.
     """
 
     loop_ns: float | None = None
-    highest_khz: float | None = None
+    khz: float | None = None
     switches_per_s: float | None = None
 
 
@@ -70,8 +71,7 @@ def usual(runs: Sequence[RecordedRun]) -> Usual:
     """What a run of this study is compared with, from all of its runs."""
     results = [r.run.result for r in runs]
     loops = [loop for one in results if (loop := _loop_ns(one)) is not None]
-    after = [one.witnesses_after for one in results]
-    frequencies = [seen["cpu_khz"] for seen in after if "cpu_khz" in seen]
+    frequencies = [khz for one in results if (khz := _khz(one)) is not None]
     switches: dict[str, list[float]] = {}
     for one in runs:
         rate = _rate(one.run.result, "involuntary_switches")
@@ -80,7 +80,7 @@ def usual(runs: Sequence[RecordedRun]) -> Usual:
             switches.setdefault(same, []).append(rate)
     return Usual(
         loop_ns=median(loops) if loops else None,
-        highest_khz=max(frequencies, default=None),
+        khz=median(frequencies) if frequencies else None,
         switches_per_s=max(
             (median(rates) for rates in switches.values() if len(rates) >= RUNS_FOR_USUAL),
             default=None,
@@ -96,15 +96,14 @@ def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]
     passed_s = after["monotonic_s"] - before["monotonic_s"]
     limit_s = DISTURBED_SHARE * float(result.fingerprint.get("cpus") or 1) * passed_s
     foreign_s = _grown(before, after, "host_busy_s") - _grown(before, after, "process_cpu_s")
-    loop_ns, khz = _loop_ns(result), after.get("cpu_khz")
     switches = _rate(result, "involuntary_switches")
     kinds = {
         "other processes": foreign_s > limit_s,
         "steal": _grown(before, after, "steal_s") > limit_s,
         "throttling": _grown(before, after, "throttle_count") > 0,
-        "slow processor": _beyond(loop_ns, SLOW_LOOP, usual.loop_ns),
-        "low frequency": _beyond(usual.highest_khz, 1 / LOW_FREQUENCY, khz),
-        "switches": _beyond(switches, MANY_SWITCHES, usual.switches_per_s),
+        "slow processor": _beyond(_loop_ns(result), SLOW_LOOP, usual.loop_ns),
+        "low frequency": _beyond(usual.khz, 1 / LOW_FREQUENCY, _khz(result)),
+        "involuntary switches": _beyond(switches, MANY_SWITCHES, usual.switches_per_s),
         "device shared": before.get("device_processes", 0.0) > 0,
     }
     return [kind for kind, seen in kinds.items() if seen]
@@ -131,6 +130,12 @@ def _loop_ns(result: TrialResult) -> float | None:
     both = (result.witnesses_before, result.witnesses_after)
     seen = [one["reference_loop_ns"] for one in both if "reference_loop_ns" in one]
     return min(seen, default=None)
+
+
+def _khz(result: TrialResult) -> float | None:
+    """The higher frequency of before and after."""
+    both = (result.witnesses_before, result.witnesses_after)
+    return max((one["cpu_khz"] for one in both if "cpu_khz" in one), default=None)
 
 
 def _rate(result: TrialResult, name: str) -> float | None:

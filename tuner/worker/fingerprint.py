@@ -121,11 +121,14 @@ def _throttle_count() -> Optional[float]:
 
 
 def _frequency_khz() -> Optional[float]:
-    """Mean over the processors that this process may use; None where the kernel does not say."""
+    """Of the fastest processor that this process may use; None where the kernel does not say.
+
+    That is one at work: on a host with many, most are idle and slow, and say nothing.
+    """
     pattern = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_cur_freq"
     texts = [_read(pattern.format(cpu)) for cpu in sorted(os.sched_getaffinity(0))]
     known = [int(text) for text in texts if text.isdigit()]
-    return statistics.mean(known) if known else None
+    return float(max(known)) if known else None
 
 
 def _capability(torch: Any) -> str:
