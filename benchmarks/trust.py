@@ -34,7 +34,7 @@ from pathlib import Path
 from tuner import recording, setup
 from tuner.objectives import OBJECTIVES
 from tuner.recording import Recording
-from tuner.replay import OnlyRecorded, Replay, World, replayed, world
+from tuner.replay import Replay, World, only_recorded, replayed, world
 from tuner.search import Search
 from tuner.search_space import BATCH_SIZE, WARMUP, Configuration
 from tuner.setup import Setup
@@ -147,9 +147,8 @@ def _sign(replays: Replays) -> int:
 
 
 def _optuna_loop(replays: Replays, launch: Replay, runs: int, seed: int) -> Configuration:
-    space, sign = replays.world.space, _sign(replays)
+    space, sign = only_recorded(replays.world), _sign(replays)
     search = Search(MemoryStore(), "plain", space, replays.objective, seed)
-    rule = OnlyRecorded({}, {}, "", replays.world)
     base = space.baseline()
     pinned = {} if replays.objective.name == "throughput" else {BATCH_SIZE: base[BATCH_SIZE]}
     search.enqueue(base)
@@ -158,7 +157,7 @@ def _optuna_loop(replays: Replays, launch: Replay, runs: int, seed: int) -> Conf
         if pinned and done and not search.has_waiting():
             search.enqueue(pinned)
         proposal = search.ask()
-        if space.broken_rule(proposal.configuration) or rule.broken_by(proposal.configuration):
+        if space.broken_rule(proposal.configuration):
             search.refuse(proposal.number)
             continue
         cost = _cost(replays, launch, {**proposal.configuration, WARMUP: base[WARMUP]})

@@ -83,10 +83,11 @@ def confirmed(
     answer: Callable[[NextRun], float | Outcome],
     pairs: int = 6,
     asked: Setup | None = None,
+    confirm: str = "",
 ) -> tuple[list[NextRun], Summary]:
     """The steps of a whole confirmation, each answered with a latency in ms, and the summary."""
     runs, steps = list(runs), []
-    asked = replace(asked or Setup("m", trials=10), confirm=str(pairs))
+    asked = replace(asked or Setup("m", trials=10), confirm=confirm or str(pairs))
     record, after = study_record(asked), len({one.trial for one in runs})
     while step := next_run(summarize(record, runs), seed=0):
         steps.append(step)

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import load_result, tune
+    from .api import load_result, replay_study, tune
     from .export import BestConfiguration
     from .export import load as load_best
     from .result import Result
 
-__all__ = ["BestConfiguration", "Result", "load_best", "load_result", "tune"]
+__all__ = ["BestConfiguration", "Result", "load_best", "load_result", "replay_study", "tune"]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -19,6 +19,7 @@ _HOMES = {
     "Result": ("result", "Result"),
     "load_best": ("export", "load"),
     "load_result": ("api", "load_result"),
+    "replay_study": ("api", "replay_study"),
     "tune": ("api", "tune"),
 }
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from . import session
+from . import recording, session
+from .errors import UsageError
 from .objectives import OBJECTIVES
 from .progress import Progress
+from .replay import replay
 from .result import Result
 from .result import result as result_of
 from .setup import DEFAULT_STORAGE, Setup, parse_input
 from .store import Store
+
+if TYPE_CHECKING:
+    from .search import Sampler
+
+RECORDING_SUFFIX = ".gz"
 
 
 def tune(
@@ -95,3 +103,35 @@ def load_result(study: str, storage: str = DEFAULT_STORAGE) -> Result:
         return result_of(session.load(store, study))
     finally:
         store.close()
+
+
+def replay_study(
+    study: str | Path,
+    *,
+    sampler: Sampler | None = None,
+    noise: float = 1.0,
+    seed: int = 0,
+    storage: str = DEFAULT_STORAGE,
+    **changes: Any,
+) -> Result:
+    """What a stored study, or a recording (a .jsonl.gz file), would have found otherwise.
+
+    Nothing is measured: each run is a recorded one of that configuration, drawn at random, with the
+    drift of the host at that moment; what was not recorded is not proposed. Runs of a configuration
+    that was measured once do not scatter. sampler: seed -> one of Optuna's samplers; TPE. noise: a
+    factor on scatter and drift. changes: fields of `tuner.setup.Setup`, such as trials or confirm.
+
+    Raises StudyConflictError, or UsageError for a file that is no recording.
+    """
+    if str(study).endswith(RECORDING_SUFFIX):
+        found = recording.read(Path(study))
+        if found.study is None:
+            raise UsageError(f"{study}: a recording in which no study was begun")
+        record, runs = found.study, found.runs
+    else:
+        store = Store(storage)
+        try:
+            record, runs = session.load(store, str(study)).study, tuple(store.runs(str(study)))
+        finally:
+            store.close()
+    return replay(record, runs, sampler=sampler, noise=noise, seed=seed, **changes)

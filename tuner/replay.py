@@ -21,7 +21,7 @@ from .launcher import Run
 from .objectives import OBJECTIVES
 from .result import Result, result
 from .search import Sampler
-from .search_space import Configuration, Rule, SearchSpace
+from .search_space import WARMUP, Configuration, Rule, SearchSpace
 from .search_space import from_dict as space_from_dict
 from .setup import Setup
 from .setup import from_dict as setup_from_dict
@@ -178,6 +178,20 @@ class OnlyRecorded(Rule):
         return Rule({}, {}, self.why)
 
 
+def only_recorded(world: World) -> SearchSpace:
+    """The space with the values that were recorded, and a rule against what was not."""
+    keys = [dict(key) for key in (*world.parts, *world.failed)]
+    seen = {knob.name: {key.get(knob.name) for key in keys} for knob in world.space.knobs}
+    knobs = tuple(
+        knob
+        if knob.name == WARMUP
+        else replace(knob, domain=tuple(v for v in knob.domain if v in seen[knob.name]))
+        for knob in world.space.knobs
+    )
+    rule = OnlyRecorded({}, {}, "it was not recorded", world)
+    return replace(world.space, knobs=knobs, rules=(*world.space.rules, rule))
+
+
 class Silent:
     """An observer that tells nobody."""
 
@@ -196,8 +210,7 @@ def replayed(
     sampler: Sampler | None = None,
 ) -> Summary:
     """A whole study on recorded runs, confirmation included. sampler: seed -> Optuna's sampler."""
-    rule = OnlyRecorded({}, {}, "it was not recorded", world)
-    space = replace(world.space, rules=(*world.space.rules, rule))
+    space = only_recorded(world)
     changed = replace(record, setup=setup_to_dict(asked))
     nowhere = Path("/nonexistent")
     study = Study(

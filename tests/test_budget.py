@@ -1,0 +1,75 @@
+"""How many trials a time budget leaves room for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tuner.budget import confirmation_s, noise_found, wanted_trials
+from tuner.confirm import next_run
+from tuner.errors import UsageError
+from tuner.setup import Setup, parse_share
+from tuner.store import RecordedRun
+from tuner.summary import summarize
+from tuner.worker.protocol import Outcome
+
+from .fakes import recorded, study_record
+
+# Every run takes 1 s (fakes.recorded); the confirmation 4 blocks of 6 runs and 8 pairs: 40 s.
+RUNS = [recorded(0, 10), recorded(0, 10.2), recorded(1, 4, mode="fast")]
+
+
+def wanted(budget_s: float, runs: list[RecordedRun], confirm: str = "auto") -> int:
+    record = study_record(Setup("m", confirm=confirm, budget_s=budget_s))
+    return wanted_trials(summarize(record, runs), budget_s, runs)
+
+
+def test_the_confirmation_is_kept_back() -> None:
+    assert wanted(100, RUNS) == 2 + (100 - 3 - 40)
+    assert wanted(100, RUNS, confirm="off") == 2 + (100 - 3)
+
+
+def test_slower_runs_leave_room_for_fewer() -> None:
+    slow = [replace(r, run=replace(r.run, wall_ns=2 * 10**9)) for r in RUNS]
+    assert wanted(100, slow) == 2 + (100 - 6 - 80) // 2
+
+
+def test_a_budget_that_is_used_up_ends_the_search() -> None:
+    assert wanted(20, RUNS) == 2
+
+
+def test_once_the_confirmation_has_begun_the_search_is_over() -> None:
+    summary = summarize(study_record(), RUNS)
+    step = next_run(summary, seed=0)
+    assert step is not None
+    again = recorded(step.trial, 10, Outcome.OK, step, **step.configuration)
+    spec = replace(again.run.spec, after_trials=2)
+    runs = [*RUNS, replace(again, run=replace(again.run, spec=spec))]
+    assert wanted(1000, runs) == 2
+
+
+def test_the_noise_and_what_it_means_are_told() -> None:
+    runs = [recorded(0, ms) for ms in (9.8, 10.0, 10.2)]
+    asked = Setup("m", target_effect=0.05)
+    summary = summarize(study_record(asked), runs)
+    assert confirmation_s(summary, runs) == 40
+    assert noise_found(summary, runs) == [
+        "noise: 3 runs of the baseline differ by 2.0%; 8 pairs of fresh runs show a gain of 6.6%; "
+        "9 pairs of fresh runs show a gain of 4.9%",
+        "for --target-effect 5.0% up to 9 pairs are planned, about 0 min",
+    ]
+
+
+def test_one_run_says_nothing_of_the_noise() -> None:
+    assert noise_found(summarize(study_record(), RUNS[:1]), RUNS[:1]) == []
+
+
+def test_a_target_effect_reads_as_a_percentage() -> None:
+    assert (parse_share("2%"), parse_share("0.02")) == (0.02, 0.02)
+    with pytest.raises(UsageError, match="reads like 2%"):
+        parse_share("two")
+    with pytest.raises(UsageError, match="must be above 1%"):
+        Setup("m", target_effect=0.005).check()
+    with pytest.raises(UsageError, match="leave out --confirm"):
+        Setup("m", target_effect=0.02, confirm="8").check()
