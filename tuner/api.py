@@ -28,6 +28,7 @@ def tune(
     inputs: Sequence[str] = (),
     weights: str | None = None,
     confirm: str | int = "auto",
+    ablate: bool = False,
     seed: int = 0,
     timeout_s: float | None = None,
     memory_limit_bytes: int | None = None,
@@ -68,6 +69,7 @@ def tune(
         tolerance=tolerance,
         allow_lossy=allow_lossy,
         confirm=str(confirm),
+        ablate=ablate,
         folder=str(Path.cwd()),
     ).check()
     for text in asked.inputs:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .session import Finished
     from .setup import Setup
 
-CHANGED_ON_RESUME = ("trials", "timeout_s", "memory_limit_bytes", "confirm")
+CHANGED_ON_RESUME = ("trials", "timeout_s", "memory_limit_bytes", "confirm", "ablate")
 EPILOG = (
     "Exit codes: 0 done; 1 other error; 2 wrong option, model name or search space file; "
     "4 unfit environment; 6 the model does not run as it is; 7 study conflict; 8 storage; "
@@ -170,6 +170,12 @@ def _no_wait(command: Any) -> Any:
     "--confirm",
     metavar="auto|off|N",
     help="Pairs of fresh runs, best against baseline; auto: 8.  [default: auto]",
+)
+@click.option(
+    "--ablate",
+    is_flag=True,
+    default=None,
+    help="After a confirmed win: measure what each of its knobs does, and export the needed ones.",
 )
 @click.option("--seed", type=int, help="Seed of weights, inputs and search.  [default: 0]")
 @click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")

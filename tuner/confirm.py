@@ -75,7 +75,7 @@ def next_run(summary: Summary, pairs: int, seed: int) -> NextRun | None:
                 block=block,
                 trial=next(m.trials[0] for m in summary.measured if m.configuration == one),
                 configuration={**summary.space.baseline(), **one},
-                done=len(summary.confirmation_runs),
+                done=sum(r.run.spec.role != Role.ABLATION for r in summary.confirmation_runs),
                 total=BLOCKS * (len(chosen) + 1) + 2 * pairs,
             )
     return None

@@ -108,7 +108,7 @@ def tune(
             _warn_of_others(device, note)
             frozen = search_space.from_dict(record.space)
             launch = replace(launcher, lease=lock).run
-            Study(record, asked, frozen, store, launch, observer, stop, folder).run()
+            Study(record, asked, frozen, store, launch, observer, stop, folder, note).run()
     return finish(store, name, results)
 
 

@@ -44,6 +44,7 @@ class Setup:
     tolerance: float = 1e-3
     allow_lossy: bool = False
     confirm: str = "auto"  # auto, off, or a number of pairs
+    ablate: bool = False  # after a confirmed win: which of its knobs matter
     baseline_runs: int = 1  # before the search; more of them show the noise
     folder: str = ""  # where the user stood: relative names are looked up there
 
@@ -70,6 +71,8 @@ class Setup:
             raise UsageError(
                 f"--confirm {self.confirm}: auto, off or a number of pairs, {MIN_PAIRS} at least"
             )
+        if self.ablate and not self.pairs:
+            raise UsageError("--ablate explains a confirmed win: it needs --confirm auto or N")
         if not 0 < self.tolerance < 1:
             raise UsageError(f"--tolerance {self.tolerance}: must lie between 0 and 1")
         return self

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from . import ablation
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .launcher import Run, without_traces
@@ -51,8 +52,10 @@ class Study:
     observer: Observer
     stop: Callable[[], bool]
     folder: Path
+    note: Callable[[str], None] = lambda _: None
     runs: list[RecordedRun] = field(default_factory=list)
     errors_in_a_row: int = 0
+    announced: bool = False
 
     def run(self) -> None:
         """Ask, launch, record, tell, until the asked number of trials is done."""
@@ -134,13 +137,18 @@ class Study:
         return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
 
     def _next_confirming(self) -> NextRun | None:
-        """The next run of the confirmation; None when it is complete or not wanted."""
+        """The next run of the confirmation, then of the ablation; None when all is complete."""
         if not self.setup.pairs:
             return None
-        return next_run(summarize(self.record, self.runs), self.setup.pairs, self.setup.seed)
+        summary, seed = summarize(self.record, self.runs), self.setup.seed
+        step = next_run(summary, self.setup.pairs, seed)
+        return step or ablation.next_run(summary, seed)
 
     def _confirm(self, step: NextRun) -> RecordedRun:
         spec = self.trial_spec(step.trial, step.configuration, step.role)
+        if step.role == Role.ABLATION and not self.announced:
+            self.announced = True
+            self.note(ablation.announcement(summarize(self.record, self.runs), step))
         self.observer.run_started(step.done, step.total, step.role, step.configuration)
         spec = replace(spec, block=step.block, after_trials=self.done)
         return self.record_run(step.trial, step.configuration, spec)
