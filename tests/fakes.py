@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from tuner import search_space, setup
+from tuner import ablation, search_space, setup
 from tuner.confirm import NextRun, next_run
 from tuner.launcher import Run
 from tuner.search_space import Configuration, Knob, SearchSpace, Value
@@ -78,6 +78,11 @@ def recorded(
     return RecordedRun(trial, configuration, Run(spec, result, "log", when, 10**9))
 
 
+def next_step(summary: Summary) -> NextRun | None:
+    """The next run after the search."""
+    return next_run(summary, seed=0) or ablation.next_run(summary, seed=0)
+
+
 def confirmed(
     runs: list[RecordedRun],
     answer: Callable[[NextRun], float | Outcome],
@@ -85,11 +90,14 @@ def confirmed(
     asked: Setup | None = None,
     confirm: str = "",
 ) -> tuple[list[NextRun], Summary]:
-    """The steps of a whole confirmation, each answered with a latency in ms, and the summary."""
+    """The steps of a whole confirmation, each answered with a latency in ms, and the summary.
+
+    And those of an ablation, where it is asked for.
+    """
     runs, steps = list(runs), []
     asked = replace(asked or Setup("m", trials=10), confirm=confirm or str(pairs))
     record, after = study_record(asked), len({one.trial for one in runs})
-    while step := next_run(summarize(record, runs), seed=0):
+    while step := next_step(summarize(record, runs)):
         steps.append(step)
         said = answer(step)
         latency_ms, outcome = (0.0, said) if isinstance(said, Outcome) else (said, Outcome.OK)

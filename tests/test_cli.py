@@ -76,6 +76,7 @@ def test_every_relative_link_exists(readme: str) -> None:
         (["--space", "nosuch"], 2, "no search space 'nosuch'; shipped: cpu"),
         (["--confirm", "5"], 2, "--confirm 5: auto, off or a number of pairs, 6 at least"),
         (["--confirm", "maybe"], 2, "--confirm maybe: auto"),
+        (["--confirm", "off", "--ablate"], 2, "--ablate explains a confirmed win: it needs"),
         (["--study", "../x"], 2, "--study ../x"),
         (["--python", "/nonexistent"], 4, "there is no such interpreter"),
         (["--storage", "nonsense"], 8, "check the URL"),
@@ -213,6 +214,15 @@ class TestAFinishedStudy:
         done = invoke(studied, "--resume", "--study", "tiny", "--seed", "5")
         assert done.returncode == 2
         assert "begun with seed 0, not 5" in done.stderr
+
+    def test_a_finished_study_is_explained_later(self, studied: Path) -> None:
+        done = invoke(studied, "--resume", "--study", "tiny", "--ablate", "--json")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        # One knob was searched: where it won, the hold-out has told all, and nothing is run.
+        named = [one["knob"] for one in found["ablation"]]
+        assert named == (["execution"] if found["verdict"] == "faster" else [])
+        assert found["minimal"] is None
 
     def test_a_finished_study_is_extended(self, studied: Path) -> None:
         more = ["--trials", "6", "--confirm", "off", "--quiet"]

@@ -15,7 +15,7 @@ from tuner.closing import ADVICE
 
 SPEAKERS = ("say", "new_table")
 # Variables whose texts are spoken later.
-HELD_IN = ("said", "SENTENCES", "ADVICE", "REMEDIES", "UNKNOWN", "HEADERS", "REASONS")
+HELD_IN = ("said", "SENTENCES", "FINDINGS", "ADVICE", "REMEDIES", "UNKNOWN", "HEADERS", "REASONS")
 
 
 def spoken() -> set[str]:

@@ -47,3 +47,5 @@ def test_a_confirming_run_is_called_so_and_changes_no_best() -> None:
     progress.run_started(4, 40, Role.HOLD_OUT, SPACE.baseline())
     progress.run_ended(recorded(1, 1, mode="fast"))
     assert lines[-1] == "confirming: run 5 of 40 · baseline 10 ms · about 36 s left · defaults"
+    progress.run_started(0, 18, Role.ABLATION, SPACE.baseline())
+    assert lines[-1].startswith("why it is faster: run 1 of 18 · baseline 10 ms")

@@ -283,6 +283,37 @@ def test_an_interrupted_confirmation_goes_on(moment: int, store: Store, tmp_path
     assert len(set(asked)) == len(asked)
 
 
+@pytest.mark.parametrize("moment", [0, 5, 16])
+def test_an_interrupted_ablation_goes_on(moment: int, store: Store, tmp_path: Path) -> None:
+    def answer(spec: TrialSpec) -> Run:
+        # Nothing but both together is fast, so that the winner sets both.
+        run, both = launcher(spec), (value_of(spec, "mode"), value_of(spec, "spin"))
+        ms = 10 if both == ("fast", "on") else 40
+        measured = run.result.measurement and replace(
+            run.result.measurement, latency_ns=[ms * 10**6 * (spec.batch_size or 1)]
+        )
+        return replace(run, result=replace(run.result, measurement=measured))
+
+    launcher, notes = FakeLauncher(), list[str]()
+    options: dict[str, object] = {"trials": 24, "confirm": "6", "ablate": True}
+    study = make_study(store, answer, tmp_path, **options)
+    study.stop = lambda: [s.role for s in launcher.specs].count(Role.ABLATION) == moment + 1
+    with pytest.raises(Interrupted):
+        study.run()
+    again = make_study(store, answer, tmp_path, **options)
+    again.note = notes.append
+    again.run()
+    asked = [
+        (s.block, value_of(s, "mode"), value_of(s, "spin"))
+        for s in launcher.specs
+        if s.role == Role.ABLATION
+    ]
+    assert len(asked) == len(set(asked)) == 18
+    assert len(launcher.specs) == len(store.runs("s"))
+    begin = f"why it is faster: {17 - moment} runs, about {17 - moment} s, with one knob"
+    assert [note[: len(begin)] for note in notes] == [begin]
+
+
 def test_a_finished_study_is_confirmed_later_with_a_new_reference(
     store: Store, tmp_path: Path
 ) -> None:

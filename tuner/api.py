@@ -38,6 +38,7 @@ def tune(
     weights: str | None = None,
     confirm: str | int = "auto",
     target_effect: float | None = None,
+    ablate: bool = False,
     seed: int = 0,
     timeout_s: float | None = None,
     memory_limit_bytes: int | None = None,
@@ -80,6 +81,7 @@ def tune(
         allow_lossy=allow_lossy,
         confirm=str(confirm),
         target_effect=target_effect,
+        ablate=ablate,
         folder=str(Path.cwd()),
     ).check()
     for text in asked.inputs:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CHANGED_ON_RESUME = (
     "trials", "budget_s", "target_effect", "timeout_s", "memory_limit_bytes", "confirm",
+    "ablate",
 )  # fmt: skip
 EPILOG = (
     "Exit codes: 0 done; 1 other error; 2 wrong option, model name or search space file; "
@@ -184,6 +185,12 @@ def _no_wait(command: Any) -> Any:
     "--target-effect",
     metavar="PERCENT",
     help="Plan as many pairs as show this gain, for example 2%; says what that costs.",
+)
+@click.option(
+    "--ablate",
+    is_flag=True,
+    default=None,
+    help="After a confirmed win: measure what each of its knobs does, and export the needed ones.",
 )
 @click.option("--seed", type=int, help="Seed of weights, inputs and search.  [default: 0]")
 @click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")

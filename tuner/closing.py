@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .ablation import KnobFinding
 from .effects import Effect
 from .figures import Figures
 from .language import chosen, say
@@ -25,6 +26,12 @@ SENTENCES = {
     "slower": "keep the defaults{at}: the best of the search is slower, {speedup} ({seen})",
     "same": "keep the defaults{at}: the same within {effect:.0%}, {speedup} ({seen})",
     "unclear": "keep the defaults{at}: unclear whether any is better, {speedup} ({seen})",
+}
+FINDINGS = {
+    "faster": "helps: {seen}",
+    "same": "no effect: {seen}",
+    "slower": "harms: {seen}",
+    "unclear": "not shown to help: {seen}",
 }
 ADVICE = {  # what disturbed a run -> what to do
     "other processes": "stop what else runs here",
@@ -48,7 +55,7 @@ def closing(found: Result, path: Path | None) -> RenderableType:
         parts.append(Text(say("emulated CANN: no figure below is a device's")))
     parts += [Text(), comparison(found.evidence)]
     if found.knobs:
-        parts += [Text(), knobs(found)]
+        parts += [Text(), knobs(found), *map(Text, why_lines(found))]
     if found.finalists:
         parts += [Text(), finalists(found.finalists)]
     if len(found.curve) > 1:
@@ -104,14 +111,46 @@ def comparison(evidence: Evidence) -> Table:
 
 def knobs(found: Result) -> Table:
     """The knobs of the configuration that was tried: read-back, effect, what each does."""
-    table = new_table("knob", "read back", "effect in the search", "what it does")
+    fresh = {one.knob: finding(one) for one in found.ablation}
+    said = "effect in fresh runs" if fresh else "effect in the search"
+    table = new_table("knob", "read back", said, "what it does")
     table.columns[0].no_wrap = True
     for knob in found.knobs:
         why = knob.why_zh if chosen() == "zh" and knob.why_zh else knob.why
         doubt = "" if knob.certain else say(" (unverified)")
         setting = f"{knob.name}={knob.value}"
-        table.add_row(setting, shortened(knob.read_back) + doubt, effect(knob.effect), why)
+        did = fresh.get(knob.name) or effect(knob.effect)
+        table.add_row(setting, shortened(knob.read_back) + doubt, did, why)
     return table
+
+
+def finding(one: KnobFinding) -> str:
+    """What the knob does while the others stay set, in fresh runs."""
+    if one.speedup is None or one.interval is None:
+        return say("not measured: {why}", why=one.reason)
+    interval = f"({times(one.interval.low)} … {times(one.interval.high)})"
+    return say(FINDINGS[one.verdict], seen=f"{times(one.speedup)} {interval}")
+
+
+def why_lines(found: Result) -> Iterator[str]:
+    """The smaller configuration with its own intervals, or that there is none."""
+    if found.minimal is not None:
+        said = (
+            "minimal configuration, without {dropped}: {over_baseline} against the baseline, "
+            "{over_best} against the best ({blocks} blocks of fresh runs)"
+        )
+        baseline, best = (
+            f"{times(c.speedup)} ({times(c.interval.low)} … {times(c.interval.high)})"
+            for c in (found.minimal.over_baseline, found.minimal.over_winner)
+        )
+        blocks, dropped = found.minimal.over_baseline.blocks, ", ".join(found.minimal.dropped)
+        yield say(said, dropped=dropped, over_baseline=baseline, over_best=best, blocks=blocks)
+        shown = describe(found.minimal.configuration)
+        yield say("exported instead of the best: {configuration}", configuration=shown)
+    elif found.ablation and all(one.verdict == "faster" for one in found.ablation):
+        yield say("every knob helps: nothing is left out")
+    elif found.ablation:
+        yield say("nothing is left out: no smaller configuration was shown to be as fast")
 
 
 def effect(one: Effect | None) -> str:

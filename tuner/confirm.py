@@ -64,7 +64,7 @@ def next_run(summary: Summary, seed: int) -> NextRun | None:
                 block=block,
                 trial=next(m.trials[0] for m in summary.measured if m.configuration == one),
                 configuration={**summary.space.baseline(), **one},
-                done=len(summary.confirmation_runs),
+                done=sum(r.run.spec.role != Role.ABLATION for r in summary.confirmation_runs),
                 total=BLOCKS * (len(chosen) + 1) + 2 * look,
             )
     return None

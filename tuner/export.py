@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from .ablation import KnobFinding, Minimal
 from .errors import UsageError
 from .holdout import Verdict
 from .result import Evidence, Recommendation, Result
@@ -21,7 +22,8 @@ UNSETTLED = "# warmup: none is given, no run of this configuration settled withi
 class BestConfiguration(BaseModel):
     """The exported file. `configuration` holds what to set: nothing for "keep the defaults".
 
-    environment_variables: to be set before the program starts.
+    environment_variables: to be set before the program starts. evidence: the winner's. ablation:
+    what each of its knobs does. minimal: where the configuration is a smaller one, its own figures.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,10 +40,13 @@ class BestConfiguration(BaseModel):
     read_back: dict[str, str]
     evidence: Evidence
     environment: dict[str, Any]
+    ablation: tuple[KnobFinding, ...] = ()  # files of earlier versions have neither
+    minimal: Minimal | None = None
 
 
 def best_configuration(found: Result) -> BestConfiguration:
     """The part of a result that is to be applied, with its evidence."""
+    dropped = found.minimal.dropped if found.minimal else ()
     return BestConfiguration(
         format="npu-tune best configuration",
         format_version=1,
@@ -53,10 +58,14 @@ def best_configuration(found: Result) -> BestConfiguration:
         configuration=found.configuration,
         environment_variables=found.environment_variables,
         read_back={
-            k.name: k.read_back + ("" if k.certain else " (unverified)") for k in found.knobs
+            k.name: k.read_back + ("" if k.certain else " (unverified)")
+            for k in found.knobs
+            if k.name not in dropped
         },
         evidence=found.evidence,
         environment=found.environment,
+        ablation=found.ablation,
+        minimal=found.minimal,
     )
 
 

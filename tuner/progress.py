@@ -11,6 +11,7 @@ from .language import say
 from .objectives import Objective
 from .search_space import BATCH_SIZE, WARMUP, Configuration
 from .store import RecordedRun
+from .summary import CONFIRMATION_ROLES
 from .worker.protocol import UNSET, Outcome, Role
 
 
@@ -24,6 +25,7 @@ class Progress:
     total: int = 0
     done: int = 0
     confirming: bool = False
+    explaining: bool = False
     current: str = ""
     baselines: dict[object, float] = field(default_factory=dict)
     best: float | None = None
@@ -33,7 +35,8 @@ class Progress:
     def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
         """Show what is about to be measured."""
         self.done, self.total = done, total
-        self.confirming = role in (Role.CONFIRM, Role.HOLD_OUT)
+        self.confirming = role in CONFIRMATION_ROLES
+        self.explaining = role == Role.ABLATION
         self.current = describe(configuration)
         self.redraw(self.line())
 
@@ -56,6 +59,8 @@ class Progress:
     def line(self) -> str:
         """One line, most important first."""
         said = "confirming: run {n} of {total}" if self.confirming else "trial {n} of {total}"
+        if self.explaining:
+            said = "why it is faster: run {n} of {total}"
         parts = [say(said, n=min(self.done + 1, self.total), total=self.total)]
         if self.baselines:
             first = next(iter(self.baselines.values()))

@@ -21,7 +21,10 @@ from .worker.protocol import ProbeRequest, Role, TrialResult, TrialSpec
 
 
 def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
-    """The runs of one trial. Raises StudyConflictError when there are none."""
+    """The runs of one trial, the last of its own configuration at the end.
+
+    Raises StudyConflictError when there are none.
+    """
     runs = store.runs(name)
     found = [recorded for recorded in runs if recorded.trial == trial]
     if not found:
@@ -29,7 +32,8 @@ def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
         raise StudyConflictError(
             f"study {name!r} has no recorded trial {trial}; it has {_ranges(known)}"
         )
-    return found
+    # A winner without one of its knobs is measured under the winner's trial.
+    return sorted(found, key=lambda recorded: recorded.run.spec.role != Role.ABLATION)
 
 
 @contextlib.contextmanager

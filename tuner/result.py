@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from .ablation import KnobFinding, Minimal, findings, measured_as, minimal
 from .confirm import BLOCKS, finalists
 from .effects import Effect, effects
 from .figures import Figures, figures
@@ -102,6 +103,9 @@ class Result:
     """What a study has found. `configuration` is what to apply: empty for "keep the defaults".
 
     reason: why there is no better verdict. environment_variables: set before the program starts.
+    ablation: what each knob of the winner does; empty where it was not asked for, or nothing was
+    won. minimal: the smaller configuration that is to be applied instead of the winner, which the
+    evidence is about; None where there is none.
     """
 
     study: str
@@ -113,6 +117,8 @@ class Result:
     configuration: Configuration
     environment_variables: dict[str, str]
     evidence: Evidence
+    ablation: tuple[KnobFinding, ...]
+    minimal: Minimal | None
     knobs: tuple[KnobResult, ...]
     finalists: tuple[FinalistResult, ...]
     curve: tuple[CurveResult, ...]
@@ -133,6 +139,9 @@ def result(summary: Summary) -> Result:
     recommendation = _recommendation(judged)
     tried = summary.space.changed(judged.best.configuration)
     keep = recommendation == "keep the defaults"
+    smaller = minimal(summary)
+    applied = smaller.configuration if smaller else tried
+    measured = measured_as(summary, applied) if smaller else judged.best
     curve = tuple(_curve_result(summary, judged, point) for point in summary.curve)
     return Result(
         study=summary.study.name,
@@ -141,9 +150,11 @@ def result(summary: Summary) -> Result:
         verdict=judged.verdict,
         reason=judged.reason,
         recommendation=recommendation,
-        configuration={} if keep else {**tried, **_warmup(summary, judged.best)},
-        environment_variables={} if keep else _variables(summary, tried),
+        configuration={} if keep else {**applied, **_warmup(summary, measured)},
+        environment_variables={} if keep else _variables(summary, applied),
         evidence=_evidence(summary, judged, tried),
+        ablation=findings(summary),
+        minimal=smaller,
         knobs=_knobs(summary, judged.best, tried),
         finalists=_finalists(summary),
         curve=curve,

@@ -58,6 +58,7 @@ class Setup:
     tolerance: float = 1e-3
     allow_lossy: bool = False
     confirm: str = AUTO  # auto, off, or a number of pairs
+    ablate: bool = False  # after a confirmed win: which of its knobs matter
     baseline_runs: int = BASELINE_RUNS
     budget_s: float | None = None  # instead of trials
     target_effect: float | None = None  # 0.02: as many pairs as show a gain of 2 %
@@ -95,6 +96,8 @@ class Setup:
             )
         if self.target_effect is not None and self.confirm != AUTO:
             raise UsageError("--target-effect plans the confirmation itself: leave out --confirm")
+        if self.ablate and self.confirm == OFF:
+            raise UsageError("--ablate explains a confirmed win: it needs --confirm auto or N")
 
 
 def to_dict(setup: Setup) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from . import ablation
 from .budget import noise_found, wanted_trials
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
@@ -57,6 +58,7 @@ class Study:
     sampler: Sampler | None = None  # None: TPE
     runs: list[RecordedRun] = field(default_factory=list)
     errors_in_a_row: int = 0
+    announced: bool = False
 
     def run(self) -> None:
         """Ask, launch, record, tell, until the asked number of trials is done."""
@@ -152,11 +154,15 @@ class Study:
         return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
 
     def _next_confirming(self) -> NextRun | None:
-        """The next run of the confirmation; None when it is complete or not wanted."""
-        return next_run(self._summary(), self.setup.seed)
+        """The next run of the confirmation, then of the ablation; None when all is complete."""
+        summary, seed = self._summary(), self.setup.seed
+        return next_run(summary, seed) or ablation.next_run(summary, seed)
 
     def _confirm(self, step: NextRun) -> RecordedRun:
         spec = self.trial_spec(step.trial, step.configuration, step.role)
+        if step.role == Role.ABLATION and not self.announced:
+            self.announced = True
+            self.note(ablation.announcement(self._summary(), step))
         self.observer.run_started(step.done, step.total, step.role, step.configuration)
         spec = replace(spec, block=step.block, after_trials=self.done)
         return self._measured(step.trial, step.configuration, spec)

@@ -17,7 +17,7 @@ from .stats import median, relative_spread
 from .store import RecordedRun, StudyRecord
 from .worker.protocol import UNSET, Measurement, Outcome, Role
 
-CONFIRMATION_ROLES = (Role.CONFIRM, Role.HOLD_OUT)
+CONFIRMATION_ROLES = (Role.CONFIRM, Role.HOLD_OUT, Role.ABLATION)
 Identity = tuple[tuple[str, Value], ...]
 
 

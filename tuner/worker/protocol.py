@@ -48,6 +48,7 @@ class Role(str, Enum):
     SEARCH = "search"
     CONFIRM = "confirm"
     HOLD_OUT = "hold-out"
+    ABLATION = "ablation"
     PROFILE = "profile"
 
 
@@ -138,7 +139,7 @@ class TrialSpec:
     reference_path: str = ""  # the baseline's output for this input shape, written by the baseline
     probe: Optional[ProbeRequest] = None
     profile_folder: str = ""  # where the profiler writes; its path of [A-Za-z0-9_-] only
-    block: int = 0  # of a confirm run its block, of a hold-out run its pair
+    block: int = 0  # of a confirm or ablation run its block, of a hold-out run its pair
     after_trials: int = 0  # how long the search was that is confirmed: a longer one needs another
     launched_ns: int = 0  # monotonic clock of the controller
     format_version: int = FORMAT_VERSION
