@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from .confirm import BLOCKS, FINALISTS
+from .confirm import FINALISTS, block_runs
 from .holdout import effect_shown, planned
 from .language import say
 from .store import RecordedRun
@@ -32,8 +32,7 @@ def confirmation_s(summary: Summary, runs: Sequence[RecordedRun]) -> float:
     looks = planned(summary)
     if not looks:
         return 0.0
-    in_blocks = BLOCKS * (FINALISTS + 1)
-    return (in_blocks + 2 * looks[0].pairs) * _run_s(runs)
+    return (block_runs(FINALISTS) + 2 * looks[0].pairs) * _run_s(runs)
 
 
 def _run_s(runs: Sequence[RecordedRun]) -> float:

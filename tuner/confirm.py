@@ -23,7 +23,10 @@ from .summary import Summary, grouped, ranked
 from .worker.protocol import Outcome, Role
 
 FINALISTS = 5
+ALL_IN = 2  # blocks with every finalist
+KEPT = 4  # finalists in the blocks after those
 BLOCKS = 4
+TIE_ERRORS = 1.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def next_run(summary: Summary, seed: int) -> NextRun | None:
     chosen = finalists(summary)
     if not chosen or not planned(summary):
         return None
-    for role, block, one in _order(summary, chosen, seed):
+    for role, block, one in _order(summary, seed):
         if not runs_of(summary, one, role, block):
             last = block + 1 if role == Role.HOLD_OUT else 0
             look = next(look.pairs for look in planned(summary) if look.pairs >= last)
@@ -65,21 +68,24 @@ def next_run(summary: Summary, seed: int) -> NextRun | None:
                 trial=next(m.trials[0] for m in summary.measured if m.configuration == one),
                 configuration={**summary.space.baseline(), **one},
                 done=sum(r.run.spec.role != Role.ABLATION for r in summary.confirmation_runs),
-                total=BLOCKS * (len(chosen) + 1) + 2 * look,
+                total=block_runs(len(chosen)) + 2 * look,
             )
     return None
 
 
-def _order(
-    summary: Summary, chosen: Sequence[Configuration], seed: int
-) -> Iterator[tuple[Role, int, Configuration]]:
+def block_runs(count: int) -> int:
+    """Runs of the blocks with so many finalists."""
+    return ALL_IN * (count + 1) + (BLOCKS - ALL_IN) * (min(count, KEPT) + 1)
+
+
+def _order(summary: Summary, seed: int) -> Iterator[tuple[Role, int, Configuration]]:
     """Every run in its order; what failed in one block is left out of the next ones."""
     base = baseline(summary)
     for block in range(BLOCKS):
-        order = [*chosen, base]
+        order = [*still_in(summary, block), base]
         random.Random(f"{seed}:{summary.trials_done}:{block}").shuffle(order)
         for one in order:
-            if not any(failed(summary, one, earlier) for earlier in range(block)):
+            if one != base or not any(failed(summary, base, earlier) for earlier in range(block)):
                 yield Role.CONFIRM, block, one
     best = winner(summary)
     if best is not None:
@@ -94,12 +100,26 @@ def failed(summary: Summary, one: Configuration, block: int) -> bool:
     return any(recorded.run.result.outcome != Outcome.OK for recorded in runs)
 
 
-def block_values(summary: Summary, one: Configuration) -> list[float]:
+def still_in(summary: Summary, block: int) -> list[Configuration]:
+    """The finalists of this block: none that failed before, and later on the best few only."""
+    left = [
+        one
+        for one in finalists(summary)
+        if not any(failed(summary, one, earlier) for earlier in range(block))
+    ]
+    if block < ALL_IN:
+        return left
+    votes = _votes(summary, left, ALL_IN)
+    order = sorted(votes, key=lambda number: median(votes[number]))
+    return [left[number] for number in order[:KEPT]]
+
+
+def block_values(summary: Summary, one: Configuration, blocks: int) -> list[float]:
     """The objective in each block; empty where a run is missing, failed or is over the limit."""
-    runs = [r for block in range(BLOCKS) for r in runs_of(summary, one, Role.CONFIRM, block)[:1]]
+    runs = [r for block in range(blocks) for r in runs_of(summary, one, Role.CONFIRM, block)[:1]]
     again = grouped(one, runs, summary.objective)
     kept = ranked([again], summary.objective, summary.limit_ms)
-    if len(runs) < BLOCKS or not kept:
+    if len(runs) < blocks or not kept:
         return []
     return [summary.objective.of(measurement) for measurement in again.measurements()]
 
@@ -110,12 +130,12 @@ def winner(summary: Summary) -> Configuration | None:
     Its score is the median over blocks of log(cost over the block's geometric mean), with what the
     search measured as one block more. Of as many knobs, the steadier wins.
     """
-    votes = _votes(summary)
+    chosen = still_in(summary, BLOCKS)
+    votes = _votes(summary, chosen, BLOCKS)
     if not votes:
         return None
     best = min(votes, key=lambda number: median(votes[number]))
     tied = [number for number in votes if _tied(votes[number], votes[best])]
-    chosen = finalists(summary)
     return chosen[
         min(
             tied,
@@ -124,11 +144,16 @@ def winner(summary: Summary) -> Configuration | None:
     ]
 
 
-def _votes(summary: Summary) -> dict[int, list[float]]:
-    """Finalist's number -> its log cost in each block, less the block's mean; then the search's."""
+def _votes(
+    summary: Summary, chosen: Sequence[Configuration], blocks: int
+) -> dict[int, list[float]]:
+    """Number of the configuration -> its log cost in each block, less the block's mean.
+
+    Then the search's. Without those that have not run well in each block.
+    """
     costs = {}
-    for number, one in enumerate(finalists(summary)):
-        values = block_values(summary, one)
+    for number, one in enumerate(chosen):
+        values = block_values(summary, one, blocks)
         if values:
             searched = next(m.value for m in summary.measured if m.configuration == one)
             costs[number] = [
@@ -145,4 +170,4 @@ def _tied(votes: Sequence[float], best: Sequence[float]) -> bool:
     """Within one standard error of the best, block by block, or no worse than what matters."""
     behind = [one - other for one, other in zip(votes, best, strict=True)]
     error = statistics.stdev(behind) / math.sqrt(len(behind))
-    return median(behind) <= max(error, PRACTICAL_EFFECT)
+    return median(behind) <= max(TIE_ERRORS * error, PRACTICAL_EFFECT)
