@@ -8,6 +8,7 @@ import pytest
 
 from tuner.noise import Usual, disturbances, noise, page_faults_per_call, usual
 from tuner.store import RecordedRun
+from tuner.worker import fingerprint
 from tuner.worker.protocol import TrialResult
 
 from .fakes import recorded
@@ -92,6 +93,17 @@ def test_what_is_usual_is_learned_from_all_runs() -> None:
     ]
     assert usual([run_of(one) for one in [*loops, *switched]]) == Usual(8e5, 2.0e6, 19.0)
     assert usual([run_of(one) for one in switched[:9]]) == Usual(None, None, None)
+
+
+def test_idle_processors_do_not_lower_the_frequency(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"cpu0/": "800000", "cpu1/": "2600000", "cpu2/": ""}
+
+    def read(path: str) -> str:
+        return next(text for name, text in texts.items() if name in path)
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(fingerprint, "_read", read)
+    assert fingerprint._frequency_khz() == 2.6e6
 
 
 def test_a_run_without_witnesses_is_not_called_disturbed() -> None:
