@@ -8,6 +8,7 @@ import pytest
 
 from tuner.noise import Usual, disturbances, noise, page_faults_per_call, usual
 from tuner.store import RecordedRun
+from tuner.worker import fingerprint
 from tuner.worker.protocol import TrialResult
 
 from .fakes import recorded
@@ -51,8 +52,8 @@ def with_witnesses(after: dict[str, float], **before: float) -> TrialResult:
     )
 
 
-def run_of(one: TrialResult, mode: str = "unset", spin: str = "unset") -> RecordedRun:
-    of = recorded(0, 10, mode=mode, spin=spin)
+def run_of(one: TrialResult) -> RecordedRun:
+    of = recorded(0, 10)
     return replace(of, run=replace(of.run, result=one))
 
 
@@ -62,8 +63,8 @@ USUAL = Usual(loop_ns=1e6, khz=2.0e6, switches_per_s=10.0)
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ({"reference_loop_ns": 2e6}, {"reference_loop_ns": 1.5e6}, []),
-        ({"reference_loop_ns": 1.6e6}, {"reference_loop_ns": 1.6e6}, ["slow processor"]),
+        ({"reference_loop_ns": 2e6}, {"reference_loop_ns": 1.3e6}, []),
+        ({"reference_loop_ns": 1.4e6}, {"reference_loop_ns": 1.4e6}, ["slow processor"]),
         ({}, {"cpu_khz": 1.5e6}, []),
         ({}, {"cpu_khz": 1.4e6}, ["low frequency"]),
         ({"involuntary_switches": 5.0}, {"involuntary_switches": 205.0}, []),
@@ -86,11 +87,23 @@ def test_what_is_usual_is_learned_from_all_runs() -> None:
         with_witnesses({"reference_loop_ns": after, "cpu_khz": khz}, reference_loop_ns=9e5)
         for after, khz in ((8e5, 2.1e6), (1e6, 1.9e6), (5e5, 2.0e6))
     ]
-    many = with_witnesses({"involuntary_switches": 900.0}, involuntary_switches=0.0)
-    few = with_witnesses({"involuntary_switches": 30.0}, involuntary_switches=0.0)
-    runs = [run_of(one) for one in loops] + [run_of(few, mode="fast")] * 3
-    assert usual([*runs, run_of(many, spin="on")]) == Usual(8e5, 2.0e6, 3.0)
-    assert usual([]) == Usual(None, None, None)
+    switched = [
+        with_witnesses({"involuntary_switches": 10.0 * n}, involuntary_switches=0.0)
+        for n in range(1, 21)
+    ]
+    assert usual([run_of(one) for one in [*loops, *switched]]) == Usual(8e5, 2.0e6, 19.0)
+    assert usual([run_of(one) for one in switched[:9]]) == Usual(None, None, None)
+
+
+def test_idle_processors_do_not_lower_the_frequency(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"cpu0/": "800000", "cpu1/": "2600000", "cpu2/": ""}
+
+    def read(path: str) -> str:
+        return next(text for name, text in texts.items() if name in path)
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(fingerprint, "_read", read)
+    assert fingerprint._frequency_khz() == 2.6e6
 
 
 def test_a_run_without_witnesses_is_not_called_disturbed() -> None:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .search_space import WARMUP
 from .stats import median, relative_spread
 from .store import RecordedRun
 from .worker.protocol import TrialResult
@@ -14,10 +13,10 @@ from .worker.protocol import TrialResult
 # Of the host's processors, in use by others while a run was timed. On 2 processors it is 0.08
 # cores, above which medians of a run were seen to be off.
 DISTURBED_SHARE = 0.04
-SLOW_LOOP = 1.5  # times the study's median
+SLOW_LOOP = 1.3  # times the study's median: recorded runs are at most 1.12 or at least 1.4
 LOW_FREQUENCY = 0.75  # of the study's median: nvbench's threshold
-MANY_SWITCHES = 2.0  # times those of the configuration that has the most
-RUNS_FOR_USUAL = 3
+MANY_SWITCHES = 2.0  # times the study's 90th percentile
+RUNS_FOR_TENTH = 10
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class Usual:
 
     loop_ns, khz: medians of the reference loop and of the processor's frequency. Not the highest
     frequency: a processor with few threads at work may exceed its usual one by a third.
-    switches_per_s: involuntary; the median of the configuration that has the most, of those that
-    ran often enough: undisturbed ones differ by a factor of a thousand.
+    switches_per_s: involuntary, the 90th percentile; not the median, because undisturbed
+    configurations differ by a factor of a thousand.
     """
 
     loop_ns: float | None = None
@@ -72,19 +71,13 @@ def usual(runs: Sequence[RecordedRun]) -> Usual:
     results = [r.run.result for r in runs]
     loops = [loop for one in results if (loop := _loop_ns(one)) is not None]
     frequencies = [khz for one in results if (khz := _khz(one)) is not None]
-    switches: dict[str, list[float]] = {}
-    for one in runs:
-        rate = _rate(one.run.result, "involuntary_switches")
-        if rate is not None:
-            same = repr({**one.configuration, WARMUP: None})
-            switches.setdefault(same, []).append(rate)
+    rates = sorted(
+        rate for one in results if (rate := _rate(one, "involuntary_switches")) is not None
+    )
     return Usual(
         loop_ns=median(loops) if loops else None,
         khz=median(frequencies) if frequencies else None,
-        switches_per_s=max(
-            (median(rates) for rates in switches.values() if len(rates) >= RUNS_FOR_USUAL),
-            default=None,
-        ),
+        switches_per_s=rates[9 * len(rates) // 10] if len(rates) >= RUNS_FOR_TENTH else None,
     )
 
 

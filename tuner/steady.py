@@ -22,6 +22,9 @@ def settles_at(latency_ns: Sequence[int]) -> int | None:
     A change of level is cut off with all samples before it, and the rest is judged again. What
     happens in the last half is no settling any more: it may go on after the end. A burst shorter
     than an eighth of the samples is no change: the level before it comes back.
+
+    Of 301 recorded undisturbed runs 9 % never settle by this rule, of 187 disturbed ones 23 %, of
+    synthetic ones that do nothing but scatter by 15 % at most 4 % (benchmarks/README.md).
     """
     start = 0
     while (change := _change_of_level(latency_ns[start:])) is not None:
