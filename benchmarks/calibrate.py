@@ -2,17 +2,21 @@
 
     python benchmarks/calibrate.py [--studies 200] [RECORDING …]
 
-One constant of tuner/confirm.py at a time is changed, the others stay as they are, and whole
-studies
-are replayed (see trust.py). Prints for each value the regret and the runs that it takes.
+- How long a run should be: the scatter of runs, had each ended after so many seconds of samples.
+- What sentinels would do: the error that the drift makes, and what is left of it when every run is
+  compared with the latest run of the baseline instead.
+- One constant of tuner/confirm.py at a time is changed, the others stay as they are, and whole
+  studies are replayed (see trust.py): the regret and the runs that it takes, for each value.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import multiprocessing
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,8 +24,11 @@ from pathlib import Path
 from trust import HERE, RECORDINGS, Replays, promise, quantile
 
 from tuner import confirm, setup
+from tuner.stats import median
 
 CHOSEN_ON = ("npu-emulated.jsonl.gz", "batches.jsonl.gz")
+SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
+FEWEST_SAMPLES = 5
 VALUES: dict[str, tuple[float, ...]] = {
     "FINALISTS": (3, 5, 8),
     "BLOCKS": (2, 4, 6),
@@ -29,6 +36,40 @@ VALUES: dict[str, tuple[float, ...]] = {
     "KEPT": (2, 4, 8),
     "TIE_ERRORS": (0.0, 0.5, 1.0),
 }
+
+
+def run_lengths(replays: Replays) -> Iterator[str]:
+    """The scatter about the level of each configuration, by seconds of samples."""
+    for seconds in SECONDS:
+        rests: list[float] = []
+        for parts in replays.world.parts.values():
+            runs = [part.recorded.run.result.measurement for part in parts]
+            logs = [math.log(median(_first(m.latency_ns, seconds))) for m in runs if m]
+            left = [log - part.drift for log, part in zip(logs, parts, strict=True)]
+            rests += [abs(one - median(left)) for one in left]
+        middle, upper = quantile(rests, 0.68), quantile(rests, 0.9)
+        yield f"{seconds} s of samples: scatter {middle:.2%}, 90th {upper:.2%}"
+
+
+def _first(latency_ns: Sequence[int], seconds: float) -> list[int]:
+    spent = itertools.accumulate(latency_ns)
+    kept = [value for value, end in zip(latency_ns, spent, strict=True) if end <= seconds * 1e9]
+    return kept if len(kept) >= FEWEST_SAMPLES else list(latency_ns[:FEWEST_SAMPLES])
+
+
+def sentinels(replays: Replays) -> str:
+    """The error by drift with and without the latest run of the baseline as a yardstick."""
+    world = replays.world
+    everything = [part for parts in world.parts.values() for part in parts]
+    everything.sort(key=lambda part: part.recorded.run.started_at)
+    without, compared, latest = [], [], None
+    for part in everything:
+        if latest is not None:
+            without.append(part.drift)
+            compared.append(part.drift - latest.drift - latest.rest)
+        if world.key(part.recorded.configuration) == world.key(world.space.baseline()):
+            latest = part
+    return f"{statistics.pstdev(without):.2%} without, {statistics.pstdev(compared):.2%} with them"
 
 
 @contextmanager
@@ -69,6 +110,9 @@ def main() -> None:
     for path in paths:
         replays = Replays(path, RECORDINGS[path.name])
         print(f"{path.name}, noise x {options.noise:g}, {options.studies} studies")
+        for line in run_lengths(replays):
+            print(f"  {line}")
+        print(f"  sentinels: {sentinels(replays)}", flush=True)
         for name in options.constant or VALUES:
             for value in VALUES[name]:
                 with changed(name, int(value) if value == int(value) else value):
