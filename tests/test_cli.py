@@ -119,6 +119,22 @@ def test_an_unknown_model_gets_the_nearest_names(tmp_path: Path) -> None:
     assert not (tmp_path / "results" / ".work").exists()
 
 
+@pytest.mark.usefixtures("torch_python")
+def test_a_study_that_won_nothing_has_nothing_to_explain(tmp_path: Path) -> None:
+    begun = ["--model", f"{TINY}:conv", "--trials", "1", "--study", "one", "--confirm", "off"]
+    assert invoke(tmp_path, *begun).returncode == 0
+    resumed = ["--resume", "--study", "one", "--ablate"]
+    done = invoke(tmp_path, *resumed)
+    assert done.returncode == 2
+    assert "it needs --confirm auto or N" in done.stderr
+    done = invoke(tmp_path, *resumed, "--confirm", "auto", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["ablation"], found["minimal"]) == ([], None)
+    # Without a confirmation there is nothing to explain any more.
+    assert invoke(tmp_path, "--resume", "--study", "one", "--confirm", "off").returncode == 0
+
+
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished study of the tiny convnet."""
@@ -214,15 +230,6 @@ class TestAFinishedStudy:
         done = invoke(studied, "--resume", "--study", "tiny", "--seed", "5")
         assert done.returncode == 2
         assert "begun with seed 0, not 5" in done.stderr
-
-    def test_a_finished_study_is_explained_later(self, studied: Path) -> None:
-        done = invoke(studied, "--resume", "--study", "tiny", "--ablate", "--json")
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
-        # One knob was searched: where it won, the hold-out has told all, and nothing is run.
-        named = [one["knob"] for one in found["ablation"]]
-        assert named == (["execution"] if found["verdict"] == "faster" else [])
-        assert found["minimal"] is None
 
     def test_a_finished_study_is_extended(self, studied: Path) -> None:
         more = ["--trials", "6", "--confirm", "off", "--quiet"]

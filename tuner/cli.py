@@ -271,6 +271,8 @@ def _setup(options: dict[str, Any], stored: dict[str, Any] | None) -> Setup:
                 f"--resume: the study was begun with {key} {kept[key]!r}, not {value!r}; "
                 "leave the option out, or start another study"
             )
+    if given.get("confirm") == "off":
+        kept["ablate"] = False  # there is nothing to explain then
     return setup.from_dict({**kept, **given}).check()
 
 
