@@ -11,7 +11,7 @@ import pytest
 
 import tuner
 from tuner import language
-from tuner.closing import ADVICE
+from tuner.noise_view import ADVICE
 
 SPEAKERS = ("say", "new_table")
 # Variables whose texts are spoken later.

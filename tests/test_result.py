@@ -12,9 +12,11 @@ import pytest
 from rich.console import Console
 
 from tuner import export, language
-from tuner.closing import closing, disturbed, headline, times
+from tuner.cells import times
+from tuner.closing import closing, headline
 from tuner.confirm import NextRun
 from tuner.noise import Noise
+from tuner.noise_view import disturbed
 from tuner.result import FixedCost, Result, result
 from tuner.store import RecordedRun
 from tuner.summary import summarize

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .ablation import KnobFinding
+from .cells import mebibytes, milliseconds, new_table, percentile, shortened, times
 from .effects import Effect
 from .figures import Figures
 from .language import chosen, say
-from .noise import Noise
+from .noise_view import noise_lines
 from .progress import describe
 from .result import Evidence, FinalistResult, Result
 from .setup import PRACTICAL_EFFECT
@@ -33,17 +34,6 @@ FINDINGS = {
     "slower": "harms: {seen}",
     "unclear": "not shown to help: {seen}",
 }
-ADVICE = {  # what disturbed a run -> what to do
-    "other processes": "stop what else runs here",
-    "steal": "the host of this virtual machine is busy",
-    "throttling": "the processor was hot: cool it, or wait",
-    "slow processor": "a neighbour of this virtual machine, or its clock: measure again later",
-    "low frequency": "set the governor to performance",
-    "involuntary switches": "give it cores of its own: --cpus",
-    "device shared": "wait until nobody else uses the NPU",
-}
-TOO_BUSY = 2.0  # no number of pairs that anybody would wait for shows an effect in such noise
-NOISY_SPREAD = 0.03  # above it even a 5 % gain takes more than a dozen pairs
 
 
 def closing(found: Result, path: Path | None) -> RenderableType:
@@ -206,62 +196,6 @@ def fixed_costs(found: Result) -> Iterator[str]:
         yield say(said, name=say(name), call=cost.call_ms, each=each)
 
 
-def noise_lines(found: Result) -> Iterator[str]:
-    """Spread, smallest effect, disturbed runs: each with what to do."""
-    evidence, noise = found.evidence, found.evidence.noise
-    if noise.baseline_spread is not None:
-        line = say(
-            "noise: {count} runs of the baseline spread by {spread:.1%}",
-            count=noise.baseline_runs,
-            spread=noise.baseline_spread,
-        )
-        if noise.baseline_spread > NOISY_SPREAD:
-            line += say("; a quieter machine, or --cpus with cores of one node, lowers it")
-        yield line
-    if evidence.interval:
-        said = (
-            "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
-            "for less: npu-tune --resume --study {name} --confirm {more}"
-        )
-        if evidence.interval.smallest_effect > TOO_BUSY:
-            said = (
-                "too busy a machine for an answer: these {pairs} pairs show nothing below "
-                "{effect}; stop what else runs, then: npu-tune --resume --study {name} "
-                "--confirm {more}"
-            )
-        pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
-        yield say(said, name=_quoted(found), pairs=pairs, effect=effect, more=2 * pairs)
-    if evidence.baseline.unsteady or evidence.best.unsteady:
-        said = (
-            "never settled: {baseline} of {baseline_runs} runs of the baseline, {best} of {runs} "
-            "of the best: give more warm-up, such as --set warmup=200, or a quieter machine"
-        )
-        yield say(
-            said,
-            baseline=evidence.baseline.unsteady,
-            baseline_runs=evidence.baseline.runs,
-            best=evidence.best.unsteady,
-            runs=evidence.best.runs,
-        )
-    if noise.runs:
-        yield disturbed(noise)
-
-
-def disturbed(noise: Noise) -> str:
-    """How many runs were disturbed, by what, and what to do."""
-    if not noise.disturbed_runs:
-        return say("disturbed from outside: none of {runs} runs", runs=noise.runs)
-    kinds = ", ".join(
-        f"{say(kind)} {count} ({say(ADVICE[kind])})" for kind, count in noise.disturbed.items()
-    )
-    return say(
-        "disturbed from outside: {count} of {runs} runs: {kinds}",
-        count=noise.disturbed_runs,
-        runs=noise.runs,
-        kinds=kinds,
-    )
-
-
 def remarks(found: Result) -> Iterator[str]:
     """Failures by outcome, and what could not be checked."""
     if found.failures:
@@ -299,38 +233,3 @@ def last_lines(found: Result, path: Path | None) -> Iterator[str]:
 
 def _quoted(found: Result) -> str:
     return shlex.quote(found.study)
-
-
-def times(ratio: float) -> str:
-    """`3.26x`."""
-    if ratio < 0.1:
-        return f"{ratio:.2g}x"
-    return f"{ratio:.2f}x" if abs(ratio - 1) >= 0.1 else f"{ratio:.3f}x"
-
-
-def milliseconds(value: float | None) -> str:
-    """`6.609 ms`, or nothing."""
-    return "" if value is None else f"{value:.4g} ms"
-
-
-def mebibytes(value: float | None) -> str:
-    """`310 MiB`, or nothing."""
-    return "" if value is None else f"{value:.0f} MiB"
-
-
-def percentile(value_ms: float | None) -> str:
-    """A percentile, or that there are too few samples for it."""
-    return milliseconds(value_ms) or say("too few samples")
-
-
-def shortened(text: str, width: int = 24) -> str:
-    """The text, cut where it would make a column too wide."""
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def new_table(*headers: str) -> Table:
-    """A table without rules, its headers translated; a column that is too narrow folds."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for header in headers:
-        table.add_column(say(header), overflow="fold")
-    return table

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import profile_view
-from .closing import milliseconds, new_table, times
+from .cells import milliseconds, new_table, times
 from .figures import figures
 from .full_check import FullCheck
 from .holdout import Interval, Verdict

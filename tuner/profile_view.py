@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .closing import milliseconds, new_table
+from .cells import milliseconds, new_table
 from .diagnosis import EVENTS, Diagnosis, Pointer, Times
 from .language import say
 from .profile import Profile

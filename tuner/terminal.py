@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from .closing import milliseconds, new_table, times
+from .cells import milliseconds, new_table, times
 from .figures import Figures, figures
 from .language import say
 from .launcher import without_traces
