@@ -357,3 +357,52 @@ def test_a_resumed_study_tries_a_failed_baseline_again(store: Store, tmp_path: P
     mended = FakeLauncher()
     make_study(store, mended, tmp_path, trials=3).run()
     assert [spec.trial for spec in mended.specs] == [0, 1, 2]
+
+
+def test_the_baseline_runs_five_times_before_the_search_and_its_noise_is_told(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher, told = FakeLauncher(), list[str]()
+    study = make_study(store, launcher, tmp_path, trials=3, baseline_runs=Setup("m").baseline_runs)
+    study.note = told.append
+    study.run()
+    assert [spec.trial for spec in launcher.specs] == [0, 0, 0, 0, 0, 1, 2]
+    assert told == ["noise: 5 runs of the baseline differ by 0.0%"]
+
+
+def busy(spec: TrialSpec, busy_s: float) -> Run:
+    """A run of 1 s beside which others used the processors for so long."""
+    run = FakeLauncher()(spec)
+    after = {"monotonic_s": 1.0, "host_busy_s": busy_s + 1.0, "process_cpu_s": 1.0}
+    before = dict.fromkeys(after, 0.0)
+    seen = replace(run.result, witnesses_before=before, witnesses_after=after)
+    return replace(run, result=seen)
+
+
+def test_a_disturbed_run_is_made_once_more_and_does_not_count(store: Store, tmp_path: Path) -> None:
+    specs: list[TrialSpec] = []
+
+    def launch(spec: TrialSpec) -> Run:
+        specs.append(spec)
+        return busy(spec, busy_s=1.0 if len(specs) in (1, 4) else 0.0)
+
+    make_study(store, launch, tmp_path, trials=4).run()
+    assert [spec.trial for spec in specs] == [0, 0, 1, 2, 2, 3]
+    record = store.study("s")
+    assert record is not None
+    summary = summarize(record, store.runs("s"))
+    assert summary.baseline is not None
+    assert (len(summary.baseline.runs), len(summary.baseline.counted)) == (2, 1)
+
+
+def test_where_most_runs_are_disturbed_none_is_repeated_any_more(
+    store: Store, tmp_path: Path
+) -> None:
+    specs: list[TrialSpec] = []
+
+    def launch(spec: TrialSpec) -> Run:
+        specs.append(spec)
+        return busy(spec, busy_s=1.0)
+
+    make_study(store, launch, tmp_path, trials=5).run()
+    assert [spec.trial for spec in specs] == [0, 0, 1, 1, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""The noise of a study in sentences: spread, smallest effect, what never settled or was disturbed."""
+"""The noise of a study in sentences: spread, smallest effect, what was unsteady or disturbed."""
 
 from __future__ import annotations
 
