@@ -34,7 +34,7 @@ VALUES: dict[str, tuple[float, ...]] = {
     "BLOCKS": (2, 4, 6),
     "ALL_IN": (1, 2, 4),
     "KEPT": (2, 4, 8),
-    "TIE_ERRORS": (0.0, 0.5, 1.0),
+    "DRIFT_TAKEN_OFF": (0.0, 0.5, 1.0),
 }
 
 

@@ -16,7 +16,7 @@ from tuner.worker.protocol import Outcome
 
 from .fakes import recorded, study_record
 
-# Every run takes 1 s (fakes.recorded); the confirmation 4 blocks of 6 runs and 8 pairs: 40 s.
+# Every run takes 1 s (fakes.recorded); the confirmation 2 blocks of 6 runs, 2 of 5, 8 pairs: 38 s.
 RUNS = [recorded(0, 10), recorded(0, 10.2), recorded(1, 4, mode="fast")]
 
 
@@ -26,13 +26,13 @@ def wanted(budget_s: float, runs: list[RecordedRun], confirm: str = "auto") -> i
 
 
 def test_the_confirmation_is_kept_back() -> None:
-    assert wanted(100, RUNS) == 2 + (100 - 3 - 40)
+    assert wanted(100, RUNS) == 2 + (100 - 3 - 38)
     assert wanted(100, RUNS, confirm="off") == 2 + (100 - 3)
 
 
 def test_slower_runs_leave_room_for_fewer() -> None:
     slow = [replace(r, run=replace(r.run, wall_ns=2 * 10**9)) for r in RUNS]
-    assert wanted(100, slow) == 2 + (100 - 6 - 80) // 2
+    assert wanted(100, slow) == 2 + (100 - 6 - 76) // 2
 
 
 def test_a_budget_that_is_used_up_ends_the_search() -> None:
@@ -53,7 +53,7 @@ def test_the_noise_and_what_it_means_are_told() -> None:
     runs = [recorded(0, ms) for ms in (9.8, 10.0, 10.2)]
     asked = Setup("m", target_effect=0.05)
     summary = summarize(study_record(asked), runs)
-    assert confirmation_s(summary, runs) == 40
+    assert confirmation_s(summary, runs) == 38
     assert noise_found(summary, runs) == [
         "noise: 3 runs of the baseline differ by 2.0%; 8 pairs of fresh runs show a gain of 6.6%; "
         "9 pairs of fresh runs show a gain of 4.9%",

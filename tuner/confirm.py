@@ -26,7 +26,7 @@ FINALISTS = 5
 ALL_IN = 2  # blocks with every finalist
 KEPT = 4  # finalists in the blocks after those
 BLOCKS = 4
-TIE_ERRORS = 1.0  # standard errors
+DRIFT_TAKEN_OFF = 0.5  # of a block's median: all of it would bring the block's own scatter in
 
 
 @dataclass(frozen=True)
@@ -125,17 +125,18 @@ def block_values(summary: Summary, one: Configuration, blocks: int) -> list[floa
 
 
 def winner(summary: Summary) -> Configuration | None:
-    """The best finalist by its blocks; of those tied with it, the one with the fewest knobs set.
+    """The best finalist by its blocks; of those no worse, the one with the fewest knobs set.
 
-    Its score is the median over blocks of log(cost over the block's geometric mean), with what the
-    search measured as one block more. Of as many knobs, the steadier wins.
+    Its score is the median over blocks of its log(cost), less half of the block's median, with what
+    the search measured as one block more. Of as many knobs, the steadier wins.
     """
     chosen = still_in(summary, BLOCKS)
     votes = _votes(summary, chosen, BLOCKS)
     if not votes:
         return None
     best = min(votes, key=lambda number: median(votes[number]))
-    tied = [number for number in votes if _tied(votes[number], votes[best])]
+    limit = median(votes[best]) + math.log1p(PRACTICAL_EFFECT)
+    tied = [number for number in votes if median(votes[number]) <= limit]
     return chosen[
         min(
             tied,
@@ -147,9 +148,9 @@ def winner(summary: Summary) -> Configuration | None:
 def _votes(
     summary: Summary, chosen: Sequence[Configuration], blocks: int
 ) -> dict[int, list[float]]:
-    """Number of the configuration -> its log cost in each block, less the block's mean.
+    """Number of the configuration -> its log cost in each block, then the search's.
 
-    Then the search's. Without those that have not run well in each block.
+    Each less half of what is usual in that block. Without those that did not run well in each.
     """
     costs = {}
     for number, one in enumerate(chosen):
@@ -159,15 +160,8 @@ def _votes(
             costs[number] = [
                 summary.objective.log_cost(v) for v in [*values, searched or values[0]]
             ]
-    means = [statistics.fmean(block) for block in zip(*costs.values(), strict=True)]
+    usual = [DRIFT_TAKEN_OFF * median(block) for block in zip(*costs.values(), strict=True)]
     return {
-        number: [cost - mean for cost, mean in zip(row, means, strict=True)]
+        number: [cost - common for cost, common in zip(row, usual, strict=True)]
         for number, row in costs.items()
     }
-
-
-def _tied(votes: Sequence[float], best: Sequence[float]) -> bool:
-    """Within one standard error of the best, block by block, or no worse than what matters."""
-    behind = [one - other for one, other in zip(votes, best, strict=True)]
-    error = statistics.stdev(behind) / math.sqrt(len(behind))
-    return median(behind) <= max(TIE_ERRORS * error, PRACTICAL_EFFECT)

@@ -180,7 +180,7 @@ class OnlyRecorded(Rule):
 
 def only_recorded(world: World) -> SearchSpace:
     """The space with the values that were recorded, and a rule against what was not."""
-    keys = [dict(key) for key in (*world.parts, *world.failed)]
+    keys = [world.resolved, *(dict(key) for key in (*world.parts, *world.failed))]
     seen = {knob.name: {key.get(knob.name) for key in keys} for knob in world.space.knobs}
     knobs = tuple(
         knob
