@@ -21,19 +21,27 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from trust import HERE, RECORDINGS, Replays, promise, quantile
+from trust import GAINS, HERE, RECORDINGS, Replays, a_a, planted, promise, quantile
 
-from tuner import confirm, setup
+from tuner import confirm, holdout
+from tuner.holdout import Look
 from tuner.stats import median
 
 CHOSEN_ON = ("npu-emulated.jsonl.gz", "batches.jsonl.gz")
 SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 FEWEST_SAMPLES = 5
+LOOKS = {
+    "8": (Look(8, 0.05),),
+    "8, 16": (Look(8, 0.01), Look(16, 0.04)),
+    "8, 16, 24": (Look(8, 0.01), Look(16, 0.0125), Look(24, 0.0275)),
+    "24 at once": (Look(24, 0.05),),
+}
 VALUES: dict[str, tuple[float, ...]] = {
     "FINALISTS": (3, 5, 8),
     "BLOCKS": (2, 4, 6),
     "ALL_IN": (1, 2, 4),
     "KEPT": (2, 4, 8),
+    "SEARCH_VOTES": (0, 1, 2),
     "DRIFT_TAKEN_OFF": (0.0, 0.5, 1.0),
 }
 
@@ -75,13 +83,12 @@ def sentinels(replays: Replays) -> str:
 @contextmanager
 def changed(name: str, value: float) -> Iterator[None]:
     """The constant at another value."""
-    module = confirm if hasattr(confirm, name) else setup
-    before = getattr(module, name)
-    setattr(module, name, value)
+    before = getattr(confirm, name)
+    setattr(confirm, name, value)
     try:
         yield
     finally:
-        setattr(module, name, before)
+        setattr(confirm, name, before)
 
 
 def show(replays: Replays, noise: float, options: argparse.Namespace) -> str:
@@ -95,6 +102,24 @@ def show(replays: Replays, noise: float, options: argparse.Namespace) -> str:
         f"mean {statistics.fmean(regrets):.2%}; runs to choose the winner: mean "
         f"{statistics.fmean(runs):.0f}, most {max(runs)}"
     )
+
+
+def looks(replays: Replays, noise: float, options: argparse.Namespace) -> Iterator[str]:
+    """What more pairs bring: false verdicts, gains that are found, pairs."""
+    shipped = holdout.LOOKS
+    for name, value in LOOKS.items():
+        holdout.LOOKS = value
+        with multiprocessing.Pool(options.processes) as pool:
+            seeds = range(options.studies)
+            nothing = pool.map(partial(a_a, replays, noise), seeds)
+            gains = [pool.map(partial(planted, replays, gain, noise), seeds) for gain in GAINS]
+        wrong = sum(verdict not in ("same", "unclear") for verdict in nothing)
+        found = ", ".join(
+            f"{gain:.0%}: {verdicts.count('faster') / len(verdicts):.0%}"
+            for gain, verdicts in zip(GAINS, gains, strict=True)
+        )
+        yield f"pairs {name}: A/A {wrong} of {options.studies} wrong; gains found: {found}"
+    holdout.LOOKS = shipped
 
 
 def main() -> None:
@@ -113,6 +138,8 @@ def main() -> None:
         for line in run_lengths(replays):
             print(f"  {line}")
         print(f"  sentinels: {sentinels(replays)}", flush=True)
+        for line in looks(replays, options.noise, options):
+            print(f"  {line}", flush=True)
         for name in options.constant or VALUES:
             for value in VALUES[name]:
                 with changed(name, int(value) if value == int(value) else value):

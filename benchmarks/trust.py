@@ -65,7 +65,13 @@ class Replays:
         self.world: World = world(found.study, found.runs, objective)
         self.runs = found.runs
         stored = setup.from_dict(found.study.setup)
-        self.asked: Setup = replace(stored, trials=TRIALS, objective=objective, confirm="auto")
+        self.asked: Setup = replace(
+            stored,
+            trials=TRIALS,
+            objective=objective,
+            confirm=setup.AUTO,
+            baseline_runs=setup.BASELINE_RUNS,
+        )
         self.configurations = [dict(key) for key in self.world.parts]
 
     def study(self, seed: int, noise: float, instead: Answer | None = None) -> Summary:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tuner.confirm import NextRun
-from tuner.holdout import effect_shown, pairs_to_show, planned
-from tuner.setup import LOOKS, Look, Setup
+from tuner.holdout import LOOKS, Look, effect_shown, pairs_to_show, planned
+from tuner.setup import Setup
 from tuner.stats import error_of, interval_rank
 from tuner.summary import summarize
 from tuner.verdict import judge

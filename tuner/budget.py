@@ -12,6 +12,8 @@ from .language import say
 from .store import RecordedRun
 from .summary import CONFIRMATION_ROLES, Summary, finished_trials
 
+TOO_BUSY = 1.0  # where no gain below 2x can be shown
+
 
 def wanted_trials(summary: Summary, budget_s: float, runs: Sequence[RecordedRun]) -> int:
     """How many trials the budget leaves time for; the confirmation's time is kept back.
@@ -55,6 +57,9 @@ def noise_found(summary: Summary, runs: Sequence[RecordedRun]) -> list[str]:
     if not looks:
         return [said]
     shown = [(look.pairs, effect_shown(look.pairs, spread, look.alpha)) for look in looks]
+    if shown[-1][1] > TOO_BUSY:
+        busy = say("too busy a machine for an answer, unless that changes: stop what else runs")
+        return [f"{said}; {busy}"]
     parts = [
         say("{pairs} pairs of fresh runs show a gain of {effect:.1%}", pairs=pairs, effect=effect)
         for pairs, effect in shown

@@ -26,6 +26,7 @@ FINALISTS = 5
 ALL_IN = 2  # blocks with every finalist
 KEPT = 4  # finalists in the blocks after those
 BLOCKS = 4
+SEARCH_VOTES = 1  # blocks that what the search measured is worth
 DRIFT_TAKEN_OFF = 0.5  # of a block's median: all of it would bring the block's own scatter in
 
 
@@ -157,9 +158,8 @@ def _votes(
         values = block_values(summary, one, blocks)
         if values:
             searched = next(m.value for m in summary.measured if m.configuration == one)
-            costs[number] = [
-                summary.objective.log_cost(v) for v in [*values, searched or values[0]]
-            ]
+            values += [searched or values[0]] * SEARCH_VOTES
+            costs[number] = [summary.objective.log_cost(value) for value in values]
     usual = [DRIFT_TAKEN_OFF * median(block) for block in zip(*costs.values(), strict=True)]
     return {
         number: [cost - common for cost, common in zip(row, usual, strict=True)]

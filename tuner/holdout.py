@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .search_space import BATCH_SIZE, Configuration
-from .setup import AUTO, LOOKS, MOST_PAIRS, OFF, PRACTICAL_EFFECT, Look
+from .setup import AUTO, OFF, PRACTICAL_EFFECT
 from .stats import interval_rank, median, order_statistic_interval, smallest_shown
 from .store import RecordedRun
 from .summary import Summary
@@ -24,6 +24,18 @@ Verdict = Literal["faster", "slower", "same", "unclear", "not confirmed"]
 Pair = tuple[RecordedRun, RecordedRun]
 
 ALL_ERRORS = 0.05  # what the looks may err with together
+MOST_PAIRS = 100  # what --target-effect may plan
+
+
+@dataclass(frozen=True)
+class Look:
+    """A number of pairs after which the hold-out may end; alpha: how often this look may err."""
+
+    pairs: int
+    alpha: float
+
+
+LOOKS: tuple[Look, ...] = (Look(8, 0.01), Look(16, 0.0125), Look(24, 0.0275))  # of --confirm auto
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from .budget import TOO_BUSY
 from .cells import times
 from .language import say
 from .noise import Noise
@@ -19,7 +20,6 @@ ADVICE = {  # what disturbed a run -> what to do
     "involuntary switches": "give it cores of its own: --cpus",
     "device shared": "wait until nobody else uses the NPU",
 }
-TOO_BUSY = 2.0  # no number of pairs that anybody would wait for shows an effect in such noise
 NOISY_SPREAD = 0.03  # above it even a 5 % gain takes more than a dozen pairs
 
 
@@ -40,7 +40,7 @@ def noise_lines(found: Result) -> Iterator[str]:
             "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
             "for less: npu-tune --resume --study {name} --confirm {more}"
         )
-        if evidence.interval.smallest_effect > TOO_BUSY:
+        if evidence.interval.smallest_effect > 1 + TOO_BUSY:
             said = (
                 "too busy a machine for an answer: these {pairs} pairs show nothing below "
                 "{effect}; stop what else runs, then: npu-tune --resume --study {name} "

@@ -20,19 +20,7 @@ AUTO, OFF = "auto", "off"
 PRACTICAL_EFFECT = 0.01  # a smaller difference is worth no setting
 MIN_PAIRS = 6  # the fewest whose extremes cover the median with more than 95 %: 1 - 2/64
 BASELINE_RUNS = 5  # before the search: they show the noise, and everything is compared with them
-MOST_PAIRS = 100  # what --target-effect may plan
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-
-
-@dataclass(frozen=True)
-class Look:
-    """A number of pairs after which the hold-out may end; alpha: how often this look may err."""
-
-    pairs: int
-    alpha: float
-
-
-LOOKS = (Look(8, 0.01), Look(16, 0.0125), Look(24, 0.0275))  # of --confirm auto
 
 
 @dataclass(frozen=True)

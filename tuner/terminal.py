@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -24,6 +25,13 @@ SHOWN_LOG_LINES = 5
 FULL_WIDTH = 130  # columns; below it the configurations would fold into narrow strips
 
 
+def _progress(done: int, setup: dict[str, Any]) -> str:
+    budget_s = setup.get("budget_s")
+    if budget_s is None:
+        return say("{done} of {total}", done=done, total=setup["trials"])
+    return say("{done} in {minutes:g} min", done=done, minutes=budget_s / 60)
+
+
 def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> RenderableType:
     """`npu-tune list`."""
     if not records:
@@ -36,7 +44,7 @@ def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> Renderab
             setup["model"],
             record.space["backend"] + emulated(record),
             setup["objective"],
-            say("{done} of {total}", done=trials_done[record.name], total=setup["trials"]),
+            _progress(trials_done[record.name], setup),
             say("finished") if record.finished_at else say("open"),
             f"{record.created_at:%Y-%m-%d %H:%M}",
         )
