@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from trust import GAINS, HERE, RECORDINGS, Replays, a_a, planted, promise, quantile
+from trust import GAINS, HERE, RECORDINGS, Replays, a_a, planted, promise, quantile, title
 
 from tuner import confirm, holdout
 from tuner.holdout import Look
@@ -33,7 +33,7 @@ FEWEST_SAMPLES = 5
 LOOKS = {
     "8": (Look(8, 0.05),),
     "8, 16": (Look(8, 0.01), Look(16, 0.04)),
-    "8, 16, 24": (Look(8, 0.01), Look(16, 0.0125), Look(24, 0.0275)),
+    "8, 16, 24": holdout.LOOKS,
     "24 at once": (Look(24, 0.05),),
 }
 VALUES: dict[str, tuple[float, ...]] = {
@@ -95,8 +95,8 @@ def show(replays: Replays, noise: float, options: argparse.Namespace) -> str:
     """One line: regret, runs."""
     with multiprocessing.Pool(options.processes) as pool:
         found = pool.map(partial(promise, replays, noise), range(options.studies))
-    regrets = [regret for _, _, _, regret, _ in found]
-    runs = [count for *_, count in found]
+    regrets = [one.regret for one in found]
+    runs = [one.choosing for one in found]
     return (
         f"regret median {statistics.median(regrets):.2%}, 90th {quantile(regrets, 0.9):.2%}, "
         f"mean {statistics.fmean(regrets):.2%}; runs to choose the winner: mean "
@@ -115,8 +115,8 @@ def looks(replays: Replays, noise: float, options: argparse.Namespace) -> Iterat
             gains = [pool.map(partial(planted, replays, gain, noise), seeds) for gain in GAINS]
         wrong = sum(verdict not in ("same", "unclear") for verdict in nothing)
         found = ", ".join(
-            f"{gain:.0%}: {verdicts.count('faster') / len(verdicts):.0%}"
-            for gain, verdicts in zip(GAINS, gains, strict=True)
+            f"{gain:.0%}: {statistics.fmean(hits):.0%}"
+            for gain, hits in zip(GAINS, gains, strict=True)
         )
         yield f"pairs {name}: A/A {wrong} of {options.studies} wrong; gains found: {found}"
     holdout.LOOKS = shipped
@@ -134,7 +134,7 @@ def main() -> None:
     paths = options.recordings or [HERE / "recordings" / name for name in CHOSEN_ON]
     for path in paths:
         replays = Replays(path, RECORDINGS[path.name])
-        print(f"{path.name}, noise x {options.noise:g}, {options.studies} studies")
+        print(next(title(path.name.partition(".")[0], replays, options.noise)))
         for line in run_lengths(replays):
             print(f"  {line}")
         print(f"  sentinels: {sentinels(replays)}", flush=True)

@@ -3,16 +3,19 @@
     python benchmarks/real.py a-a [--confirmations 20] [--model MODEL]
     python benchmarks/real.py twice [--model MODEL] [--trials 40]
 
-a-a: so many confirmations of the baseline against itself under another name (a knob that does
-nothing). Prints each verdict and how many are neither same nor unclear.
+a-a: so many hold-outs of the baseline against itself under another name (a knob that does nothing).
+Prints each verdict and how many are neither same nor unclear. Whole studies of such knobs, with the
+choosing before: false_claims.py.
 
 twice: two independent studies of one model, of different seeds, then their winners against each
-other in 8 pairs of fresh runs. Both subcommands go on where they were interrupted.
+other in 8 pairs of fresh runs, made anew each time. What else was measured is kept: both go on
+where they were interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,6 +28,7 @@ from tuner.holdout import interval_of, log_speedups, pairs_of, pairs_wanted, ver
 from tuner.result import result
 from tuner.search_space import Configuration
 from tuner.setup import Setup
+from tuner.stats import median
 from tuner.store import RecordedRun, Store
 from tuner.study import Study
 from tuner.summary import summarize
@@ -44,7 +48,7 @@ def pair(
     for trial in (0, 1) if number % 2 == 0 else (1, 0):
         spec = study.trial_spec(trial, sides[trial], Role.HOLD_OUT)
         spec = replace(spec, block=number, after_trials=SEARCHED)
-        runs[trial] = study.record_run(trial, sides[trial], spec)
+        runs[trial] = study.run_spec(trial, sides[trial], spec)
     return runs[0], runs[1]
 
 
@@ -66,18 +70,18 @@ def a_a(options: argparse.Namespace) -> None:
                 role = Role.SEARCH if trial else Role.BASELINE
                 if len(study.runs) <= trial:
                     study.record_run(trial, one, study.trial_spec(trial, one, role))
-            identity = summarize(study.record, study.runs).identity(twin)
-            while True:
+            summary = summarize(study.record, study.runs)
+            identity = summary.identity(twin)
+            while len(pairs_of(summary, identity)) < pairs_wanted(summary, identity):
+                blocks = [r.run.spec.block for r in summary.confirmation_runs]
+                pair(study, (base, twin), max(blocks, default=-1) + 1)
                 summary = summarize(study.record, study.runs)
-                done = len(pairs_of(summary, identity))
-                if done >= pairs_wanted(summary, identity):
-                    break
-                pair(study, (base, twin), done)
         judged = judge(summary)
         assert judged.interval is not None
         wrong += judged.verdict not in ("same", "unclear")
         low, high = judged.interval.low, judged.interval.high
-        print(f"{number}: {judged.verdict}, {judged.pairs} pairs, {low:.3f}x to {high:.3f}x")
+        shown = f"{low:.3f}x to {high:.3f}x"
+        print(f"{number}: {judged.verdict}, {judged.pairs} pairs, {shown}", flush=True)
     print(f"A/A: {wrong} of {options.confirmations} neither same nor unclear")
 
 
@@ -107,8 +111,9 @@ def twice(options: argparse.Namespace) -> None:
         logs = log_speedups(summarize(study.record, study.runs), pairs)
     interval = interval_of(logs)
     assert interval is not None
-    said = verdict(interval.low, interval.high)
-    print(f"winner of seed 1 against winner of seed 2: {said}, {interval.low}x to {interval.high}x")
+    said, ratio = verdict(interval.low, interval.high), math.exp(median(logs))
+    shown = f"{ratio:.3f}x ({interval.low:.3f}x to {interval.high:.3f}x)"
+    print(f"winner of seed 1 against winner of seed 2, {PAIRS} pairs: {said}, {shown}")
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import random
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -79,12 +80,14 @@ def measure(study: Study, rounds: int, share: float) -> None:
         for number, one in enumerate(chosen):  # the reference outputs may be gone
             if space.is_baseline(one) and not study.reference_path(one).exists():
                 study.launch(study.trial_spec(number, one, Role.BASELINE))
-    done = len(study.runs)
-    for number, (block, trial, one) in enumerate(planned(chosen, base, rounds)):
+    there = Counter((r.run.spec.block, r.trial) for r in study.runs)
+    for block, trial, one in planned(chosen, base, rounds):
         failures = [
             r for r in study.runs if r.trial == trial and r.run.result.outcome != Outcome.OK
         ]
-        if number >= done and len(failures) < TRIES:
+        if there[block, trial]:
+            there[block, trial] -= 1
+        elif len(failures) < TRIES:
             _measure(study, block, trial, one)
 
 

@@ -11,12 +11,14 @@ with the scatter, the spikes and the drift that were seen (tuner/replay.py). In 
   but same or unclear?
 - promise: the speed-up that is printed, over the true one; how often the interval covers the truth.
 - regret: how much slower what is recommended is than the best of the space. Beside it a plain
-  Optuna loop and random search, with as many runs, that believe the best single run, and one run
-  each of every configuration.
+  Optuna loop and random search, with as many runs as the whole study, hold-out included, that
+  believe the best single run; and one run each of every configuration.
 - power: one value of one knob makes the baseline 2, 5 or 10 % faster and nothing else does
   anything. How often is the verdict faster?
 
-Says nothing of bias that every run of a recording shares; benchmarks/real.py measures anew.
+Emulated CANN where a line says so. What is replayed is drawn run by run: disturbances that last for
+fewer than some ten runs are scattered over the study, so that pairs are more independent than they
+are; and what all runs of a recording share is not seen at all. real.py measures anew.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ import math
 import multiprocessing
 import random
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +44,7 @@ from tuner.stats import median
 from tuner.store import MemoryStore
 from tuner.summary import Summary
 from tuner.verdict import Judgement, judge
-from tuner.worker.protocol import Outcome
+from tuner.worker.protocol import Outcome, Role
 
 HERE = Path(__file__).parent
 RECORDINGS = {  # file -> objective; the last one is what no choice was made on
@@ -50,7 +52,7 @@ RECORDINGS = {  # file -> objective; the last one is what no choice was made on
     "batches.jsonl.gz": "throughput",
     "cpu.jsonl.gz": "latency",
 }
-TRIALS, FURTHER_RUNS = 40, 30
+TRIALS = 40
 GAINS = (0.02, 0.05, 0.10)
 Answer = Callable[[Configuration], tuple[Configuration, float]]
 
@@ -103,8 +105,8 @@ def _batch(one: Configuration) -> int | None:
     return None if size is None else int(size)
 
 
-def planted(replays: Replays, gain: float, noise: float, seed: int) -> str:
-    """The verdict where one value of one knob is worth `gain` and nothing else anything."""
+def planted(replays: Replays, gain: float, noise: float, seed: int) -> bool:
+    """Is it found, where one value of one knob is worth `gain` and nothing else anything?"""
     space = replays.world.space
     seen = {(n, v) for one in replays.configurations for n, v in space.changed(one).items()}
     name, value = random.Random(seed).choice(sorted(seen, key=str))
@@ -112,49 +114,70 @@ def planted(replays: Replays, gain: float, noise: float, seed: int) -> str:
     def answer(one: Configuration) -> tuple[Configuration, float]:
         return space.baseline(_batch(one)), -math.log1p(gain) if one[name] == value else 0.0
 
-    return judge(replays.study(seed, noise, answer)).verdict
+    judged = judge(replays.study(seed, noise, answer))
+    return judged.verdict == "faster" and judged.best.configuration[name] == value
 
 
-def promise(replays: Replays, noise: float, seed: int) -> tuple[float, float, bool, float, int]:
-    """(log promised, log true, covered, regret of what is recommended, further runs)."""
+@dataclass(frozen=True)
+class Promise:
+    """What one study says, beside the truth. runs: all of them; choosing: to choose the winner."""
+
+    verdict: str
+    promised: float  # log
+    true: float  # log
+    covered: bool
+    regret: float
+    runs: int
+    choosing: int
+
+
+def promise(replays: Replays, noise: float, seed: int) -> Promise:
+    """A whole study, judged."""
     summary = replays.study(seed, noise)
     judged: Judgement = judge(summary)
     best, base = judged.best.configuration, judged.baseline.configuration
     true = replays.world.log_speedup(best, base, noise)
     assert judged.interval is not None
-    # The interval is rounded to 4 decimals, and where levels are equal the truth is its bound.
-    covered = judged.interval.low - 1e-4 <= math.exp(true) <= judged.interval.high + 1e-4
-    recommended = best if judged.verdict == "faster" else base
-    further = len([r for r in summary.confirmation_runs if r.run.spec.role.value == "confirm"])
-    return math.log(judged.speedup), true, covered, replays.regret(recommended), further
+    won = judged.verdict == "faster"
+    roles = [r.run.spec.role for r in summary.confirmation_runs]
+    return Promise(
+        verdict=judged.verdict,
+        promised=math.log(judged.speedup),
+        true=true,
+        # The interval is rounded to 4 decimals.
+        covered=judged.interval.low - 1e-4 <= math.exp(true) <= judged.interval.high + 1e-4,
+        regret=replays.regret(best if won else replays.world.space.baseline()),
+        runs=sum(len(one.runs) for one in summary.measured) + len(roles),
+        choosing=roles.count(Role.CONFIRM),
+    )
 
 
-def believing(replays: Replays, noise: float, how: str, seed: int) -> float:
-    """The regret of the best single run of: random search, an Optuna loop, or every one once."""
-    launch, rng = Replay(replays.world, seed, noise), random.Random(seed)
-    space, runs = replays.compared(), TRIALS + FURTHER_RUNS
+def believing(replays: Replays, noise: float, how: str, job: tuple[int, int]) -> float:
+    """The regret of the best single run of: random search, an Optuna loop, or every one once.
+
+    job: (seed, number of runs).
+    """
+    seed, runs = job
+    launch, rng, space = Replay(replays.world, seed, noise), random.Random(seed), replays.compared()
+    if how == "Optuna":
+        return replays.regret(_optuna_loop(replays, launch, runs, seed))
+    asked = rng.sample(space, len(space))
     if how == "random":
         asked = [rng.choice(space) for _ in range(runs)]
-    elif how == "exhaustive":
-        asked = rng.sample(space, len(space))
-    else:
-        return replays.regret(_optuna_loop(replays, launch, runs, seed))
-    values = [(_cost(replays, launch, one), number) for number, one in enumerate(asked)]
-    return replays.regret(asked[min(values)[1]])
+    costs = [(_cost(replays, launch, one), number) for number, one in enumerate(asked)]
+    return replays.regret(asked[min(costs)[1]])
 
 
 def _cost(replays: Replays, launch: Replay, one: Configuration) -> float:
     measured = launch.draw(one).result.measurement
-    return math.inf if measured is None else replays.objective.of(measured) * _sign(replays)
-
-
-def _sign(replays: Replays) -> int:
-    return 1 if replays.objective.direction == "minimize" else -1
+    value = replays.objective
+    return math.inf if measured is None else value.log_cost(value.of(measured))
 
 
 def _optuna_loop(replays: Replays, launch: Replay, runs: int, seed: int) -> Configuration:
-    space, sign = only_recorded(replays.world), _sign(replays)
-    search = Search(MemoryStore(), "plain", space, replays.objective, seed)
+    """Every trial one run, told as it is; the study's best trial is believed."""
+    space, minimize = only_recorded(replays.world), OBJECTIVES["latency"]
+    search = Search(MemoryStore(), "plain", space, minimize, seed)
     base = space.baseline()
     pinned = {} if replays.objective.name == "throughput" else {BATCH_SIZE: base[BATCH_SIZE]}
     search.enqueue(base)
@@ -167,8 +190,7 @@ def _optuna_loop(replays: Replays, launch: Replay, runs: int, seed: int) -> Conf
             search.refuse(proposal.number)
             continue
         cost = _cost(replays, launch, {**proposal.configuration, WARMUP: base[WARMUP]})
-        outcome = Outcome.OK if math.isfinite(cost) else Outcome.CRASHED
-        search.tell(proposal.number, outcome, sign * cost)
+        search.tell(proposal.number, Outcome.OK if math.isfinite(cost) else Outcome.CRASHED, cost)
         done += 1
         if cost < best:
             best, chosen = cost, proposal.configuration
@@ -180,48 +202,68 @@ def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def report(name: str, replays: Replays, noise: float, options: argparse.Namespace) -> None:
-    """The lines of one recording at one noise."""
+def title(name: str, replays: Replays, noise: float) -> Iterator[str]:
+    """What is replayed: the space, its scatter, how far apart the best are."""
     levels = sorted(replays.world.truth(one) for one in replays.compared())
     base = replays.world.truth(replays.world.space.baseline())
     rests = [part.rest for parts in replays.world.parts.values() for part in parts]
     scatter, drift = quantile([abs(r) for r in rests], 0.68), statistics.pstdev(replays.world.drift)
-    print(
+    if replays.record.facts["fingerprint"].get("emulated_cann"):
+        name += " (emulated CANN)"
+    yield (
         f"{name}, {replays.objective.name}, {len(levels)} configurations, "
         f"{len(replays.runs)} runs, noise x {noise:g}: "
         f"scatter of a run {noise * scatter:.1%}, drift {noise * drift:.1%}"
     )
-    print(
-        f"  best {math.exp(base - levels[0]):.2f}x the baseline; tenth best "
-        f"{math.expm1(levels[min(9, len(levels) - 1)] - levels[0]):.1%} behind it"
+    runs = statistics.fmean(len(parts) for parts in replays.world.parts.values())
+    yield (
+        f"  best {math.exp(base - levels[0]):.2f}x the baseline; behind it the second "
+        f"{math.expm1(levels[1] - levels[0]):.1%}, the tenth "
+        f"{math.expm1(levels[min(9, len(levels) - 1)] - levels[0]):.1%}; these levels are known to "
+        f"about {1.25 * scatter / math.sqrt(runs):.1%}"
     )
+
+
+def report(name: str, replays: Replays, noise: float, options: argparse.Namespace) -> Iterator[str]:
+    """The lines of one recording at one noise."""
+    yield from title(name, replays, noise)
     with multiprocessing.Pool(options.processes) as pool:
         verdicts = pool.map(partial(a_a, replays, noise), range(options.a_a))
         wrong = sum(v not in ("same", "unclear") for v in verdicts)
-        print(
-            f"  A/A: {wrong} of {options.a_a} neither same nor unclear ({wrong / options.a_a:.1%})"
-        )
+        share = wrong / options.a_a
+        yield f"  A/A: {wrong} of {options.a_a} neither same nor unclear ({share:.1%})"
         found = pool.map(partial(promise, replays, noise), range(options.studies))
-        ratios = [math.expm1(promised - true) for promised, true, *_ in found]
-        print(
-            f"  promised over true: mean {statistics.fmean(ratios):+.2%}, sd "
-            f"{statistics.pstdev(ratios):.2%}; interval covers the truth in "
-            f"{statistics.fmean(covered for _, _, covered, _, _ in found):.1%}"
-        )
-        regrets = {"npu-tune": [regret for _, _, _, regret, _ in found]}
-        for how in ("optuna", "random", "exhaustive"):
-            regrets[how] = pool.map(partial(believing, replays, noise, how), range(options.studies))
+        yield from promises(found)
+        jobs = [(seed, one.runs) for seed, one in enumerate(found)]
+        regrets = {"npu-tune": [one.regret for one in found]}
+        for how in ("Optuna", "random", "exhaustive"):
+            regrets[how] = pool.map(partial(believing, replays, noise, how), jobs)
         for how, values in regrets.items():
-            print(
+            yield (
                 f"  regret, {how}: median {median(values):.1%}, 90th percentile "
                 f"{quantile(values, 0.9):.1%}, mean {statistics.fmean(values):.1%}"
             )
-        further = [runs for *_, runs in found]
-        print(f"  runs after the search to choose the winner: {min(further)} to {max(further)}")
         for gain in GAINS:
-            verdicts = pool.map(partial(planted, replays, gain, noise), range(options.studies))
-            share = verdicts.count("faster") / len(verdicts)
-            print(f"  power: a true gain of {gain:.0%} is found in {share:.0%}", flush=True)
+            hits = pool.map(partial(planted, replays, gain, noise), range(options.studies))
+            yield f"  power: a true gain of {gain:.0%} is found in {statistics.fmean(hits):.0%}"
+
+
+def promises(found: Sequence[Promise]) -> Iterator[str]:
+    """Promised against true, of all studies and of those that say faster; the runs."""
+    won = [one for one in found if one.verdict == "faster"]
+    for name, some in (("", found), (" where faster", won)):
+        ratios = [math.expm1(one.promised - one.true) for one in some]
+        if ratios:
+            yield (
+                f"  promised over true{name}: mean {statistics.fmean(ratios):+.2%}, sd "
+                f"{statistics.pstdev(ratios):.2%}; the interval covers the truth in "
+                f"{statistics.fmean(one.covered for one in some):.1%} of {len(some)}"
+            )
+    choosing, runs = [one.choosing for one in found], [one.runs for one in found]
+    yield (
+        f"  runs: {min(choosing)} to {max(choosing)} to choose the winner, "
+        f"{statistics.fmean(runs):.0f} in all"
+    )
 
 
 def main() -> None:
@@ -239,7 +281,8 @@ def main() -> None:
     for path, objective in chosen:
         replays = Replays(path, objective)
         for noise in options.noise or (1.0, 0.5, 2.0):
-            report(path.name.partition(".")[0], replays, noise, options)
+            for line in report(path.name.partition(".")[0], replays, noise, options):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

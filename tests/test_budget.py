@@ -53,16 +53,24 @@ def test_the_noise_and_what_it_means_are_told() -> None:
     runs = [recorded(0, ms) for ms in (9.8, 10.0, 10.2)]
     asked = Setup("m", target_effect=0.05)
     summary = summarize(study_record(asked), runs)
-    assert confirmation_s(summary, runs) == 38
+    assert confirmation_s(summary, runs) == 40
     assert noise_found(summary, runs) == [
-        "noise: 3 runs of the baseline differ by 2.0%; 8 pairs of fresh runs show a gain of 6.6%; "
-        "9 pairs of fresh runs show a gain of 4.9%",
-        "for --target-effect 5.0% up to 9 pairs are planned, about 0 min",
+        "noise: 3 runs of the baseline differ by 2.0%; 8 pairs of fresh runs can show a gain from "
+        "6.6% upwards; 9 pairs of fresh runs can show a gain from 4.9% upwards",
+        "for --target-effect 5.0% up to 9 pairs are planned, about 18 s",
     ]
 
 
 def test_one_run_says_nothing_of_the_noise() -> None:
     assert noise_found(summarize(study_record(), RUNS[:1]), RUNS[:1]) == []
+
+
+def test_a_budget_that_is_too_short_is_said_to_be() -> None:
+    asked = Setup("m", budget_s=30, confirm="6")
+    runs = RUNS[:1]
+    assert noise_found(summarize(study_record(asked), runs), runs) == [
+        "warning: --budget is too short: presets and confirmation alone take about 40 s"
+    ]
 
 
 def test_a_target_effect_reads_as_a_percentage() -> None:

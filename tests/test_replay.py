@@ -14,7 +14,7 @@ import pytest
 from tuner import recording, replay_study
 from tuner.errors import UsageError
 from tuner.recording import Recording
-from tuner.replay import Replay, World, replayed, world
+from tuner.replay import Replay, World, only_recorded, replay, replayed, world
 from tuner.setup import Setup
 from tuner.store import RecordedRun
 from tuner.worker.protocol import Outcome, Role
@@ -115,3 +115,20 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"x")
     with pytest.raises(UsageError, match="no recording of npu-tune"):
         replay_study(tmp_path / "x.gz")
+
+
+def test_a_preset_that_was_not_recorded_is_left_out() -> None:
+    presets = {"known": {"mode": "fast"}, "never": {"threads": 1}}
+    found = of(rounds())
+    found = replace(found, space=replace(found.space, presets=presets))
+    assert list(only_recorded(found).presets) == ["known"]
+
+
+def test_an_ablation_is_not_replayed_because_its_configurations_were_not_recorded() -> None:
+    asked = replace(study_record(ASKED), setup={**study_record(ASKED).setup, "ablate": True})
+    assert replay(asked, rounds()).ablation == ()
+
+
+def test_a_study_without_a_good_run_cannot_be_replayed() -> None:
+    with pytest.raises(UsageError, match="no good run"):
+        world(study_record(ASKED), [recorded(0, outcome=Outcome.ENVIRONMENT_ERROR)])

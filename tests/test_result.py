@@ -171,10 +171,10 @@ def test_each_line_of_noise_says_what_to_do() -> None:
 def test_runs_that_never_settled_are_one_sentence_and_a_mark() -> None:
     one = found()
     assert "never settled" not in shown(one, 300)
-    best = replace(one.evidence.best, unsteady=2)
+    best = replace(one.evidence.best, unsteady=3)
     text = shown(replace(one, evidence=replace(one.evidence, best=best)), 300)
-    assert "never settled: 0 of 6 runs of the baseline, 2 of 6 of the best: give more " in text
-    assert [marked(figures) for figures in (one.evidence.best, best)] == ["", ", 2 unsteady"]
+    assert "never settled: 0 of 6 runs of the baseline, 3 of 6 of the best: give more " in text
+    assert [marked(figures) for figures in (one.evidence.best, best)] == ["", ", 3 unsteady"]
 
 
 def test_the_sentence_of_noise_names_the_causes() -> None:

@@ -384,10 +384,10 @@ def test_a_disturbed_run_is_made_once_more_and_does_not_count(store: Store, tmp_
 
     def launch(spec: TrialSpec) -> Run:
         specs.append(spec)
-        return busy(spec, busy_s=1.0 if len(specs) in (1, 4) else 0.0)
+        return busy(spec, busy_s=1.0 if len(specs) in (1, 5) else 0.0)
 
     make_study(store, launch, tmp_path, trials=4).run()
-    assert [spec.trial for spec in specs] == [0, 0, 1, 2, 2, 3]
+    assert [spec.trial for spec in specs] == [0, 0, 1, 2, 3, 3]
     record = store.study("s")
     assert record is not None
     summary = summarize(record, store.runs("s"))

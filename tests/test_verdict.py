@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tuner.confirm import NextRun
 from tuner.errors import StudyConflictError
-from tuner.holdout import verdict
+from tuner.holdout import Look, contender, planned, spent, verdict
 from tuner.summary import summarize
 from tuner.verdict import judge
 from tuner.worker.protocol import Outcome, Role
@@ -81,8 +83,21 @@ def test_without_fresh_runs_nothing_is_confirmed() -> None:
 
 
 def test_too_few_pairs_confirm_nothing() -> None:
-    _, summary = confirmed(SEARCHED, of_mode(5.0), pairs=5)
-    assert judge(summary).reason == "5 pairs of fresh runs are there, 6 are needed"
+    _, summary = confirmed(SEARCHED, of_mode(5.0))
+    cut_short = summarize(summary.study, [*SEARCHED, *summary.confirmation_runs[:-1]])
+    assert judge(cut_short).verdict == "not confirmed"
+    assert judge(cut_short).reason == "5 pairs of fresh runs are there, 6 are needed"
+
+
+def test_between_two_looks_the_earlier_one_counts() -> None:
+    def answer(step: NextRun) -> float:
+        slow = step.role == Role.HOLD_OUT and step.block == 3
+        return (12.0 if slow else 5.0) if SPACE.changed(step.configuration) else 10.0
+
+    _, summary = confirmed(SEARCHED, answer, confirm="auto")
+    assert (judge(summary).verdict, judge(summary).pairs) == ("faster", 16)
+    cut_short = summarize(summary.study, [*SEARCHED, *summary.confirmation_runs[:-2]])
+    assert (judge(cut_short).verdict, judge(cut_short).pairs) == ("unclear", 8)
 
 
 def test_a_winner_that_fails_in_the_hold_out_is_unclear() -> None:
@@ -109,14 +124,45 @@ def test_finalists_that_all_fail_again_are_unclear() -> None:
     )
 
 
-def test_a_baseline_run_that_fails_takes_its_pair_with_it() -> None:
+def test_a_pair_that_the_baseline_spoiled_is_made_again() -> None:
     def answer(step: NextRun) -> float | Outcome:
         if step.role == Role.HOLD_OUT and step.block == 2 and not SPACE.changed(step.configuration):
             return Outcome.CRASHED
         return 5.0 if SPACE.changed(step.configuration) else 10.0
 
-    _, summary = confirmed(SEARCHED, answer, pairs=8)
-    assert (judge(summary).verdict, judge(summary).pairs) == ("faster", 7)
+    steps, summary = confirmed(SEARCHED, answer, pairs=8)
+    assert max(s.block for s in steps if s.role == Role.HOLD_OUT) == 8
+    assert (judge(summary).verdict, judge(summary).pairs) == ("faster", 8)
+
+
+def test_runs_far_apart_are_no_pair() -> None:
+    _, summary = confirmed(SEARCHED, of_mode(5.0))
+    late = summary.confirmation_runs[-1]
+    moved = replace(late.run, started_at=late.run.started_at + timedelta(hours=1))
+    runs = [*SEARCHED, *summary.confirmation_runs[:-1], replace(late, run=moved)]
+    assert judge(summarize(summary.study, runs)).reason.startswith("5 pairs of fresh runs")
+
+
+def test_what_was_begun_is_finished_although_another_would_win_now() -> None:
+    _, summary = confirmed(SEARCHED, of_mode(5.0))
+    lucky = recorded(1, 0.1, spin="on")  # of the same trial: the search is no longer for it
+    later = summarize(summary.study, [*SEARCHED, lucky, *summary.confirmation_runs])
+    won = contender(later)
+    assert won is not None
+    assert later.space.changed(won) == {"mode": "fast"}
+    assert judge(later).pairs == 6
+
+
+def test_another_plan_takes_what_earlier_looks_may_have_erred() -> None:
+    _, summary = confirmed(SEARCHED, of_mode(5.0), confirm="auto")
+    assert spent(summary) == 2 / 2**8
+    asked = {**summary.study.setup, "confirm": "12", "spent": spent(summary)}
+    assert planned(replace(summary, study=replace(summary.study, setup=asked))) == (
+        Look(12, 0.05 - 2 / 2**8),
+    )
+    asked["spent"] = 0.2  # used up: a look needs at least 8 pairs then
+    asked["confirm"] = "6"
+    assert planned(replace(summary, study=replace(summary.study, setup=asked))) == (Look(8, 0.01),)
 
 
 def test_a_study_without_a_good_baseline_has_no_verdict() -> None:

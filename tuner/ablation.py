@@ -29,6 +29,8 @@ from .summary import Measured, Summary, grouped, ranked
 from .verdict import Judgement, judge
 from .worker.protocol import Outcome, Role
 
+SHARE_AT_RISK = 0.1  # of the winner's gain, that a smaller configuration may lose at the very most
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -269,7 +271,10 @@ def _held(
     if over_baseline is None or over_winner is None or not _keeps_limit(summary, smaller, blocks):
         return None
     noise = statistics.stdev(behind) / math.sqrt(len(behind))
-    loses = over_winner.verdict == "slower" or median(behind) > PRACTICAL_EFFECT + noise
+    gain = math.log(over_baseline.speedup / over_winner.speedup)  # the winner's, in these blocks
+    margin = max(PRACTICAL_EFFECT, SHARE_AT_RISK * gain)
+    loses = median(behind) > PRACTICAL_EFFECT + noise
+    loses = loses or math.log(over_winner.interval.low) < -margin
     if over_baseline.verdict != "faster" or loses:
         return None
     return Minimal(summary.space.changed(smaller), dropped, over_baseline, over_winner)

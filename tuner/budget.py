@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .confirm import FINALISTS, block_runs
 from .holdout import effect_shown, planned
 from .language import say
+from .progress import duration
+from .setup import BASELINE_RUNS
 from .store import RecordedRun
 from .summary import CONFIRMATION_ROLES, Summary, finished_trials
 
@@ -30,11 +32,16 @@ def wanted_trials(summary: Summary, budget_s: float, runs: Sequence[RecordedRun]
 
 
 def confirmation_s(summary: Summary, runs: Sequence[RecordedRun]) -> float:
-    """What the confirmation will take: every block, and the hold-out to its first look."""
+    """What the confirmation will take: every block, and the hold-out to its first look.
+
+    To its last one where an effect is to be shown. Runs made again, and an ablation, are extra.
+    """
     looks = planned(summary)
     if not looks:
         return 0.0
-    return (block_runs(FINALISTS) + 2 * looks[0].pairs) * _run_s(runs)
+    target = summary.study.setup.get("target_effect")
+    pairs = looks[0].pairs if target is None else looks[-1].pairs
+    return (block_runs(FINALISTS) + 2 * pairs) * _run_s(runs)
 
 
 def _run_s(runs: Sequence[RecordedRun]) -> float:
@@ -44,45 +51,56 @@ def _run_s(runs: Sequence[RecordedRun]) -> float:
 
 
 def noise_found(summary: Summary, runs: Sequence[RecordedRun]) -> list[str]:
-    """What the baseline's first runs say of this host, and what it means for the confirmation."""
+    """What the baseline's runs say of this host, and what that means for answer and time."""
+    return [
+        line for line in (_noise(summary), *_plan(summary, runs), _short(summary, runs)) if line
+    ]
+
+
+def _noise(summary: Summary) -> str:
     spread, base = summary.baseline_spread, summary.baseline
     if spread is None or base is None:
-        return []
-    said = say(
-        "noise: {runs} runs of the baseline differ by {spread:.1%}",
-        runs=len(base.runs),
-        spread=spread,
-    )
-    looks = planned(summary)
-    if not looks:
-        return [said]
-    shown = [(look.pairs, effect_shown(look.pairs, spread, look.alpha)) for look in looks]
-    if shown[-1][1] > TOO_BUSY:
+        return ""
+    count = len([r for r in base.runs if r.run.result.measurement is not None])
+    said = "noise: {runs} runs of the baseline differ by {spread:.1%}"
+    parts = [say(said, runs=count, spread=spread)]
+    shown = [(one.pairs, effect_shown(one.pairs, spread, one.alpha)) for one in planned(summary)]
+    if shown and shown[-1][1] > TOO_BUSY:
         busy = say("too busy a machine for an answer, unless that changes: stop what else runs")
-        return [f"{said}; {busy}"]
-    parts = [
-        say("{pairs} pairs of fresh runs show a gain of {effect:.1%}", pairs=pairs, effect=effect)
-        for pairs, effect in shown
-    ]
-    lines = ["; ".join([said, *parts])]
-    target = summary.study.setup.get("target_effect")
-    if target is None:
-        return lines
-    pairs, effect = shown[-1]
-    minutes = 2 * pairs * _run_s(runs) / 60
-    planned_for = say(
-        "for --target-effect {target:.1%} up to {pairs} pairs are planned, about {minutes:.0f} min",
-        target=target,
-        pairs=pairs,
-        minutes=minutes,
+        return "; ".join([*parts, busy])
+    said = "{pairs} pairs of fresh runs can show a gain from {effect:.1%} upwards"
+    return "; ".join([*parts, *(say(said, pairs=n, effect=effect) for n, effect in shown)])
+
+
+def _plan(summary: Summary, runs: Sequence[RecordedRun]) -> Iterator[str]:
+    """What --target-effect makes of it."""
+    target, spread, looks = (
+        summary.study.setup.get("target_effect"),
+        summary.baseline_spread,
+        planned(summary),
     )
-    lines.append(planned_for)
-    if effect > target:
-        lines.append(
-            say(
-                "warning: more pairs than that are not planned, and they show {effect:.1%}: "
-                "a smaller gain needs a quieter host",
-                effect=effect,
-            )
+    if target is None or not looks:
+        return
+    if spread is None:
+        yield say("too few runs of the baseline to plan --target-effect: confirmed as with auto")
+        return
+    pairs = looks[-1].pairs
+    said = "for --target-effect {target:.1%} up to {pairs} pairs are planned, about {time}"
+    yield say(said, target=target, pairs=pairs, time=duration(2 * pairs * _run_s(runs)))
+    shown = effect_shown(pairs, spread, looks[-1].alpha)
+    if shown > target:
+        said = (
+            "warning: more pairs than that are not planned, and they show {effect:.1%}: "
+            "a smaller gain needs a quieter host"
         )
-    return lines
+        yield say(said, effect=shown)
+
+
+def _short(summary: Summary, runs: Sequence[RecordedRun]) -> str:
+    """That a budget is too short for what must be done in any case."""
+    budget_s, least = summary.study.setup.get("budget_s"), 1 + len(summary.space.presets)
+    if budget_s is None or not runs:
+        return ""
+    needed_s = (BASELINE_RUNS + least) * _run_s(runs) + confirmation_s(summary, runs)
+    said = "warning: --budget is too short: presets and confirmation alone take about {time}"
+    return say(said, time=duration(needed_s)) if needed_s > budget_s else ""

@@ -271,8 +271,11 @@ def _setup(options: dict[str, Any], stored: dict[str, Any] | None) -> Setup:
                 f"--resume: the study was begun with {key} {kept[key]!r}, not {value!r}; "
                 "leave the option out, or start another study"
             )
-    if given.get("confirm") == "off":
-        kept["ablate"] = False  # there is nothing to explain then
+    if "confirm" in given:
+        kept["target_effect"] = None
+        kept["ablate"] = kept["ablate"] and given["confirm"] != setup.OFF
+    if "target_effect" in given:
+        kept["confirm"] = setup.AUTO
     return setup.from_dict({**kept, **given}).check()
 
 

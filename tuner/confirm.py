@@ -15,10 +15,19 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .holdout import at_batch, baseline, pairs_wanted, planned, runs_of
+from .holdout import (
+    at_batch,
+    baseline,
+    contender,
+    pair_of,
+    pairs_wanted,
+    planned,
+    runs_of,
+)
 from .search_space import Configuration
 from .setup import PRACTICAL_EFFECT
 from .stats import median
+from .store import RecordedRun
 from .summary import Summary, grouped, ranked
 from .worker.protocol import Outcome, Role
 
@@ -26,6 +35,7 @@ FINALISTS = 5
 ALL_IN = 2  # blocks with every finalist
 KEPT = 4  # finalists in the blocks after those
 BLOCKS = 4
+SPARE_PAIRS = 4  # for pairs that the baseline's own run spoiled
 SEARCH_VOTES = 1  # blocks that what the search measured is worth
 DRIFT_TAKEN_OFF = 0.5  # of a block's median: all of it would bring the block's own scatter in
 
@@ -62,16 +72,25 @@ def next_run(summary: Summary, seed: int) -> NextRun | None:
     for role, block, one in _order(summary, seed):
         if not runs_of(summary, one, role, block):
             last = block + 1 if role == Role.HOLD_OUT else 0
-            look = next(look.pairs for look in planned(summary) if look.pairs >= last)
+            look = next((look.pairs for look in planned(summary) if look.pairs >= last), last)
             return NextRun(
                 role=role,
                 block=block,
                 trial=next(m.trials[0] for m in summary.measured if m.configuration == one),
                 configuration={**summary.space.baseline(), **one},
-                done=sum(r.run.spec.role != Role.ABLATION for r in summary.confirmation_runs),
+                done=len(_done(summary)),
                 total=block_runs(len(chosen)) + 2 * look,
             )
     return None
+
+
+def _done(summary: Summary) -> set[tuple[Role, int, str]]:
+    """The runs of the confirmation that were made, a repeated one once."""
+    return {
+        (r.run.spec.role, r.run.spec.block, str(summary.identity(r.configuration)))
+        for r in summary.confirmation_runs
+        if r.run.spec.role != Role.ABLATION
+    }
 
 
 def block_runs(count: int) -> int:
@@ -88,11 +107,26 @@ def _order(summary: Summary, seed: int) -> Iterator[tuple[Role, int, Configurati
         for one in order:
             if one != base or not any(failed(summary, base, earlier) for earlier in range(block)):
                 yield Role.CONFIRM, block, one
-    best = winner(summary)
+    best = contender(summary) or winner(summary)
     if best is not None:
-        for pair in range(pairs_wanted(summary, best)):
-            for one in (base, best) if pair % 2 == 0 else (best, base):
-                yield Role.HOLD_OUT, pair, one
+        yield from _pairs(summary, best)
+
+
+def _pairs(summary: Summary, best: Configuration) -> Iterator[tuple[Role, int, Configuration]]:
+    """Alternating pairs; one that the baseline spoiled is made again under a further number."""
+    base, number, good = baseline(summary), 0, 0
+    wanted = pairs_wanted(summary, best)
+    while good < wanted and number < wanted + SPARE_PAIRS:
+        for one in (base, best) if number % 2 == 0 else (best, base):
+            yield Role.HOLD_OUT, number, one
+        if any(not _is_good(r) for r in runs_of(summary, best, Role.HOLD_OUT, number)):
+            return  # the winner itself fails: there is nothing to claim
+        good += pair_of(summary, best, number) is not None
+        number += 1
+
+
+def _is_good(recorded: RecordedRun) -> bool:
+    return recorded.run.result.outcome == Outcome.OK
 
 
 def failed(summary: Summary, one: Configuration, block: int) -> bool:

@@ -81,9 +81,13 @@ def _emulated(summary: Summary) -> bool:
 
 
 def _baseline_values(summary: Summary) -> list[float]:
-    """Of the runs of the baseline after its first: that one is alone in making the reference."""
-    runs = summary.baseline.measurements() if summary.baseline else []
-    return [summary.objective.of(measurement) for measurement in runs[1:]]
+    """Of the runs of the baseline after its first: that one is alone in making the reference.
+
+    The disturbed ones, too: what pairs of this host are like is the question.
+    """
+    runs = summary.baseline.runs if summary.baseline else ()
+    found = [r.run.result.measurement for r in runs[1:]]
+    return [summary.objective.of(m) for m in found if m is not None]
 
 
 def self_check(summary: Summary) -> str:

@@ -13,6 +13,7 @@ from .ablation import KnobFinding, Minimal
 from .errors import UsageError
 from .holdout import Verdict
 from .result import Evidence, Recommendation, Result
+from .search_space import WARMUP
 
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 EMULATED = "# emulated CANN: no figure below is a device's\n"
@@ -77,7 +78,8 @@ def write(best: BestConfiguration, path: Path) -> None:
     header = HEADER.format(study=best.study)
     if best.environment.get("emulated_cann"):
         header += EMULATED
-    if best.configuration and best.evidence.best.unsteady == best.evidence.best.runs:
+    unsettled = best.evidence.best.unsteady == best.evidence.best.runs
+    if best.configuration and WARMUP not in best.configuration and unsettled:
         header += UNSETTLED
     beside.write_text(header + body, encoding="utf-8")
     os.replace(beside, path)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from .search_space import BATCH_SIZE, Configuration
 from .setup import AUTO, OFF, PRACTICAL_EFFECT
-from .stats import interval_rank, median, order_statistic_interval, smallest_shown
+from .stats import error_of, interval_rank, median, order_statistic_interval, smallest_shown
 from .store import RecordedRun
 from .summary import Summary
 from .worker.protocol import Outcome, Role
@@ -24,6 +24,8 @@ Verdict = Literal["faster", "slower", "same", "unclear", "not confirmed"]
 Pair = tuple[RecordedRun, RecordedRun]
 
 ALL_ERRORS = 0.05  # what the looks may err with together
+LEAST_ALPHA = 0.01  # of a look after others have used all of that up
+LONGEST_GAP_S = 120.0  # between the runs of a pair: what lies further apart shares no moment
 MOST_PAIRS = 100  # what --target-effect may plan
 
 
@@ -74,15 +76,37 @@ def runs_of(summary: Summary, one: Configuration, role: Role, block: int) -> lis
     return sorted(found, key=lambda recorded: recorded.run.uid in summary.disturbed)
 
 
+def contender(summary: Summary) -> Configuration | None:
+    """The configuration that the hold-out's recorded runs are about; None before there are any.
+
+    What was begun is finished: a later rule that would choose another winner does not change it.
+    """
+    base = baseline(summary)
+    tried = (
+        summary.identity(r.configuration)
+        for r in summary.confirmation_runs
+        if r.run.spec.role == Role.HOLD_OUT
+    )
+    here = (one for one in tried if one.get(BATCH_SIZE) == base.get(BATCH_SIZE))
+    return next((one for one in here if one != base), None)
+
+
 def pairs_of(summary: Summary, won: Configuration) -> list[Pair]:
-    """(winner's run, baseline's run) of each pair of which both ran well."""
-    pairs = []
-    for number in sorted({r.run.spec.block for r in summary.confirmation_runs}):
-        sides = [runs_of(summary, one, Role.HOLD_OUT, number) for one in (won, baseline(summary))]
-        good = [[r for r in runs if r.run.result.measurement is not None] for runs in sides]
-        if all(good):
-            pairs.append((good[0][0], good[1][0]))
-    return pairs
+    """(winner's run, baseline's run) of each pair of which both ran well, one after the other."""
+    numbers = {r.run.spec.block for r in summary.confirmation_runs}
+    found = (pair_of(summary, won, number) for number in sorted(numbers))
+    return [pair for pair in found if pair is not None]
+
+
+def pair_of(summary: Summary, won: Configuration, number: int) -> Pair | None:
+    """The pair of that number; None where a run is missing, failed, or long after the other."""
+    sides = [runs_of(summary, one, Role.HOLD_OUT, number) for one in (won, baseline(summary))]
+    good = [[r for r in runs if r.run.result.measurement is not None] for runs in sides]
+    if not all(good):
+        return None
+    first, second = sorted((good[0][0], good[1][0]), key=lambda r: r.run.started_at)
+    gap_s = (second.run.started_at - first.run.started_at).total_seconds() - first.run.wall_ns / 1e9
+    return (good[0][0], good[1][0]) if gap_s <= LONGEST_GAP_S else None
 
 
 def log_speedups(summary: Summary, pairs: Sequence[Pair]) -> list[float]:
@@ -120,14 +144,29 @@ def planned(summary: Summary) -> tuple[Look, ...]:
     confirm, target = asked.get("confirm", AUTO), asked.get("target_effect")
     if confirm == OFF:
         return ()
+    left = max(ALL_ERRORS - asked.get("spent", 0.0), LEAST_ALPHA)
     if confirm != AUTO:
-        return (Look(int(confirm), ALL_ERRORS),)
-    if target is None:
+        return (Look(max(int(confirm), fewest_pairs(left)), left),)
+    spread = summary.baseline_spread
+    if target is None or spread is None:
         return LOOKS
-    spread = summary.baseline_spread or 0.0
-    first, rest = LOOKS[0], ALL_ERRORS - LOOKS[0].alpha
-    pairs = pairs_to_show(target, spread, rest)
-    return (first,) if pairs <= first.pairs else (first, Look(pairs, rest))
+    first = Look(LOOKS[0].pairs, min(LOOKS[0].alpha, left))
+    pairs = pairs_to_show(target, spread, left - first.alpha)
+    return (first,) if pairs <= first.pairs else (first, Look(pairs, left - first.alpha))
+
+
+def fewest_pairs(alpha: float) -> int:
+    """The fewest pairs whose extremes err no more often than that."""
+    return math.ceil(math.log2(2 / alpha))
+
+
+def spent(summary: Summary) -> float:
+    """How often the looks that were taken may have erred, for a study that is to take others."""
+    won = contender(summary)
+    pairs = len(pairs_of(summary, won)) if won else 0
+    taken = [look for look in planned(summary) if look.pairs <= pairs]
+    before: float = summary.study.setup.get("spent", 0.0)
+    return before + sum(error_of(interval_rank(one.pairs, one.alpha), one.pairs) for one in taken)
 
 
 def pairs_to_show(effect: float, spread: float, alpha: float) -> int:

@@ -17,6 +17,9 @@ SLOW_LOOP = 1.3  # times the study's median: recorded runs are at most 1.12 or a
 LOW_FREQUENCY = 0.75  # of the study's median: nvbench's threshold
 MANY_SWITCHES = 2.0  # times the study's 90th percentile
 RUNS_FOR_TENTH = 10
+# A configuration with more threads than processors is switched out by itself: shown, but no reason
+# to measure it again.
+OWN_DOING = ("involuntary switches",)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,11 @@ def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]
         "device shared": before.get("device_processes", 0.0) > 0,
     }
     return [kind for kind, seen in kinds.items() if seen]
+
+
+def from_outside(result: TrialResult, usual: Usual) -> list[str]:
+    """Those disturbances that are no doing of the configuration itself."""
+    return [kind for kind in disturbances(result, usual) if kind not in OWN_DOING]
 
 
 def page_faults_per_call(result: TrialResult) -> float | None:

@@ -48,7 +48,7 @@ def noise_lines(found: Result) -> Iterator[str]:
             )
         pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
         yield say(said, name=shlex.quote(found.study), pairs=pairs, effect=effect, more=2 * pairs)
-    if evidence.baseline.unsteady or evidence.best.unsteady:
+    if any(2 * one.unsteady >= one.runs for one in (evidence.baseline, evidence.best)):
         said = (
             "never settled: {baseline} of {baseline_runs} runs of the baseline, {best} of {runs} "
             "of the best: give more warm-up, such as --set warmup=200, or a quieter machine"

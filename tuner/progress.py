@@ -68,7 +68,7 @@ class Progress:
         if self.best:
             parts.append(say("best so far {speedup:.2f}x (one run)", speedup=self.best))
         if self.wall_s:
-            left_s = (self.total - self.done) * sum(self.wall_s) / len(self.wall_s)
+            left_s = max(0, self.total - self.done) * sum(self.wall_s) / len(self.wall_s)
             parts.append(say("about {time} left", time=duration(left_s)))
         parts += [f"{count} {outcome}" for outcome, count in self.failures.items()]
         return " · ".join([*parts, self.current])

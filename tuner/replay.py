@@ -14,9 +14,11 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from .errors import UsageError
 from .launcher import Run
 from .objectives import OBJECTIVES
 from .result import Result, result
@@ -30,8 +32,9 @@ from .stats import median
 from .store import MemoryStore, RecordedRun, StudyRecord
 from .study import Study
 from .summary import Summary, identify, resolve_unset, summarize
-from .worker.protocol import Measurement, Role, TrialSpec
+from .worker.protocol import Measurement, Outcome, Role, TrialSpec
 
+CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=timezone.utc)
 DRIFT_RUNS = 7  # on either side: the drift of a moment is the median of what these have in common
 Key = tuple[tuple[str, Any], ...]
 
@@ -81,13 +84,19 @@ def world(record: StudyRecord, runs: Sequence[RecordedRun], objective: str = "")
     resolved = resolve_unset(space, runs)
     keys = [tuple(identify(space, r.configuration, resolved).items()) for r in runs]
     good = [(k, r, m) for k, r in zip(keys, runs, strict=True) if (m := r.run.result.measurement)]
+    if not good:
+        raise UsageError(f"study {record.name!r} has no good run: there is nothing to replay")
     costs = [(key, chosen.log_cost(chosen.of(measured))) for key, _, measured in good]
     levels, drift = _taken_apart(costs)
     parts: dict[Key, list[Part]] = {}
     for (key, recorded, _), (_, cost), moved in zip(good, costs, drift, strict=True):
         part = Part(recorded, levels[key], moved, cost - moved - levels[key])
         parts.setdefault(key, []).append(part)
-    failed = {k: r for k, r in zip(keys, runs, strict=True) if k not in parts}
+    failed = {
+        k: r
+        for k, r in zip(keys, runs, strict=True)
+        if k not in parts and r.run.result.outcome != Outcome.ENVIRONMENT_ERROR
+    }
     return World(space, resolved, {k: tuple(p) for k, p in parts.items()}, failed, tuple(drift))
 
 
@@ -121,7 +130,7 @@ class Replay:
         self._world, self._noise, self._instead = world, noise, instead
         self._random = random.Random(seed)
         self._moment = self._random.randrange(len(world.drift))
-        self._drawn = 0
+        self._clock, self._drawn = CLOCK_STARTS, 0
 
     def run(self, spec: TrialSpec) -> Run:
         """The answer to a spec. Raises KeyError for a configuration that was not recorded."""
@@ -142,9 +151,11 @@ class Replay:
         assert run.result.measurement is not None
         factor = math.exp(added + scatter - part.drift - part.rest)
         measured = scaled(run.result.measurement, factor)
+        began, self._clock = self._clock, self._clock + timedelta(microseconds=run.wall_ns // 1000)
         self._drawn += 1
         uid = f"{run.uid}-{self._drawn}"
-        return replace(run, uid=uid, result=replace(run.result, measurement=measured))
+        result = replace(run.result, measurement=measured)
+        return replace(run, uid=uid, started_at=began, result=result)
 
 
 def scaled(measurement: Measurement, factor: float) -> Measurement:
@@ -189,7 +200,13 @@ def only_recorded(world: World) -> SearchSpace:
         for knob in world.space.knobs
     )
     rule = OnlyRecorded({}, {}, "it was not recorded", world)
-    return replace(world.space, knobs=knobs, rules=(*world.space.rules, rule))
+    domains = {knob.name: knob.domain for knob in knobs}
+    presets = {
+        name: held
+        for name, held in world.space.presets.items()
+        if all(value in domains[knob] for knob, value in held.items())
+    }
+    return replace(world.space, knobs=knobs, presets=presets, rules=(*world.space.rules, rule))
 
 
 class Silent:
@@ -235,6 +252,6 @@ def replay(
     Runs of a configuration that was measured once do not scatter: a confirmed study, or a recording
     of several rounds, has something to say. Raises UsageError for a setup that contradicts itself.
     """
-    asked = replace(setup_from_dict(record.setup), seed=seed, **changes).check()
+    asked = replace(setup_from_dict(record.setup), seed=seed, ablate=False, **changes).check()
     found = world(record, runs, asked.objective)
     return result(replayed(record, found, Replay(found, seed, noise).run, asked, sampler))

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import export, lease, owner, search_space, setup
+from . import export, holdout, lease, owner, search_space, setup
 from .errors import StudyConflictError, UsageError
 from .language import say
 from .launcher import Launcher, work_folder
@@ -20,7 +20,7 @@ from .search_space import BATCH_SIZE, WARMUP, SearchSpace
 from .setup import Setup
 from .store import Store, StudyRecord
 from .study import Observer, Study
-from .summary import Summary, finished_trials, summarize
+from .summary import Summary, summarize
 from .watch import watched
 
 RESULTS = Path("results")
@@ -76,12 +76,7 @@ def tune(
         if existing is None:
             raise StudyConflictError(f"--resume: there is no study {name!r} in {store.url}")
         owner.require_dead(name, existing.owner, take_over)
-        done = len(finished_trials(store.runs(name)))
-        if asked.budget_s is None and asked.trials < done:
-            raise UsageError(
-                f"--trials {asked.trials}: study {name!r} has {done} trials already; give more, or "
-                "leave the option out"
-            )
+        asked = resumed(asked, load(store, name))
     elif existing is not None:
         raise StudyConflictError(
             f"study {name!r} exists in {store.url}: continue it with --resume --study {name}, or "
@@ -165,6 +160,27 @@ def _owned(
         yield record
     finally:
         store.update_study(name, owner=None)
+
+
+def resumed(asked: Setup, summary: Summary) -> Setup:
+    """What is asked of a study that has begun. Raises UsageError for what it cannot do any more."""
+    done, before = summary.trials_done, setup.from_dict(summary.study.setup)
+    name, grows = summary.study.name, asked.budget_s is None and asked.trials > done
+    if asked.budget_s is None and asked.trials < done:
+        raise UsageError(
+            f"--trials {asked.trials}: study {name!r} has {done} trials already; give more, or "
+            "leave the option out"
+        )
+    if asked.budget_s != before.budget_s and not grows and summary.confirmation_runs:
+        raise UsageError(
+            f"--budget: the search of study {name!r} is over, its confirmation has begun; "
+            f"extend it with --trials and more than {done}"
+        )
+    if grows:
+        return replace(asked, spent=0.0)  # it is confirmed anew
+    if (asked.confirm, asked.target_effect) != (before.confirm, before.target_effect):
+        return replace(asked, spent=holdout.spent(summary))
+    return asked
 
 
 def _warn_of_changes(old: dict[str, Any], new: dict[str, Any], note: Callable[[str], None]) -> None:

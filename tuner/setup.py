@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import asdict, dataclass, field
@@ -50,13 +51,14 @@ class Setup:
     baseline_runs: int = BASELINE_RUNS
     budget_s: float | None = None  # instead of trials
     target_effect: float | None = None  # 0.02: as many pairs as show a gain of 2 %
+    spent: float = 0.0  # how often looks at the hold-out under an earlier `confirm` may err
     folder: str = ""  # where the user stood: relative names are looked up there
 
     def check(self) -> Setup:
         """Refuse what contradicts itself. Raises UsageError."""
         if self.trials < 1:
             raise UsageError(f"--trials {self.trials}: at least 1 is needed, the baseline")
-        if self.budget_s is not None and self.budget_s <= 0:
+        if self.budget_s is not None and not 0 < self.budget_s < math.inf:
             raise UsageError(f"--budget {self.budget_s / 60:g}: must be more than 0 minutes")
         if self.max_latency_ms is not None and self.objective != "throughput":
             raise UsageError("--max-latency-ms limits --objective throughput; add that objective")

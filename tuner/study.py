@@ -13,13 +13,22 @@ from .budget import noise_found, wanted_trials
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .launcher import Run, without_traces
+from .noise import from_outside, usual
 from .objectives import OBJECTIVES
 from .plan import has_failed, next_fixed, why_refused
 from .search import Proposal, Sampler, Search
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
 from .setup import Setup, model_spec
 from .store import RecordedRun, Records, StudyRecord
-from .summary import Summary, disturbed_among, finished_trials, identify, resolve_unset, summarize
+from .summary import (
+    DISTURBED,
+    Summary,
+    disturbed_among,
+    finished_trials,
+    identify,
+    resolve_unset,
+    summarize,
+)
 from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
 
 BASELINE_DEADLINE_S = 600.0
@@ -58,6 +67,7 @@ class Study:
     sampler: Sampler | None = None  # None: TPE
     runs: list[RecordedRun] = field(default_factory=list)
     errors_in_a_row: int = 0
+    noise_told: bool = False
     announced: bool = False
 
     def run(self) -> None:
@@ -71,14 +81,16 @@ class Study:
         self._finish_interrupted(search)
         self._repeat_failed_baseline()
         while self.done < self.trials:
+            if self.done:
+                self._repeat_baseline()
+                self._tell_noise()
             if self.stop():
                 raise Interrupted("")
             proposal = self._propose(search)
             self._run_trial(search, proposal)
+        if not self._summary().confirmation_runs:
             self._repeat_baseline()
-            if self.done == 1:
-                for line in noise_found(self._summary(), self.runs):
-                    self.note(line)
+        self._tell_noise()
         while step := self._next_confirming():
             if self.stop():
                 raise Interrupted("")
@@ -150,6 +162,13 @@ class Study:
                 raise Interrupted("")
             self._judge(self._measure(0, base, Role.BASELINE), Role.BASELINE)
 
+    def _tell_noise(self) -> None:
+        """Once: what the baseline's runs say of this host, and what the confirmation will cost."""
+        if not self.noise_told:
+            self.noise_told = True
+            for line in noise_found(self._summary(), self.runs):
+                self.note(line)
+
     def _role(self, configuration: Configuration) -> Role:
         return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
 
@@ -165,13 +184,13 @@ class Study:
             self.note(ablation.announcement(self._summary(), step))
         self.observer.run_started(step.done, step.total, step.role, step.configuration)
         spec = replace(spec, block=step.block, after_trials=self.done)
-        return self._measured(step.trial, step.configuration, spec)
+        return self.run_spec(step.trial, step.configuration, spec)
 
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
         self.observer.run_started(self.done, self.trials, role, configuration)
-        return self._measured(trial, configuration, self.trial_spec(trial, configuration, role))
+        return self.run_spec(trial, configuration, self.trial_spec(trial, configuration, role))
 
-    def _measured(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
+    def run_spec(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
         """A run; once more where something disturbed it, unless that is usual on this host."""
         recorded = self.record_run(trial, configuration, spec)
         disturbed = disturbed_among(self.runs)
@@ -181,8 +200,14 @@ class Study:
         return recorded
 
     def record_run(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
-        """Launch one run and commit it before anybody is told."""
-        recorded = RecordedRun(trial, configuration, self.launch(spec))
+        """Launch one run and commit it, with what disturbed it, before anybody is told."""
+        run = self.launch(spec)
+        normal = usual([*self.runs, RecordedRun(trial, configuration, run)])
+        kinds = from_outside(run.result, normal)
+        if kinds and run.result.outcome == Outcome.OK:
+            facts = {**run.result.facts, DISTURBED: kinds}
+            run = replace(run, result=replace(run.result, facts=facts))
+        recorded = RecordedRun(trial, configuration, run)
         self.store.record(self.name, recorded)
         self.runs.append(recorded)
         self.observer.run_ended(recorded)
@@ -227,8 +252,8 @@ class Study:
 
     def _tell(self, search: Search, proposal: Proposal) -> None:
         """Tell the median over all runs of the proposal's configuration."""
-        own = [recorded for recorded in self.runs if recorded.trial == proposal.number]
-        outcome = own[-1].run.result.outcome
+        own = [r.run.result.outcome for r in self.runs if r.trial == proposal.number]
+        outcome = Outcome.OK if Outcome.OK in own else own[-1]
         if outcome != Outcome.OK:
             search.tell(proposal.number, outcome, None)
             return

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from . import search_space
-from .noise import disturbances, usual
 from .objectives import OBJECTIVES, Objective, latency
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, Value
 from .stats import median, relative_spread
 from .store import RecordedRun, StudyRecord
 from .worker.protocol import UNSET, Measurement, Outcome, Role
 
+RUNS_FOR_SPREAD = 3
+DISTURBED = "disturbed"  # of a result's facts: by what
 CONFIRMATION_ROLES = (Role.CONFIRM, Role.HOLD_OUT, Role.ABLATION)
 Identity = tuple[tuple[str, Value], ...]
 
@@ -86,9 +87,14 @@ class Summary:
 
     @property
     def baseline_spread(self) -> float | None:
-        """Of the search's runs of the baseline: standard deviation over mean."""
-        found = self.baseline.measurements() if self.baseline else []
-        return relative_spread([self.objective.of(m) for m in found])
+        """Of the search's good runs of the baseline: standard deviation over mean.
+
+        None for fewer than three.
+        """
+        runs = self.baseline.runs if self.baseline else ()
+        found = [r.run.result.measurement for r in runs]
+        values = [self.objective.of(m) for m in found if m is not None]
+        return relative_spread(values) if len(values) >= RUNS_FOR_SPREAD else None
 
     def identity(self, configuration: Configuration) -> Configuration:
         """Which configuration this is: without warm-up, unset where it names the same."""
@@ -159,9 +165,11 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
 
 
 def disturbed_among(runs: Sequence[RecordedRun]) -> frozenset[str]:
-    """The uids of the runs that something from outside disturbed."""
-    normal = usual(runs)
-    return frozenset(r.run.uid for r in runs if disturbances(r.run.result, normal))
+    """The uids of the runs that something from outside was seen to disturb when they were recorded.
+
+    Not judged again by what is usual later: what was decided on the way must stay so.
+    """
+    return frozenset(r.run.uid for r in runs if r.run.result.facts.get(DISTURBED))
 
 
 def finished_trials(runs: Sequence[RecordedRun]) -> set[int]:

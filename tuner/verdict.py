@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from .confirm import BLOCKS, finalists, winner
 from .errors import StudyConflictError
 from .holdout import (
+    ALL_ERRORS,
     Interval,
+    Look,
     Verdict,
     baseline,
+    contender,
     interval_of,
     log_speedups,
     pairs_of,
@@ -49,8 +52,7 @@ def judge(summary: Summary) -> Judgement:
     """The verdict. Raises StudyConflictError when nothing has been measured yet."""
     base = baseline(summary)
     hold_out = [r for r in summary.confirmation_runs if r.run.spec.role == Role.HOLD_OUT]
-    tried = [summary.identity(r.configuration) for r in hold_out]
-    won = next((one for one in tried if one != base), None)
+    won = contender(summary)
     if won is None:
         return _of_search(summary)
     bad = next((r.run.result for r in hold_out if _failed(summary, r, won)), None)
@@ -58,12 +60,14 @@ def judge(summary: Summary) -> Judgement:
         reason = say("the winner failed when measured again: {outcome}", outcome=bad.outcome.value)
         return _of_search(summary, "unclear", reason)
     pairs = pairs_of(summary, won)
-    logs = log_speedups(summary, pairs)
-    interval = _interval(summary, logs)
-    if interval is None:
+    seen = _seen(summary, len(pairs))
+    if seen is None:
         said = "{count} pairs of fresh runs are there, {needed} are needed"
         needed = max([MIN_PAIRS, *(look.pairs for look in planned(summary)[:1])])
         return _of_search(summary, reason=say(said, count=len(pairs), needed=needed))
+    pairs = pairs[: seen.pairs]
+    logs = log_speedups(summary, pairs)
+    interval = _interval(summary, logs, seen)
     return Judgement(
         verdict=verdict(interval.low, interval.high),
         reason="",
@@ -85,19 +89,23 @@ def against_itself(values: Sequence[float]) -> tuple[Verdict, Interval] | None:
     return (verdict(interval.low, interval.high), interval) if interval else None
 
 
-def _interval(summary: Summary, logs: Sequence[float]) -> Interval | None:
-    """By the look that so many pairs belong to; what earlier looks may err is taken off, too.
+def _seen(summary: Summary, pairs: int) -> Look | None:
+    """The last look that was taken; None before the first. Between looks nothing is judged.
 
-    Pairs of an old study, or of another --confirm, are one look.
+    Pairs of a study whose plan is not known any more, or was called off, are one look.
     """
-    looks = planned(summary)
-    now = next((look for look in looks if len(logs) <= look.pairs), None)
-    if now is None:
-        return interval_of(logs)
-    found = interval_of(logs, now.alpha)
-    earlier = [look for look in looks if look.pairs < now.pairs]
+    looks = planned(summary) or (Look(max(pairs, MIN_PAIRS), ALL_ERRORS),)
+    return next((look for look in reversed(looks) if look.pairs <= pairs), None)
+
+
+def _interval(summary: Summary, logs: Sequence[float], seen: Look) -> Interval:
+    """By that look; what earlier looks, of this plan or another, may err is taken off as well."""
+    found = interval_of(logs, seen.alpha)
+    assert found is not None  # a look has enough pairs for its error
+    earlier = [look for look in planned(summary) if look.pairs < seen.pairs]
     spent = sum(error_of(interval_rank(e.pairs, e.alpha), e.pairs) for e in earlier)
-    return replace(found, coverage=round(found.coverage - spent, 4)) if found else None
+    spent += summary.study.setup.get("spent", 0.0)
+    return replace(found, coverage=round(found.coverage - spent, 4))
 
 
 def _of_search(summary: Summary, ruling: Verdict = "not confirmed", reason: str = "") -> Judgement:
