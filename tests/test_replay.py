@@ -15,6 +15,7 @@ from tuner import recording, replay_study
 from tuner.errors import UsageError
 from tuner.recording import Recording
 from tuner.replay import Replay, World, only_recorded, replay, replayed, world
+from tuner.search_space import Configuration
 from tuner.setup import Setup
 from tuner.store import RecordedRun
 from tuner.worker.protocol import Outcome, Role
@@ -118,7 +119,7 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_preset_that_was_not_recorded_is_left_out() -> None:
-    presets = {"known": {"mode": "fast"}, "never": {"threads": 1}}
+    presets: dict[str, Configuration] = {"known": {"mode": "fast"}, "never": {"threads": 1}}
     found = of(rounds())
     found = replace(found, space=replace(found.space, presets=presets))
     assert list(only_recorded(found).presets) == ["known"]
