@@ -106,7 +106,8 @@ def pair_of(summary: Summary, won: Configuration, number: int) -> Pair | None:
         return None
     first, second = sorted((good[0][0], good[1][0]), key=lambda r: r.run.started_at)
     gap_s = (second.run.started_at - first.run.started_at).total_seconds() - first.run.wall_ns / 1e9
-    return (good[0][0], good[1][0]) if gap_s <= LONGEST_GAP_S else None
+    run_s = max(first.run.wall_ns, second.run.wall_ns) / 1e9  # one may have been made again between
+    return (good[0][0], good[1][0]) if gap_s <= LONGEST_GAP_S + 2 * run_s else None
 
 
 def log_speedups(summary: Summary, pairs: Sequence[Pair]) -> list[float]:
