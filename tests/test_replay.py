@@ -93,6 +93,8 @@ def test_a_whole_study_ends_in_the_true_verdict(tmp_path: Path) -> None:
         {"mode": "fast", "spin": "on", "warmup": 1},
     )
     assert found.evidence.speedup == pytest.approx(2.5, abs=1e-3)
+    planned = study_record(replace(ASKED, confirm="auto", target_effect=0.05, budget_s=60.0))
+    recording.write(Recording(planned, tuple(rounds())), path)
     fewer = replay_study(path, trials=4, confirm="off")
     assert (fewer.trials, fewer.verdict) == (4, "not confirmed")
 

@@ -252,6 +252,11 @@ def replay(
     Runs of a configuration that was measured once do not scatter: a confirmed study, or a recording
     of several rounds, has something to say. Raises UsageError for a setup that contradicts itself.
     """
-    asked = replace(setup_from_dict(record.setup), seed=seed, ablate=False, **changes).check()
+    stored = replace(setup_from_dict(record.setup), seed=seed, ablate=False)
+    if "trials" in changes:
+        stored = replace(stored, budget_s=None)
+    if "confirm" in changes:
+        stored = replace(stored, target_effect=None)
+    asked = replace(stored, **changes).check()
     found = world(record, runs, asked.objective)
     return result(replayed(record, found, Replay(found, seed, noise).run, asked, sampler))
