@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .confirm import NextRun
-from .holdout import Interval, Verdict, baseline, interval_of, runs_of, verdict
+from .holdout import Interval, Verdict, baseline, interval_of, log_speedups, runs_of, verdict
 from .language import say
 from .progress import duration
 from .search_space import Configuration, Value
@@ -202,14 +202,13 @@ def _failed(summary: Summary, one: Configuration, block: int) -> str:
 
 def _logs(summary: Summary, one: Configuration, other: Configuration, blocks: range) -> list[float]:
     """log(how many times better `one` is than `other`), for each block in which both ran well."""
-    logs = []
+    pairs = []
     for block in blocks:
-        runs = [runs_of(summary, side, Role.ABLATION, block)[:1] for side in (other, one)]
-        found = [m for side in runs for r in side if (m := r.run.result.measurement) is not None]
-        if len(found) == 2:
-            theirs, mine = (summary.objective.log_cost(summary.objective.of(m)) for m in found)
-            logs.append(theirs - mine)
-    return logs
+        sides = [runs_of(summary, side, Role.ABLATION, block)[:1] for side in (one, other)]
+        good = [r for side in sides for r in side if r.run.result.measurement is not None]
+        if len(good) == 2:
+            pairs.append((good[0], good[1]))
+    return log_speedups(summary, pairs)
 
 
 def _compare(logs: Sequence[float]) -> Comparison | None:

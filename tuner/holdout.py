@@ -36,6 +36,11 @@ class Look:
     pairs: int
     alpha: float
 
+    @property
+    def error(self) -> float:
+        """How often the interval of this look really misses the truth."""
+        return error_of(interval_rank(self.pairs, self.alpha), self.pairs)
+
 
 LOOKS: tuple[Look, ...] = (Look(8, 0.01), Look(16, 0.0125), Look(24, 0.0275))  # of --confirm auto
 
@@ -167,7 +172,7 @@ def spent(summary: Summary) -> float:
     pairs = len(pairs_of(summary, won)) if won else 0
     taken = [look for look in planned(summary) if look.pairs <= pairs]
     before: float = summary.study.setup.get("spent", 0.0)
-    return before + sum(error_of(interval_rank(one.pairs, one.alpha), one.pairs) for one in taken)
+    return before + sum(look.error for look in taken)
 
 
 def pairs_to_show(effect: float, spread: float, alpha: float) -> int:

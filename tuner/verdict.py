@@ -25,7 +25,7 @@ from .holdout import (
 from .language import say
 from .search_space import Configuration
 from .setup import MIN_PAIRS
-from .stats import error_of, interval_rank, median
+from .stats import median
 from .store import RecordedRun
 from .summary import Measured, Summary, grouped
 from .worker.protocol import Outcome, Role
@@ -102,8 +102,7 @@ def _interval(summary: Summary, logs: Sequence[float], seen: Look) -> Interval:
     """By that look; what earlier looks, of this plan or another, may err is taken off as well."""
     found = interval_of(logs, seen.alpha)
     assert found is not None  # a look has enough pairs for its error
-    earlier = [look for look in planned(summary) if look.pairs < seen.pairs]
-    spent = sum(error_of(interval_rank(e.pairs, e.alpha), e.pairs) for e in earlier)
+    spent = sum(look.error for look in planned(summary) if look.pairs < seen.pairs)
     spent += summary.study.setup.get("spent", 0.0)
     return replace(found, coverage=round(found.coverage - spent, 4))
 
