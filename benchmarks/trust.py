@@ -255,9 +255,10 @@ def promises(found: Sequence[Promise]) -> Iterator[str]:
         ratios = [math.expm1(one.promised - one.true) for one in some]
         if ratios:
             yield (
-                f"  promised over true{name}: mean {statistics.fmean(ratios):+.2%}, sd "
-                f"{statistics.pstdev(ratios):.2%}; the interval covers the truth in "
-                f"{statistics.fmean(one.covered for one in some):.1%} of {len(some)}"
+                f"  promised over true{name}: mean {statistics.fmean(ratios):+.2%} (standard error "
+                f"{statistics.pstdev(ratios) / math.sqrt(len(ratios)):.2%}), median "
+                f"{median(ratios):+.2%}, sd {statistics.pstdev(ratios):.2%}; the interval covers "
+                f"the truth in {statistics.fmean(one.covered for one in some):.1%} of {len(some)}"
             )
     choosing, runs = [one.choosing for one in found], [one.runs for one in found]
     yield (
