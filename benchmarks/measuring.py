@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tuner import lease, search_space, setup
-from tuner.launcher import Launcher, work_folder
-from tuner.probing import compile_cache, interpreter, probe
+from tuner.launcher import work_folder
+from tuner.probing import make_launcher, probe
 from tuner.search_space import Configuration
 from tuner.setup import Setup
 from tuner.store import RecordedRun, Store, StudyRecord
@@ -39,7 +39,7 @@ def measuring(asked: Setup, store: Store, name: str) -> Iterator[Study]:
         work_folder(Path("results"), name) as folder,
         lease.held(device, name, print, lambda: False) as lock,
     ):
-        launcher = Launcher(interpreter(asked.python), folder, compile_cache(folder), lease=lock)
+        launcher = make_launcher(asked, folder, lease=lock)
         space, facts = probe(asked, launcher, folder)
         record = store.study(name)
         if record is None:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,13 @@ KILL_WAIT_S = 10.0
 LOG_TAIL_LINES = 20
 LOG_TAIL_BYTES = 16_384
 EXIT_CANNOT_EXECUTE = (126, 127)  # env(1): the command could not be run, or was not found
+# The one shell: $0 is the script, "$@" the rest, which the script does not see.
+SOURCE_FIRST = (
+    '[ -r "$0" ] || { echo "$0: cannot be read" >&2; exit 126; }; '
+    'npu_tune_command=("$@"); set --; . "$0" </dev/null; exec "${npu_tune_command[@]}"'
+)
+
+PREFIX_HINT = "; a prefix must pass standard input on, as `docker exec -i` does"
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class Launcher:
 
     folder: run folders are made in it. variables: set for every run, below the knobs' own.
     worker: the script that is run. lease: the file that locks the device, which workers inherit.
+    prefix: what reaches another place that shares the folder, such as `docker exec -i NAME`.
+    env_script: sourced there by bash, before the variables are set and for the worker alone.
     """
 
     python: str
@@ -59,6 +69,8 @@ class Launcher:
     variables: Mapping[str, str] = field(default_factory=dict)
     worker: Path = WORKER
     lease: int | None = None
+    prefix: tuple[str, ...] = ()
+    env_script: str = ""
 
     def run(self, spec: TrialSpec) -> Run:
         """Start a worker, sleep until it ends or its deadline passes, leave nothing behind."""
@@ -74,14 +86,21 @@ class Launcher:
             shutil.rmtree(folder, ignore_errors=True)
 
     def command(self, spec: TrialSpec, folder: Path, token: str = "") -> list[str]:
-        """The argument vector. `env` sets the variables, so that it may stand behind a prefix."""
+        """The argument vector.
+
+        `env` sets the variables: behind the prefix, which forwards none, and after the script.
+        """
         variables = dict(self.variables)
         for knob in spec.knobs:
             variables.update(knob.variables)
         if token:
             variables.update(self._own_variables(token))
         assignments = [f"{name}={value}" for name, value in variables.items()]
-        return ["env", *assignments, self.python, "-u", str(self.worker), str(folder)]
+        sourcing = ["bash", "-c", SOURCE_FIRST, self.env_script] if self.env_script else []
+        worker = ["env", *assignments, self.python, "-u", str(self.worker), str(folder)]
+        if self.prefix and Path(self.prefix[0]).name == "ssh":  # a shell over there splits it again
+            return [*self.prefix, shlex.join([*sourcing, *worker])]
+        return [*self.prefix, *sourcing, *worker]
 
     def foreground(self, command: list[str], deadline_s: float) -> int:
         """Run a command with its output on the terminal; its exit code, negative for a signal."""
@@ -121,7 +140,8 @@ class Launcher:
         return self._classify(spec, folder, process.returncode, in_time)
 
     def _own_variables(self, token: str) -> dict[str, str]:
-        lease = {} if self.lease is None else {protocol.LEASE_VARIABLE: str(self.lease)}
+        here = self.lease is not None and not self.prefix  # no prefix passes an open file on
+        lease = {protocol.LEASE_VARIABLE: str(self.lease)} if here else {}
         return {TOKEN_VARIABLE: token, **lease}
 
     def _inherited(self) -> tuple[int, ...]:
@@ -136,11 +156,18 @@ class Launcher:
             return TrialResult(Outcome.TIMEOUT, f"no result after {spec.deadline_s:.0f} s")
         if code in EXIT_CANNOT_EXECUTE:
             return _environment_error(f"cannot run {self.python}: {_last_line(log)}")
-        if code > 0 and not log_has_started(log):
-            return _environment_error(f"{self.python} does not run the worker: {_last_line(log)}")
+        if not self._has_started(folder, code, log):
+            way = shlex.join([*self.prefix, self.python])
+            return _environment_error(f"{way} does not run the worker: {_last_line(log)}")
         if OUT_OF_MEMORY.search(log):
             return TrialResult(Outcome.OUT_OF_MEMORY, f"{_how_ended(code)}: {_last_line(log)}")
-        return TrialResult(Outcome.CRASHED, _how_ended(code))
+        return TrialResult(Outcome.CRASHED, _how_ended(code) + (PREFIX_HINT if self.prefix else ""))
+
+    def _has_started(self, folder: Path, code: int, log: str) -> bool:
+        """Did the worker itself run? Of a prefix and a script only the worker's own mark tells."""
+        if self.prefix or self.env_script:
+            return (folder / protocol.STARTED_FILE).exists()
+        return code <= 0 or log_has_started(log)
 
 
 def wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
@@ -218,7 +245,7 @@ def without_traces(log: str) -> str:
 
 
 def log_has_started(log: str) -> bool:
-    """Did the worker itself run? Its first failures are Python's own, before any of our code."""
+    """Does the log show no failure of Python's own, before any of our code?"""
     return not re.search(r"can't open file|SyntaxError|No module named .*npu_tune_worker", log)
 
 

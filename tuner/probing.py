@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import availability, search_space, search_space_file, setup
 from .errors import BaselineError, UnfitEnvironmentError, UsageError
-from .launcher import Launcher, Run, without_traces
+from .launcher import WORKER, Launcher, Run, without_traces
 from .search_space import BATCH_SIZE, SearchSpace
 from .search_space_file import LoadedFile
 from .setup import Setup
@@ -18,6 +20,35 @@ from .study import BASELINE_DEADLINE_S
 from .worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 
 COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+NO_CACHES = shutil.ignore_patterns("__pycache__")
+
+
+def make_launcher(
+    asked: Setup, folder: Path, python: str = "", lease: int | None = None
+) -> Launcher:
+    """How the workers of such a study are started. Behind a prefix the worker comes along.
+
+    python: instead of the study's. Raises UnfitEnvironmentError.
+    """
+    launcher = Launcher(
+        python="",
+        folder=folder,
+        variables=compile_cache(folder),
+        lease=lease,
+        prefix=tuple(shlex.split(asked.launch_prefix)),
+        env_script=asked.env_script,
+    )
+    wanted = python or asked.python
+    if launcher.prefix:
+        copy = folder / "worker"  # this package need not be installed there
+        shutil.copytree(WORKER.parent, copy, dirs_exist_ok=True, ignore=NO_CACHES)
+        # What another user writes there could not be removed here.
+        variables = {**launcher.variables, "PYTHONDONTWRITEBYTECODE": "1"}
+        python, worker = wanted or "python3", copy / WORKER.name
+        return replace(launcher, python=python, worker=worker, variables=variables)
+    if asked.env_script and not os.access(asked.env_script, os.R_OK):
+        raise UnfitEnvironmentError(f"--env-script {asked.env_script}: cannot be read")
+    return replace(launcher, python=interpreter(wanted))
 
 
 def interpreter(python: str) -> str:

@@ -14,7 +14,7 @@ from . import lease, search_space, session, setup
 from .errors import StudyConflictError
 from .launcher import Launcher
 from .objectives import latency
-from .probing import compile_cache, interpreter, probe_spec, require_ok
+from .probing import make_launcher, probe_spec, require_ok
 from .store import RecordedRun, Store, StudyRecord
 from .worker import protocol
 from .worker.protocol import ProbeRequest, Role, TrialResult, TrialSpec
@@ -48,18 +48,39 @@ def prepared(
     The shared weights are made anew, in the launcher's folder, which is removed at the end.
     on_wait: is told when a study holds the device; None: fail instead of waiting.
     """
-    asked = setup.from_dict(record.setup)
-    spec, found = recorded.run.spec, interpreter(python or asked.python)
-    device = lease.device_name(spec.backend, asked.device, os.environ)
+    device = lease.device_name(recorded.run.spec.backend, record.setup["device"], os.environ)
     with (
-        tempfile.TemporaryDirectory(prefix="npu-tune-") as made,
+        run_folder(record.setup.get("launch_prefix", "")) as folder,
         lease.held(device, record.name, on_wait, lambda: False) as lock,
     ):
-        folder = Path(made)
-        launcher = Launcher(found, folder, compile_cache(folder), lease=lock)
-        require_ok(launcher.run(probe_spec(asked, folder, ProbeRequest())))
-        weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
-        yield launcher, replace(spec, weights_path=weights, reference_path=reference)
+        launcher = ready(record, folder, lock, python)
+        yield launcher, in_folder(recorded.run.spec, folder)
+
+
+@contextlib.contextmanager
+def run_folder(launch_prefix: str) -> Iterator[Path]:
+    """A folder for fresh runs. What is behind a prefix sees the current folder only."""
+    shared = Path("results").resolve() if launch_prefix else None
+    if shared:
+        shared.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix="npu-tune-", dir=shared, ignore_cleanup_errors=True
+    ) as made:
+        yield Path(made)
+
+
+def ready(record: StudyRecord, folder: Path, lock: int, python: str = "") -> Launcher:
+    """What launches a study's runs once more; the shared weights are made anew in the folder."""
+    asked = setup.from_dict(record.setup)
+    launcher = make_launcher(asked, folder, python, lock)
+    require_ok(launcher.run(probe_spec(asked, folder, ProbeRequest())))
+    return launcher
+
+
+def in_folder(spec: TrialSpec, folder: Path) -> TrialSpec:
+    """A recorded spec with weights and reference in another folder."""
+    weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
+    return replace(spec, weights_path=weights, reference_path=reference)
 
 
 def rerun(

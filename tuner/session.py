@@ -13,8 +13,8 @@ from typing import Any
 from . import export, holdout, lease, owner, search_space, setup
 from .errors import StudyConflictError, UsageError
 from .language import say
-from .launcher import Launcher, work_folder
-from .probing import compile_cache, interpreter, probe
+from .launcher import work_folder
+from .probing import make_launcher, probe
 from .result import Result, result
 from .search_space import BATCH_SIZE, WARMUP, SearchSpace
 from .setup import Setup
@@ -43,7 +43,8 @@ def new_name(store: Store, asked: Setup) -> str:
 
 def find_unfinished(store: Store) -> str:
     """The newest study that is not finished. Raises StudyConflictError."""
-    open_names = [record.name for record in store.studies() if record.finished_at is None]
+    records = [r for r in store.studies() if not r.setup.get("only")]  # a check begins anew
+    open_names = [record.name for record in records if record.finished_at is None]
     if not open_names:
         raise StudyConflictError(
             f"--resume: there is no unfinished study in {store.url}; name a finished one with "
@@ -86,7 +87,7 @@ def tune(
         # The probe itself would disturb whoever measures.
         lease.wait_until_free(lease.device_name(backend, asked.device, os.environ), on_wait, stop)
     with work_folder(results, name) as folder:
-        launcher = Launcher(interpreter(asked.python), folder, compile_cache(folder))
+        launcher = make_launcher(asked, folder)
         space, facts = probe(asked, launcher, folder)
         _note_asked(name, asked, note)
         if asked.confirm != setup.OFF:
@@ -109,9 +110,10 @@ def tune(
 def finish(store: Store, name: str, results: Path = RESULTS) -> Finished:
     """Mark the study finished and write `<results>/<study>.yaml`."""
     store.update_study(name, finished_at=datetime.now(timezone.utc))
-    found = result(load(store, name))
+    summary = load(store, name)
+    found = result(summary)
     path = results / f"{name}.yaml"
-    export.write(export.best_configuration(found), path)
+    export.write(export.best_configuration(found, summary.study.setup), path)
     return Finished(found, path)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .search_space import Configuration
 from .worker.protocol import InputSpec, ModelSpec
 
 DTYPES = (
@@ -44,6 +46,8 @@ class Setup:
     cpus: tuple[int, ...] = ()
     device: int | None = None  # None: the first that is visible
     python: str = ""
+    env_script: str = ""  # sourced for the worker alone, such as CANN's set_env.sh
+    launch_prefix: str = ""  # such as `docker exec -i cann80`
     tolerance: float = 1e-3
     allow_lossy: bool = False
     confirm: str = AUTO  # auto, off, or a number of pairs
@@ -52,6 +56,7 @@ class Setup:
     budget_s: float | None = None  # instead of trials
     target_effect: float | None = None  # 0.02: as many pairs as show a gain of 2 %
     spent: float = 0.0  # how often looks at the hold-out under an earlier `confirm` may err
+    only: Configuration | None = None  # nothing but this is tried: for a check
     folder: str = ""  # where the user stood: relative names are looked up there
 
     def check(self) -> Setup:
@@ -69,9 +74,16 @@ class Setup:
         if self.timeout_s is not None and self.timeout_s <= 0:
             raise UsageError(f"--timeout {self.timeout_s}: must be more than 0 seconds")
         self._check_confirmation()
+        self._check_prefix()
         if not 0 < self.tolerance < 1:
             raise UsageError(f"--tolerance {self.tolerance}: must lie between 0 and 1")
         return self
+
+    def _check_prefix(self) -> None:
+        try:
+            shlex.split(self.launch_prefix)
+        except ValueError as error:
+            raise UsageError(f"--launch-prefix {self.launch_prefix}: {error}") from error
 
     def _check_confirmation(self) -> None:
         fixed = self.confirm not in (AUTO, OFF)

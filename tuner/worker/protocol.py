@@ -17,6 +17,7 @@ FORMAT_VERSION = 1
 SPEC_FILE = "spec.json"
 RESULT_FILE = "result.json"
 LOG_FILE = "worker.log"
+STARTED_FILE = "started"  # made by the worker: whatever was to be run before it did run
 LEASE_VARIABLE = "NPU_TUNE_LEASE"  # number of the inherited file that locks the device
 UNSET = "unset"  # a knob that is left as the user's environment has it
 

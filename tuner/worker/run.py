@@ -43,6 +43,8 @@ TRANSFER_SAMPLES = 10
 def main(run_dir: str) -> None:
     """Read the spec, run it, write the result, leave without tearing torch down."""
     started_ns = time.monotonic_ns()
+    with open(os.path.join(run_dir, protocol.STARTED_FILE), "w"):
+        pass
     lifeline.end_with_controller()
     lifeline.keep_lease_to_ourselves()
     spec = protocol.read(TrialSpec, os.path.join(run_dir, protocol.SPEC_FILE))

@@ -1,5 +1,7 @@
 """Small models for the tests; each factory takes no arguments."""
 
+import time
+
 import torch
 from torch import nn
 
@@ -60,6 +62,10 @@ class _Raises(nn.Module):
 
 def raises():
     return _Raises(), torch.randn(1, 4)
+
+
+def sleeps():
+    time.sleep(600)
 
 
 def exits():
