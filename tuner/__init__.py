@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import load_result, replay_study, tune
+    from .applying import Plan, apply
     from .export import BestConfiguration
     from .export import load as load_best
     from .result import Result
 
-__all__ = ["BestConfiguration", "Result", "load_best", "load_result", "replay_study", "tune"]
+__all__ = [
+    "BestConfiguration", "Plan", "Result",
+    "apply", "load_best", "load_result", "replay_study", "tune",
+]  # fmt: skip
 __version__ = "0.1.0"
 
 _HOMES = {
     "BestConfiguration": ("export", "BestConfiguration"),
+    "Plan": ("applying", "Plan"),
     "Result": ("result", "Result"),
+    "apply": ("applying", "apply"),
     "load_best": ("export", "load"),
     "load_result": ("api", "load_result"),
     "replay_study": ("api", "replay_study"),

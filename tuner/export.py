@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,26 @@ from .search_space import WARMUP
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 EMULATED = "# emulated CANN: no figure below is a device's\n"
 UNSETTLED = "# warmup: none is given, no run of this configuration settled within its calls\n"
+
+
+class MeasuredWith(BaseModel):
+    """The options of the study that a check takes over; how workers are started is asked anew."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    space: str
+    objective: Literal["latency", "throughput"]
+    max_latency_ms: float | None
+    timed_region: Literal["inference", "inference+d2h", "end-to-end"]
+    inputs: tuple[str, ...]
+    weights: str | None
+    seed: int
+    cpus: tuple[int, ...]
+    memory_limit_bytes: int | None
+    tolerance: float
+    allow_lossy: bool
+    folder: str
 
 
 class BestConfiguration(BaseModel):
@@ -41,12 +62,13 @@ class BestConfiguration(BaseModel):
     read_back: dict[str, str]
     evidence: Evidence
     environment: dict[str, Any]
-    ablation: tuple[KnobFinding, ...] = ()  # files of earlier versions have neither
+    ablation: tuple[KnobFinding, ...] = ()  # files of earlier versions have none of these
     minimal: Minimal | None = None
+    measured_with: MeasuredWith | None = None
 
 
-def best_configuration(found: Result) -> BestConfiguration:
-    """The part of a result that is to be applied, with its evidence."""
+def best_configuration(found: Result, asked: Mapping[str, Any]) -> BestConfiguration:
+    """The part of a result that is to be applied, with its evidence. asked: the study's setup."""
     dropped = found.minimal.dropped if found.minimal else ()
     return BestConfiguration(
         format="npu-tune best configuration",
@@ -67,21 +89,34 @@ def best_configuration(found: Result) -> BestConfiguration:
         environment=found.environment,
         ablation=found.ablation,
         minimal=found.minimal,
+        measured_with=_measured_with(asked),
+    )
+
+
+def _measured_with(asked: Mapping[str, Any]) -> MeasuredWith | None:
+    names = MeasuredWith.model_fields
+    return (
+        MeasuredWith(**{name: asked[name] for name in names}) if set(names) <= set(asked) else None
     )
 
 
 def write(best: BestConfiguration, path: Path) -> None:
     """Write the YAML, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     body = yaml.safe_dump(best.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    beside = path.with_name(path.name + ".tmp")
     header = HEADER.format(study=best.study)
     if best.environment.get("emulated_cann"):
         header += EMULATED
     unsettled = best.evidence.best.unsteady == best.evidence.best.runs
     if best.configuration and WARMUP not in best.configuration and unsettled:
         header += UNSETTLED
-    beside.write_text(header + body, encoding="utf-8")
+    write_text(header + body, path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a file, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".tmp")
+    beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)
 
 
@@ -91,6 +126,8 @@ def load(path: str | Path) -> BestConfiguration:
         return BestConfiguration.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not a text in UTF-8: {error.reason}") from error
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from error
     except ValidationError as error:

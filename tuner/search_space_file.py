@@ -27,11 +27,15 @@ class _Part(BaseModel):
 
 
 class ValueEntry(_Part):
-    """One value of a knob. `{library}` in `set` stands for the path of the library found."""
+    """One value of a knob. `{library}` in `set` stands for the path of the library found.
+
+    code: Python that sets it in a user's program, on `model` and `inputs` where it is about them.
+    """
 
     value: str | int | float | bool
     set: dict[str, str] = Field(default_factory=dict)
     library: str = ""
+    code: str = ""
     needs: dict[str, str] = Field(default_factory=dict)
     changes_numbers: Literal["no", "rounding", "lossy"] | None = None
 
@@ -52,6 +56,7 @@ class KnobEntry(_Part):
     default: str | int | float | bool
     values: list[ValueEntry | str | int | float | bool] = Field(min_length=1)
     handler: str = ""
+    code: str = ""  # of every value that has none of its own; `{value}` stands for it
     at_most: Literal["", "cpus"] = ""
     needs: dict[str, str] = Field(default_factory=dict)
     changes_numbers: Literal["no", "rounding", "lossy"] = "no"
@@ -59,6 +64,11 @@ class KnobEntry(_Part):
     def entries(self) -> list[ValueEntry]:
         """Every value in its long form."""
         return [v if isinstance(v, ValueEntry) else ValueEntry(value=v) for v in self.values]
+
+    def code_of(self, value: str | int | float | bool) -> str:
+        """Python that sets this value; "" where the file has none."""
+        own = next((entry.code for entry in self.entries() if entry.value == value), "")
+        return own or self.code.replace("{value}", str(value))
 
 
 class PresetEntry(_Part):
@@ -102,19 +112,28 @@ class _Mistake(Exception):
 
 def find(name: str) -> Path:
     """The file for `--space NAME|FILE`: a path, or one of the search spaces shipped."""
-    folders = [PACKAGE / "search_spaces", PACKAGE.parent / "search_spaces"]
     if name.endswith((".yaml", ".yml")) or "/" in name:
         if Path(name).is_file():
             return Path(name)
         raise UsageError(f"there is no search space file {name}")
-    shipped = sorted({path.stem: path for f in folders for path in f.glob("*.yaml")}.items())
-    for stem, path in shipped:
-        if stem == name:
-            return path
-    names = ", ".join(stem for stem, _ in shipped)
+    found = _shipped()
+    if name in found:
+        return found[name]
     raise UsageError(
-        f"there is no search space {name!r}; shipped: {names}; your own: --space FILE.yaml"
+        f"there is no search space {name!r}; shipped: {', '.join(sorted(found))}; "
+        "your own: --space FILE.yaml"
     )
+
+
+def shipped() -> list[str]:
+    """The names of the search spaces that come with this tool, the smallest file first."""
+    found = _shipped()
+    return sorted(found, key=lambda name: found[name].stat().st_size)
+
+
+def _shipped() -> dict[str, Path]:
+    folders = [PACKAGE / "search_spaces", PACKAGE.parent / "search_spaces"]
+    return {path.stem: path for folder in folders for path in folder.glob("*.yaml")}
 
 
 def load(path: Path) -> LoadedFile:

@@ -15,7 +15,7 @@ import os
 import sys
 
 
-def _load_worker_package() -> None:
+def load_worker_package() -> None:
     """Make this folder importable as `npu_tune_worker`, without its parents on `sys.path`.
 
     Python put the folder itself on the path; it is taken off again, because a user's own `models`
@@ -36,6 +36,6 @@ def _load_worker_package() -> None:
 
 
 if __name__ == "__main__":
-    _load_worker_package()
+    load_worker_package()
     run = importlib.import_module("npu_tune_worker.run")
     run.main(sys.argv[1])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 import importlib
 import os
-import sys
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Tuple
 
 from . import weights
 from .build import load, workload_of
 from .failure import one_line
+from .libraries import find_library
 from .protocol import ProbeRequest, TrialSpec
 from .workload import batch_of, tensors_of
 
@@ -55,7 +54,7 @@ def knob_facts(request: ProbeRequest) -> Dict[str, Any]:
             missing[handler] = {str(value): _missing(module, value) for value in values}
     return {
         "missing": missing,
-        "libraries": {name: _find_library(name) for name in request.libraries},
+        "libraries": {name: find_library(name) for name in request.libraries},
         "preload": os.environ.get("LD_PRELOAD", ""),
     }
 
@@ -65,23 +64,3 @@ def _missing(module: Any, value: Any) -> str:
         return str(module.missing(value))
     except Exception as error:  # a probe that fails is a value that is not there
         return one_line(error)
-
-
-def _find_library(name: str) -> str:
-    for folder in _library_folders():
-        found = sorted(glob.glob(os.path.join(folder, name)))
-        if found:
-            return found[0]
-    return ""
-
-
-def _library_folders() -> List[str]:
-    folders = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    folders += [os.path.join(sys.prefix, "lib"), "/usr/local/lib", "/usr/local/lib64"]
-    folders += [
-        "/usr/lib/{}-linux-gnu".format(os.uname().machine),
-        "/usr/lib64",
-        "/usr/lib",
-        "/lib64",
-    ]
-    return [folder for folder in folders if folder]
