@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from rich.table import Table
 
 from .language import say
+
+
+class Bounds(Protocol):
+    """Anything with two ends."""
+
+    @property
+    def low(self) -> float:
+        """The lower one."""
+
+    @property
+    def high(self) -> float:
+        """The upper one."""
 
 
 def times(ratio: float) -> str:
@@ -12,6 +26,11 @@ def times(ratio: float) -> str:
     if ratio < 0.1:
         return f"{ratio:.2g}x"
     return f"{ratio:.2f}x" if abs(ratio - 1) >= 0.1 else f"{ratio:.3f}x"
+
+
+def with_interval(ratio: float, interval: Bounds | None) -> str:
+    """`2.95x (2.90x … 3.01x)`."""
+    return times(ratio) + (f" ({times(interval.low)} … {times(interval.high)})" if interval else "")
 
 
 def milliseconds(value: float | None) -> str:

@@ -76,6 +76,39 @@ def _at_most(hits: int, count: int, chance: float) -> float:
     )
 
 
+def shift_interval(
+    before: Sequence[float], after: Sequence[float], error: float
+) -> tuple[float, float, float] | None:
+    """(low, high, coverage) of how much smaller `after` is, for samples that are not paired.
+
+    Hodges and Lehmann's exact interval: differences of a rank that the Mann-Whitney statistic falls
+    below no more often. None for too few values.
+    """
+    ways = _mann_whitney_ways(len(before), len(after))
+    total, below, rank = math.comb(len(before) + len(after), len(before)), 0, 0
+    while 2 * (below + ways[rank]) <= error * total:
+        below += ways[rank]
+        rank += 1
+    if rank == 0:
+        return None
+    differences = sorted(one - other for one in before for other in after)
+    return differences[rank - 1], differences[-rank], 1 - 2 * below / total
+
+
+def _mann_whitney_ways(one: int, other: int) -> list[int]:
+    """In how many orders of so many values the statistic is 0, 1, 2 …
+
+    The coefficients of the Gaussian binomial (Mann and Whitney, 1947), factor by factor.
+    """
+    ways = [1] + [0] * (one * other)
+    for part in range(1, one + 1):
+        for number in range(len(ways) - 1, other + part - 1, -1):
+            ways[number] -= ways[number - other - part]
+        for number in range(part, len(ways)):
+            ways[number] += ways[number - part]
+    return ways
+
+
 def line_through(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
     """(intercept, slope) of the Theil-Sen line: medians of pairwise slopes and of residuals.
 

@@ -1,0 +1,113 @@
+"""Two environments in turns: the order of the runs, and what is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner import remeasure as module
+from tuner.compare import best
+from tuner.errors import Interrupted, UnfitEnvironmentError, UsageError
+from tuner.launcher import Run
+from tuner.remeasure import Remeasured, remeasure
+from tuner.replay import Silent
+from tuner.store import StudyRecord
+from tuner.summary import Summary
+from tuner.worker.protocol import Outcome, Role, TrialSpec
+
+from .fakes import BEGAN, confirmed, recorded
+
+MADE: list[tuple[str, str, Role]] = []
+
+
+@dataclass
+class Environment:
+    """Answers for one study: so many ms as it is, so many at its best."""
+
+    name: str
+    folder: Path
+    times_ms: tuple[float, float]
+    outcome: Outcome = Outcome.OK
+    specs: list[TrialSpec] = field(default_factory=list)
+
+    def run(self, spec: TrialSpec) -> Run:
+        tuned = any(k.name == "mode" and k.value == "fast" for k in spec.knobs)
+        MADE.append((self.name, "best" if tuned else "baseline", spec.role))
+        ms = self.times_ms[tuned]
+        made = recorded(0, ms, self.outcome).run
+        return replace(made, spec=spec, started_at=BEGAN + timedelta(seconds=len(MADE)))
+
+
+def a_study(name: str) -> Summary:
+    """Its winner is mode=fast, confirmed; with the knobs in its specs, as a real one has."""
+    runs = [recorded(0, 10), recorded(1, 4, mode="fast")]
+    summary = confirmed(runs, lambda step: 4.0 if step.configuration["mode"] == "fast" else 10.0)[1]
+    record = replace(summary.study, name=name)
+
+    def with_knobs(one: Any) -> Any:
+        spec = replace(one.run.spec, knobs=summary.space.settings(one.configuration))
+        return replace(one, run=replace(one.run, spec=spec))
+
+    measured = tuple(replace(m, runs=tuple(map(with_knobs, m.runs))) for m in summary.measured)
+    again = tuple(map(with_knobs, summary.confirmation_runs))
+    return replace(summary, study=record, measured=measured, confirmation_runs=again)
+
+
+def measured(
+    monkeypatch: pytest.MonkeyPatch, second: Environment | None = None, stop_after: int = 999
+) -> Remeasured:
+    MADE.clear()
+    old = Environment("old", Path("/old"), (10.0, 4.0))
+    places = {"old": old, "new": second or Environment("new", Path("/new"), (5.0, 4.0))}
+
+    def ready(record: StudyRecord, *_: Any) -> Environment:
+        return places[record.name]
+
+    monkeypatch.setattr(module, "ready", ready)
+    first, after = a_study("old"), a_study("new")
+    assert first.space.changed(best(first)) == {"mode": "fast"}
+    return remeasure(first, after, 6, Silent(), lambda: len(MADE) > stop_after, None)
+
+
+def test_both_environments_take_turns_and_go_first_in_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured(monkeypatch)
+    references, runs = MADE[:2], MADE[2:]
+    assert references == [("old", "baseline", Role.BASELINE), ("new", "baseline", Role.BASELINE)]
+    assert [(name, what) for name, what, _ in runs[:8]] == [
+        ("old", "baseline"), ("new", "baseline"), ("old", "best"), ("new", "best"),
+        ("new", "baseline"), ("old", "baseline"), ("new", "best"), ("old", "best"),
+    ]  # fmt: skip
+    assert len(runs) == 4 * 6
+
+
+def test_the_second_is_held_against_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measured(monkeypatch)
+    assert (found.baseline.speedup, found.baseline.verdict) == (2.0, "faster")
+    assert found.winner is not None
+    assert (found.winner.speedup, found.winner.verdict) == (1.0, "same")
+    assert found.baseline.paired
+    assert found.baseline.values == (10.0, 5.0)
+
+
+def test_stopped_early_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Interrupted, match="stopped after 2 pairs; 6 make an interval"):
+        measured(monkeypatch, stop_after=2 + 4)
+
+
+def test_an_environment_that_does_not_run_any_more_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = Environment("new", Path("/new"), (5.0, 4.0), Outcome.CRASHED)
+    with pytest.raises(UnfitEnvironmentError, match="study 'new' does not run any more: crashed"):
+        measured(monkeypatch, broken)
+
+
+def test_too_few_pairs_are_refused() -> None:
+    with pytest.raises(UsageError, match="--pairs 5: at least 6"):
+        remeasure(a_study("a"), a_study("b"), 5, Silent(), lambda: False, None)

@@ -1,0 +1,143 @@
+"""A comparison as tables and lines for the terminal. Returns renderables; prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .cells import new_table, with_interval
+from .compare import Change, Comparison, ConfigurationChange
+from .knob_changes import KnobChange
+from .language import say
+from .progress import describe
+from .remeasure import Remeasured
+
+STATES = {
+    "helps": "helps", "harms": "harms", "inert": "no effect", "unclear": "not known",
+    "unsupported": "cannot be set", "default": "is the default here", "not measured": "not known",
+}  # fmt: skip
+VERDICTS = {
+    "faster": "faster", "slower": "slower", "same": "same", "unclear": "unclear",
+    "not confirmed": "not confirmed",
+}  # fmt: skip
+SHOWN_CONFIGURATIONS = 12
+
+
+def comparison(found: Comparison, fresh: Remeasured | None) -> RenderableType:
+    """Warnings, both studies, what changed, knobs, configurations, environment."""
+    parts: list[RenderableType] = [Text(line, style="yellow") for line in found.warnings]
+    if found.first.emulated_cann or found.second.emulated_cann:
+        parts.append(Text(say("emulated CANN: no figure below is a device's")))
+    parts += [studies(found), Text(), changes(found, fresh)]
+    parts.append(Text(how_sure(found, fresh)))
+    changed = [one for one in found.knobs if one.changed]
+    parts += [Text(), knobs(changed) if changed else Text(say("no knob is known to have changed"))]
+    if found.configurations:
+        parts += [Text(), configurations(found)]
+    if found.environment:
+        parts += [Text(), environment(found)]
+    return Group(*parts)
+
+
+def studies(found: Comparison) -> Table:
+    """Either study's own verdict."""
+    table = new_table("study", "begun", "verdict", "speed-up", "convolutions", "configuration")
+    for side in (found.first, found.second):
+        speedup = with_interval(side.speedup, side.interval)
+        table.add_row(
+            side.study,
+            side.begun,
+            say(VERDICTS[side.verdict]),
+            speedup,
+            convolutions(side.convolutions),
+            describe(side.configuration),
+        )
+    return table
+
+
+def convolutions(paths: tuple[str, str]) -> str:
+    """`aclop → aclnn`, of baseline and best; nothing where none was seen."""
+    return " → ".join(path or "?" for path in paths) if any(paths) else ""
+
+
+def changes(found: Comparison, fresh: Remeasured | None) -> Table:
+    """The second study against the first."""
+    table = new_table("second against first", "first", "second", "speed-up", "verdict", "runs")
+    rows = [(say("as they are"), found.baseline), (say("each at its best"), found.winner)]
+    if fresh:
+        rows += [
+            (say("as they are, in turns"), fresh.baseline),
+            (say("each at its best, in turns"), fresh.winner),
+        ]
+    for name, change in rows:
+        if change:
+            table.add_row(name, *change_cells(change, found.unit))
+    return table
+
+
+def change_cells(change: Change, unit: str) -> list[str]:
+    """Values, speed-up with its interval, verdict, number of runs."""
+    speedup = with_interval(change.speedup, change.interval)
+    before, after = (f"{value:.4g} {unit}" for value in change.values)
+    runs = (
+        say("{count} pairs", count=change.runs[0])
+        if change.paired
+        else "{}, {}".format(*change.runs)
+    )
+    return [before, after, speedup, say(VERDICTS[change.verdict]), runs]
+
+
+def how_sure(found: Comparison, fresh: Remeasured | None) -> str:
+    """What these intervals do not hold."""
+    if fresh:
+        return say("in turns: fresh runs of both, in pairs; the others are of different days")
+    return say(
+        "not paired: the studies began {first} and {second}; what the host drifted between is in "
+        "every difference. In pairs, now: --remeasure",
+        first=found.first.begun,
+        second=found.second.begun,
+    )
+
+
+def knobs(changed: list[KnobChange]) -> Table:
+    """The knobs that do something else now."""
+    table = new_table("knob that changed", "first", "second", "why")
+    for one in changed:
+        table.add_row(f"{one.name}={one.value}", *knob_states(one), one.why)
+    return table
+
+
+def knob_states(one: KnobChange) -> Iterator[str]:
+    """What it did in either study, with the interval."""
+    for state, effect in zip((one.before, one.after), one.effects, strict=True):
+        seen = f" {with_interval(effect.speedup, effect)}" if effect else ""
+        yield say(STATES[state]) + seen
+
+
+def configurations(found: Comparison) -> Table:
+    """What both have measured, the best of the second study first."""
+    table = new_table("both measured", "first", "second", "speed-up", "verdict", "runs")
+    for one in found.configurations[:SHOWN_CONFIGURATIONS]:
+        table.add_row(name_of(one), *change_cells(one.change, found.unit))
+    left = len(found.configurations) - SHOWN_CONFIGURATIONS
+    if left > 0:
+        table.caption = say("and {count} more: --json shows all", count=left)
+        table.caption_justify = "left"
+    return table
+
+
+def name_of(one: ConfigurationChange) -> str:
+    """The configuration in short, with its batch size where it is not 1."""
+    batch = {} if one.batch_size is None else {"batch_size": one.batch_size}
+    return describe({**one.configuration, **batch})
+
+
+def environment(found: Comparison) -> Table:
+    """The fingerprint's differences item by item."""
+    table = new_table("environment", "first", "second")
+    for one in found.environment:
+        table.add_row(one.name, one.before or say("none"), one.after or say("none"))
+    return table

@@ -1,0 +1,85 @@
+"""What each knob did in two studies, and whether it does something else now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from .effects import Effect, effects
+from .search_space import BATCH_SIZE, WARMUP, Value, why_not
+from .setup import PRACTICAL_EFFECT
+from .summary import Summary
+from .worker.protocol import Outcome
+
+State = Literal["helps", "harms", "inert", "default", "unclear", "unsupported", "not measured"]
+GONE: State = "unsupported"
+INERT_WITHIN = 0.05  # an effect whose whole interval is nearer to none
+
+
+@dataclass(frozen=True)
+class KnobChange:
+    """One value of one knob: what it did in either study. why: it cannot be set any more."""
+
+    name: str
+    value: Value
+    before: State
+    after: State
+    effects: tuple[Effect | None, Effect | None]
+    why: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Is it known to do something else now?"""
+        known = {self.before, self.after} - {"unclear", "not measured"}
+        return self.before != self.after and len(known) == 2
+
+
+def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
+    """Every value of every knob that either study knows, other than the knobs' defaults."""
+    sides = (first, second)
+    known = dict.fromkeys(
+        (knob.name, value)
+        for summary in sides
+        for knob in summary.space.knobs
+        for value in knob.domain
+        if knob.name not in (WARMUP, BATCH_SIZE) and value != knob.default
+    )
+    for name, value in known:
+        (before, one), (after, other) = (_state(summary, name, value) for summary in sides)
+        gone = next((s for s, state in ((second, after), (first, before)) if state == GONE), None)
+        why = _why_gone(gone, name, value) if gone else ""
+        yield KnobChange(name, value, before, after, (one, other), why)
+
+
+def _state(summary: Summary, name: str, value: Value) -> tuple[State, Effect | None]:
+    """What a value did in a study's search, at the batch size of its best."""
+    knob = summary.space.knob(name)
+    if knob is None or value not in knob.domain:
+        return GONE, None
+    if summary.resolved.get(name) == value:
+        return "default", None
+    at = [one for one in summary.measured if one.configuration.get(name) == value]
+    if at and all(one.outcome in (Outcome.UNSUPPORTED, Outcome.CRASHED) for one in at):
+        return GONE, None
+    base = summary.space.baseline(summary.best.batch_size if summary.best else None)
+    effect = effects(summary, {**base, name: value}).get(name)
+    if effect is None:
+        return "not measured", None
+    if max(effect.high - 1, 1 - effect.low) <= INERT_WITHIN:
+        return "inert", effect
+    if effect.low > 1 + PRACTICAL_EFFECT:
+        return "helps", effect
+    return ("harms" if effect.high < 1 / (1 + PRACTICAL_EFFECT) else "unclear"), effect
+
+
+def _why_gone(summary: Summary, name: str, value: Value) -> str:
+    """Why a value cannot be set in a study: what was left out, or the failed run's message."""
+    why = why_not(summary.space, name, value)
+    messages = (
+        r.run.result.message
+        for one in summary.measured
+        if one.configuration.get(name) == value
+        for r in one.runs
+    )
+    return why or next(messages, "")
