@@ -79,7 +79,7 @@ def next_run(summary: Summary, seed: int) -> NextRun | None:
                 trial=next(m.trials[0] for m in summary.measured if m.configuration == one),
                 configuration={**summary.space.baseline(), **one},
                 done=len(_done(summary)),
-                total=block_runs(len(chosen)) + 2 * look,
+                total=2 * look + (0 if nothing_to_choose(summary) else block_runs(len(chosen))),
             )
     return None
 
@@ -101,7 +101,7 @@ def block_runs(count: int) -> int:
 def _order(summary: Summary, seed: int) -> Iterator[tuple[Role, int, Configuration]]:
     """Every run in its order; what failed in one block is left out of the next ones."""
     base = baseline(summary)
-    for block in range(BLOCKS):
+    for block in range(0 if nothing_to_choose(summary) else BLOCKS):
         order = [*still_in(summary, block), base]
         random.Random(f"{seed}:{summary.trials_done}:{block}").shuffle(order)
         for one in order:
@@ -135,6 +135,11 @@ def failed(summary: Summary, one: Configuration, block: int) -> bool:
     return any(recorded.run.result.outcome != Outcome.OK for recorded in runs)
 
 
+def nothing_to_choose(summary: Summary) -> bool:
+    """Was one configuration asked for, by a check? Then the hold-out follows at once."""
+    return summary.study.setup.get("only") is not None and len(finalists(summary)) == 1
+
+
 def still_in(summary: Summary, block: int) -> list[Configuration]:
     """The finalists of this block: none that failed before, and later on the best few only."""
     left = [
@@ -165,6 +170,8 @@ def winner(summary: Summary) -> Configuration | None:
     Its score is the median over blocks of its log(cost), less half of the block's median, with what
     the search measured as one block more. Of as many knobs, the steadier wins.
     """
+    if nothing_to_choose(summary):
+        return finalists(summary)[0]
     chosen = still_in(summary, BLOCKS)
     votes = _votes(summary, chosen, BLOCKS)
     if not votes:

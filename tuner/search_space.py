@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -215,6 +216,20 @@ def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: str) -> Se
         if preset not in presets
     ]
     return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lines))
+
+
+def why_not(space: SearchSpace, name: str, value: Value) -> str:
+    """Why a value cannot be set in a narrowed space; "" where it can."""
+    knob = space.knob(name)
+    if knob is None:
+        return f"there is no knob {name!r}"
+    if value in knob.domain:
+        return ""
+    for line in space.left_out:
+        found = re.search(rf"\b{re.escape(name)}=(.+?)[:\uff1a] ?(.*)", line)
+        if found and str(value) in found[1].split(", "):
+            return f"{name}={value}: {found[2]}"
+    return f"{name} cannot be {value!r}"
 
 
 def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:

@@ -17,7 +17,7 @@ from .noise import from_outside, usual
 from .objectives import OBJECTIVES
 from .plan import has_failed, next_fixed, why_refused
 from .search import Proposal, Sampler, Search
-from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
+from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, why_not
 from .setup import Setup, model_spec
 from .store import RecordedRun, Records, StudyRecord
 from .summary import (
@@ -117,13 +117,17 @@ class Study:
         return len(finished_trials(self.runs))
 
     def _enqueue_first(self, search: Search) -> None:
-        """The baseline, always trial 0, then the presets."""
+        """The baseline, always trial 0, then the presets; of a check nothing else yet."""
         search.enqueue(self.space.baseline(), once=True)
+        if self.setup.only is not None:
+            return
         for name in self.space.presets:
             search.enqueue(self.space.preset(name), once=True)
 
     def _propose(self, search: Search) -> Proposal:
         """The next proposal that no rule forbids; a forbidden one is told so and does not count."""
+        if self.setup.only is not None:
+            return self._propose_only(search, self.setup.only)
         objective = OBJECTIVES[self.setup.objective]
         why = ""
         for attempt in range(REFUSALS_IN_A_ROW):
@@ -140,6 +144,19 @@ class Study:
             f"{REFUSALS_IN_A_ROW} proposals in a row were refused ({why}): loosen the rules of "
             f"search space {self.space.name}"
         )
+
+    def _propose_only(self, search: Search, only: Configuration) -> Proposal:
+        """The baseline, then nothing but what is asked for. Raises UnfitEnvironmentError."""
+        one = {**self.space.baseline(), **(only if self.done else {})}
+        why = next((w for n, v in only.items() if (w := why_not(self.space, n, v))), "")
+        why = why or why_refused(self.space, one, self.runs)
+        if why:
+            raise UnfitEnvironmentError(
+                f"the configuration cannot be set here: {why}; tune anew in this environment"
+            )
+        if not search.has_waiting():
+            search.enqueue(one)
+        return search.ask()
 
     def _run_trial(self, search: Search, proposal: Proposal) -> None:
         role = self._role(proposal.configuration)

@@ -1,0 +1,184 @@
+"""Does an exported configuration still hold, here and now? Measured as it was: paired with the
+baseline, in fresh runs, with an interval."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from . import session
+from .compare import Difference, differences
+from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
+from .export import BestConfiguration
+from .holdout import Interval
+from .language import say
+from .repeat import run_folder
+from .result import Result, result
+from .search_space import BATCH_SIZE, WARMUP, Configuration
+from .setup import Setup
+from .store import Store
+from .study import Observer
+from .summary import Summary
+from .worker.protocol import Outcome
+
+Answer = Literal["kept", "regression", "unclear"]
+EXIT_CODES: dict[Answer, int] = {"kept": 0, "regression": 3, "unclear": 5}
+KEPT_SHARE = 0.9  # of the promised speed-up: between days the same pair was seen to differ by 7 %
+CANNOT_RUN = (Outcome.UNSUPPORTED, Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
+
+
+@dataclass(frozen=True)
+class Check:
+    """The answer, with its reason; promised and seen: (speed-up, its interval).
+
+    environment: where this one differs from the one that it was tuned on. study: of the fresh runs;
+    "" where nothing had to be measured.
+    """
+
+    answer: Answer
+    reason: str
+    promised: tuple[float, Interval | None]
+    seen: tuple[float, Interval | None] | None
+    pairs: int
+    environment: tuple[Difference, ...]
+    study: str
+    emulated_cann: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, the exit code included."""
+        return {"exit_code": EXIT_CODES[self.answer], **asdict(self)}
+
+
+def without_measuring(best: BestConfiguration) -> Check | None:
+    """The answer of a file that keeps the defaults; None where there is something to measure."""
+    if best.recommendation != "keep the defaults":
+        return None
+    return Check("kept", say("it keeps the defaults"), (1.0, None), None, 0, (), "", False)
+
+
+def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Setup:
+    """How it is measured again. changes: fields of Setup, such as python or model.
+
+    Raises UsageError for a file that does not say how it was measured, or sets nothing.
+    """
+    asked = best.measured_with
+    counts = (WARMUP, BATCH_SIZE)
+    only = {name: value for name, value in best.configuration.items() if name not in counts}
+    if asked is None or not only:
+        lacks = "sets no knob" if asked else "does not say how it was measured"
+        raise UsageError(f"{where}: it {lacks}; write it anew with npu-tune export")
+    folder = asked.folder if Path(asked.folder).is_dir() else str(Path.cwd())
+    space, weights, size = asked.space, asked.weights, best.evidence.batch_size
+    held: dict[str, Any] = {
+        **asked.model_dump(exclude={"max_latency_ms"}),  # judged by the pairs
+        "backend": best.backend,
+        "folder": folder,
+        "space": os.path.join(folder, space) if "/" in space or "." in space else space,
+        "weights": os.path.join(folder, weights) if weights not in (None, "DEFAULT") else weights,
+        "pins": {} if size is None else {BATCH_SIZE: str(size)},
+        "trials": 2,
+        "baseline_runs": 1,
+        "only": only,
+    }
+    return Setup(**{**held, **changes}).check()
+
+
+def check(
+    best: BestConfiguration,
+    asked: Setup,
+    store: Store,
+    observer: Observer,
+    stop: Callable[[], bool],
+    note: Callable[[str], None],
+    on_wait: Callable[[str], None] | None,
+) -> Check:
+    """Measure and judge; the fresh runs are a study of their own in the store.
+
+    Raises UnfitEnvironmentError where the configuration, or the model, cannot run here.
+    """
+    name = session.new_name(store, replace(asked, model=f"check-{best.study}"))
+    with run_folder(asked.launch_prefix) as folder:
+        try:
+            session.tune(
+                asked, store, name, observer, stop, note, on_wait=on_wait, results=folder
+            )  # fmt: skip
+        except BaselineError as error:
+            raise UnfitEnvironmentError(str(error)) from error
+        except Interrupted as error:
+            raise Interrupted("stopped: a check begins anew") from error
+    summary = session.load(store, name)
+    return judged(best, summary, result(summary))
+
+
+def judged(best: BestConfiguration, summary: Summary, found: Result) -> Check:
+    """The answer of a study of that one configuration."""
+    promised = promise(best)
+    answer, reason = _answer(best, promised, summary, found)
+    now = summary.study.facts["fingerprint"]
+    return Check(
+        answer=answer,
+        reason=reason,
+        promised=promised,
+        seen=(found.evidence.speedup, found.evidence.interval),
+        pairs=found.evidence.pairs,
+        environment=tuple(differences(best.environment, now)),
+        study=found.study,
+        emulated_cann=bool(now.get("emulated_cann")),
+    )
+
+
+def promise(best: BestConfiguration) -> tuple[float, Interval | None]:
+    """What the file says of its configuration; of the smaller one, where that was exported."""
+    if best.minimal is not None:
+        return best.minimal.over_baseline.speedup, best.minimal.over_baseline.interval
+    return best.evidence.speedup, best.evidence.interval
+
+
+def _answer(
+    best: BestConfiguration,
+    promised: tuple[float, Interval | None],
+    summary: Summary,
+    found: Result,
+) -> tuple[Answer, str]:
+    failed = _failure(summary)
+    if failed is not None:
+        outcome, message = failed
+        if outcome in CANNOT_RUN:
+            raise UnfitEnvironmentError(
+                f"{best.study}: the configuration cannot run here: {outcome.value}: {message}; "
+                "tune anew in this environment"
+            )
+        return "regression", f"{outcome.value}: {message}"
+    interval, (speedup, held) = found.evidence.interval, promised
+    least = KEPT_SHARE * (held.low if held else speedup)
+    limit_ms = best.measured_with.max_latency_ms if best.measured_with else None
+    if limit_ms is not None and found.evidence.best.latency_ms > limit_ms:
+        return "regression", say("over the limit of {limit:g} ms", limit=limit_ms)
+    if summary.space.is_baseline(summary.identity(_asked(summary))):
+        return "regression", say("it is what the defaults are here")
+    if interval and best.recommendation == "apply" and interval.high < least:
+        return "regression", say("less than {share:.0%} of what it promised", share=KEPT_SHARE)
+    if found.verdict == "faster":
+        return "kept", say("faster than the baseline, as it promised")
+    if found.verdict in ("slower", "same"):
+        return "regression", say("not faster than the baseline any more")
+    return "unclear", found.reason or say("the noise forbids an answer")
+
+
+def _asked(summary: Summary) -> Configuration:
+    return {**summary.space.baseline(), **(summary.study.setup["only"] or {})}
+
+
+def _failure(summary: Summary) -> tuple[Outcome, str] | None:
+    """What became of the configuration, where a run of it failed by its own doing."""
+    searched = [r for one in summary.measured for r in one.runs]
+    for recorded in [*searched, *summary.confirmation_runs]:
+        found = recorded.run.result
+        if found.outcome in (Outcome.OK, Outcome.ENVIRONMENT_ERROR):
+            continue
+        if not summary.space.is_baseline(summary.identity(recorded.configuration)):
+            return found.outcome, found.message
+    return None
