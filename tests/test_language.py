@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +16,20 @@ from tuner.noise_view import ADVICE
 
 SPEAKERS = ("say", "new_table")
 # Variables whose texts are spoken later.
-HELD_IN = ("said", "SENTENCES", "FINDINGS", "ADVICE", "REMEDIES", "UNKNOWN", "HEADERS", "REASONS")
+HELD_IN = (
+    "said", "SENTENCES", "FINDINGS", "ADVICE", "REMEDIES", "UNKNOWN", "HEADERS", "REASONS",
+    "STATES", "VERDICTS",
+)  # fmt: skip
+SAID = re.compile(r'say\("([^"]+)"')
+TEMPLATES = Path(tuner.__file__).parent / "templates"
 
 
 def spoken() -> set[str]:
-    """Every literal that is passed to a speaker, or kept in a variable for one."""
+    """Every literal that is passed to a speaker, in code or a template, or kept for one."""
     sources = Path(tuner.__file__).parent.glob("*.py")
     nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text()))]
-    return {text for node in nodes for text in texts_of(node)} - {""}
+    pages = [text for path in TEMPLATES.glob("*.html") for text in SAID.findall(path.read_text())]
+    return {text for node in nodes for text in texts_of(node)} - {""} | set(pages)
 
 
 def texts_of(node: ast.AST) -> Iterator[str]:

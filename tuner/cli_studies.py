@@ -1,0 +1,185 @@
+"""The commands about stored studies: list, show, export, report, rerun, profile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import click
+
+from .cli_common import console_of, lang, no_wait, storage
+from .errors import UsageError
+from .language import say
+
+
+@click.command("list")
+@storage
+@lang
+def list_studies(storage: str) -> None:
+    """List the studies."""
+    from . import terminal
+    from .store import Store
+    from .summary import finished_trials
+
+    store = Store(storage)
+    records = store.studies()
+    done = {record.name: len(finished_trials(store.runs(record.name))) for record in records}
+    console_of().print(terminal.studies(records, done))
+
+
+@click.command()
+@click.argument("study")
+@click.option("--trial", type=int, help="Show the runs of one trial in full.")
+@storage
+@lang
+def show(study: str, trial: int | None, storage: str) -> None:
+    """Show a study: environment, every configuration, failures, the result."""
+    from . import closing, owner, repeat, session, terminal
+    from .errors import StudyConflictError
+    from .result import result
+    from .store import Store
+
+    store, console = Store(storage), console_of()
+    summary = session.load(store, study)
+    if trial is not None:
+        console.print(terminal.trial(summary, repeat.runs_of(store, study, trial)))
+        return
+    console.print(terminal.study(summary, console.width), "")
+    path = session.RESULTS / f"{study}.yaml"
+    with contextlib.suppress(StudyConflictError):  # nothing was measured yet
+        console.print(closing.closing(result(summary), path if path.exists() else None))
+    running = summary.study.owner
+    if running and owner.lives(running):
+        said = "not finished: process {pid} is measuring; this is what is there so far"
+        console.print(say(said, pid=running["pid"]), highlight=False, markup=False)
+
+
+@click.command()
+@click.argument("study")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["yaml", "env", "dockerfile", "python"]),
+    default="yaml",
+    show_default=True,
+    help="env: lines for a shell; dockerfile: ENV lines; python: a module to import before torch.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.  [default: results/<study>.<yaml, env, Dockerfile or py>]",
+)
+@storage
+def export(study: str, form: str, output: Path | None, storage: str) -> None:
+    """Write the best configuration of a study as YAML, or for a shell, Docker or Python."""
+    from . import export as export_file
+    from . import formats, session
+    from .result import result
+    from .store import Store
+
+    summary = session.load(Store(storage), study)
+    best = export_file.best_configuration(result(summary), summary.study.setup)
+    path = output or formats.path_of(session.RESULTS, study, form)
+    if form == "yaml":
+        export_file.write(best, path)
+    else:
+        entries = formats.entries_of(best, summary.study.setup["space"])
+        stages = {knob.name: knob.apply for knob in summary.space.knobs}
+        export_file.write_text(formats.text(best, form, entries, stages), path)
+    click.echo(f"written: {path}")
+    if best.recommendation == "confirm first":
+        next_step = f"npu-tune --resume --study {study} --confirm auto"
+        click.echo(f"from single runs, not confirmed; before it is applied: {next_step}", err=True)
+
+
+@click.command()
+@click.argument("studies", metavar="STUDY…", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.  [default: results/<study>.html]",
+)
+@storage
+@lang
+def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
+    """Write one HTML file of studies; of several, the others are compared with the first."""
+    from . import report as reporting
+    from . import search, session
+    from .export import write_text
+    from .store import Store
+
+    store = Store(storage)
+    summaries = [session.load(store, name) for name in studies]
+    text = reporting.report(summaries, [search.importances(store, name) for name in studies])
+    path = output or session.RESULTS / f"{studies[0]}.html"
+    try:
+        write_text(text, path)
+    except OSError as error:
+        raise UsageError(f"-o {path}: {error.strerror}") from error
+    click.echo(f"written: {path}")
+
+
+@click.command()
+@click.argument("study")
+@click.option("--trial", type=int, required=True, help="The trial to repeat.")
+@no_wait
+@storage
+def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
+    """Repeat one trial outside the record, showing its command and its log."""
+    from . import repeat
+    from .store import Store
+
+    on_wait = None if no_wait else click.echo
+    code = repeat.rerun(Store(storage), study, trial, click.echo, on_wait)
+    raise SystemExit(code)
+
+
+@click.command()
+@click.argument("study")
+@click.option("--trial", type=int, help="The trial whose configuration is profiled.")
+@click.option("--best", is_flag=True, help="The best configuration: what happens without --trial.")
+@click.option("--baseline", is_flag=True, help="The environment as it was.")
+@click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: the study's]")
+@no_wait
+@storage
+@click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder for the trace.  [default: results/profile/<study>-<trial>]",
+)
+@lang
+def profile(
+    study: str,
+    trial: int | None,
+    best: bool,
+    baseline: bool,
+    python: str,
+    no_wait: bool,
+    storage: str,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Run one configuration under the profiler, and say where the time of a call goes."""
+    from . import profile as profiling
+    from . import profile_view, repeat, session
+    from .store import Store
+
+    if (trial is not None) + best + baseline > 1:
+        raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
+    store = Store(storage)
+    number = profiling.choose(session.load(store, study), trial, baseline)
+    folder = output or session.RESULTS / "profile" / f"{study}-{number}"
+    repeat.runs_of(store, study, number)  # a wrong number is the only line
+    console_of(stderr=True).print(say("trial {n} under the profiler, about a minute", n=number))
+    on_wait = None if no_wait else lambda text: click.echo(text, err=True)
+    found = profiling.profile(store, study, number, python, folder, on_wait)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        console_of().print(profile_view.profile(found))
