@@ -187,7 +187,7 @@ def test_a_winner_that_fails_here_ends_it() -> None:
 
 
 def test_what_is_exported_is_the_minimal_configuration_with_both_intervals() -> None:
-    best = export.best_configuration(result(ablated(ms)[1]))
+    best = export.best_configuration(result(ablated(ms)[1]), {})
     assert best.configuration == {"mode": "fast", "warmup": 1}
     assert best.environment_variables == {}
     assert set(best.read_back) == {"mode"}

@@ -149,7 +149,7 @@ def test_figures_of_the_emulated_cann_are_labelled(tmp_path: Path) -> None:
     first, second = shown(one, 200).splitlines()[:2]
     assert first.startswith("emulated CANN, faster: ")
     assert second == "emulated CANN: no figure below is a device's"
-    export.write(export.best_configuration(one), tmp_path / "best.yaml")
+    export.write(export.best_configuration(one, {}), tmp_path / "best.yaml")
     assert (tmp_path / "best.yaml").read_text().splitlines()[1] == f"# {second}"
 
 
