@@ -87,7 +87,10 @@ def change_cells(change: Change, unit: str) -> list[str]:
         if change.paired
         else "{}, {}".format(*change.runs)
     )
-    return [before, after, speedup, say(VERDICTS[change.verdict]), runs]
+    ruling = say(VERDICTS[change.verdict])
+    if not change.paired and change.verdict != "unclear":
+        ruling = say("{verdict}, unless the host drifted", verdict=ruling)
+    return [before, after, speedup, ruling, runs]
 
 
 def how_sure(found: Comparison, fresh: Remeasured | None) -> str:
