@@ -157,7 +157,7 @@ def environment(planned: Plan, base: Mapping[str, str]) -> dict[str, str]:
 
 
 def told(planned: Plan) -> Iterator[str]:
-    """One line of what is set, then one for each thing that the program itself must do."""
+    """One line of what is set, then the code for each thing that the program itself must do."""
     held = " ".join(f"{name}={value}" for name, value in planned.variables.items())
     later = " ".join(f"{name}={value}" for name, value, _ in planned.in_process)
     module = after_import.MODULES[planned.backend]
@@ -168,9 +168,10 @@ def told(planned: Plan) -> Iterator[str]:
         later=later or say("nothing"),
     )
     for name, value, code in planned.in_code:
-        hint = "; ".join(code.splitlines()) or say("see the documentation of torch_npu")
-        said = "{name}={value} is not set: it is for the program's own code: {code}"
-        yield say(said, name=name, value=value, code=hint)
+        said = "{name}={value} is not set, it is for the program's own code:"
+        yield say(said, name=name, value=value)
+        hint = code or say("see the documentation of torch_npu")
+        yield from (f"    {line}" for line in hint.splitlines())
 
 
 def _is_there(name: str, text: str) -> bool:
