@@ -177,7 +177,7 @@ def test_a_study_behind_a_prefix_applies_its_knobs_and_leaves_no_process(
         python=torch_python,
         launch_prefix=PREFIX,
     )
-    (searched,) = [r for r in Store(DEFAULT_STORAGE).runs("tiny-1") if r.trial == 1]
+    searched = [r for r in Store(DEFAULT_STORAGE).runs("tiny-1") if r.trial == 1][-1]
     back = searched.run.result.read_back
     assert (back["openmp_wait"].value, back["openmp_wait"].certain) == ("passive", True)
     assert (back["threads"].value, back["threads"].certain) == (2, True)

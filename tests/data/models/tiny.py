@@ -1,7 +1,5 @@
 """Small models for the tests; each factory takes no arguments."""
 
-import time
-
 import torch
 from torch import nn
 
@@ -64,10 +62,6 @@ def raises():
     return _Raises(), torch.randn(1, 4)
 
 
-def sleeps():
-    time.sleep(600)
-
-
 def exits():
     raise SystemExit(5)
 
@@ -79,3 +73,9 @@ class _FallsBack(nn.Module):
 
 def falls_back():
     return _FallsBack(), torch.randn(1, 4, 4)
+
+
+def sleeps():
+    import time
+
+    time.sleep(600)
