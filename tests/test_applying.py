@@ -65,7 +65,6 @@ def test_each_knob_goes_where_it_takes_effect() -> None:
     assert (name, value, code.splitlines()[-1]) == (
         "execution", "inductor-freezing", "model = torch.compile(model, dynamic=False)",
     )  # fmt: skip
-    assert planned.warmup_calls == 17
 
 
 def test_the_npu_space_with_the_knob_is_found() -> None:
@@ -132,14 +131,14 @@ def test_a_space_of_ones_own_has_to_be_named(tmp_path: Path) -> None:
 
 
 def test_the_environment_of_a_program_keeps_its_own_path() -> None:
-    planned = Plan("cpu", {"A": "1"}, (("threads", 1, "threads"),), (), None, None)
+    planned = Plan("cpu", {"A": "1"}, (("threads", 1, "threads"),), ())
     held = applying.environment(planned, {"PYTHONPATH": "/theirs", "B": "2"})
     assert held.pop("PYTHONPATH").split(os.pathsep) == [str(applying.STARTUP), "/theirs"]
     assert json.loads(held.pop(after_import.VARIABLE)) == {
         "module": "torch", "knobs": [["threads", 1, "threads"]],
     }  # fmt: skip
     assert held == {"A": "1", "B": "2"}
-    nothing = Plan("cpu", {"A": "1"}, (), (), None, None)
+    nothing = Plan("cpu", {"A": "1"}, (), ())
     assert applying.environment(nothing, {}) == {"A": "1"}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import search_space_file
+from .availability import with_library
 from .errors import UnfitEnvironmentError, UsageError
 from .export import BestConfiguration, load
 from .formats import AT_START
@@ -40,8 +41,6 @@ class Plan:
     variables: dict[str, str]
     in_process: tuple[tuple[str, Value, str], ...]
     in_code: tuple[tuple[str, Value, str], ...]
-    warmup_calls: int | None
-    batch_size: int | None
 
 
 def plan(best: BestConfiguration, where: str, space: str = "") -> Plan:
@@ -114,32 +113,19 @@ def _plan(best: BestConfiguration, loaded: LoadedFile) -> Plan:
             in_process.append((name, value, knob.handler))
         elif knob.apply == "model":
             in_code.append((name, value, entry.code_of(value)))
-    warmup = best.configuration.get(WARMUP)
-    return Plan(
-        backend=best.backend,
-        variables=variables,
-        in_process=tuple(in_process),
-        in_code=tuple(in_code),
-        warmup_calls=None if warmup is None else int(warmup),
-        batch_size=best.evidence.batch_size,
-    )
+    return Plan(best.backend, variables, tuple(in_process), tuple(in_code))
 
 
 def _variables(entry: KnobEntry, value: Value) -> dict[str, str]:
     """The value's variables; a library is looked for here, whatever path the file names."""
     found: ValueEntry = next(one for one in entry.entries() if one.value == value)
-    if not found.library:
-        return found.set
-    path = find_library(found.library)
-    if not path:
+    name = found.library
+    path = find_library(name) if name else ""
+    if name and not path:
         raise UnfitEnvironmentError(
-            f"{value}: there is no {found.library} on this host: install it, or tune without it"
+            f"{value}: there is no {name} on this host: install it, or tune without it"
         )
-    held = {name: text.replace("{library}", path) for name, text in found.set.items()}
-    if "LD_PRELOAD" in held:  # what is preloaded already stays
-        others = [one for one in os.environ.get("LD_PRELOAD", "").split(":") if one != path]
-        held["LD_PRELOAD"] = ":".join(filter(None, [held["LD_PRELOAD"], *others]))
-    return held
+    return with_library(found.set, path, os.environ.get("LD_PRELOAD", ""))
 
 
 def environment(planned: Plan, base: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -74,18 +75,23 @@ def _exceeds(value: Value, limit: int) -> bool:
 def _with_library_paths(
     space: SearchSpace, loaded: LoadedFile, facts: dict[str, Any]
 ) -> SearchSpace:
-    """Fill `{library}`; what the user preloads already stays preloaded, after ours."""
+    """Every value's variables with the path of the library that was found for it."""
     knobs = []
     for knob in space.knobs:
         variables = {value: dict(held) for value, held in knob.variables.items()}
         for entry in loaded.entries[knob.name].entries():
             if entry.library and entry.value in knob.domain:
-                path = facts["libraries"][entry.library]
+                path, preloaded = facts["libraries"][entry.library], facts.get("preload", "")
                 held = variables[str(entry.value)]
-                for name, text in held.items():
-                    held[name] = text.replace("{library}", path)
-                preloaded = facts.get("preload", "")
-                if preloaded and "LD_PRELOAD" in held:
-                    held["LD_PRELOAD"] += ":" + preloaded
+                variables[str(entry.value)] = with_library(held, path, preloaded)
         knobs.append(replace(knob, variables=variables))
     return replace(space, knobs=tuple(knobs))
+
+
+def with_library(held: Mapping[str, str], path: str, preloaded: str) -> dict[str, str]:
+    """Fill `{library}`; what the user preloads already stays preloaded, after ours."""
+    filled = {name: text.replace("{library}", path) for name, text in held.items()}
+    if "LD_PRELOAD" in filled:
+        others = [one for one in preloaded.split(":") if one not in ("", path)]
+        filled["LD_PRELOAD"] = ":".join([filled["LD_PRELOAD"], *others])
+    return filled

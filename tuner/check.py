@@ -26,7 +26,7 @@ from .worker.protocol import Outcome
 
 Answer = Literal["kept", "regression", "unclear"]
 EXIT_CODES: dict[Answer, int] = {"kept": 0, "regression": 3, "unclear": 5}
-KEPT_SHARE = 0.9  # of the promised speed-up: between days the same pair was seen to differ by 7 %
+KEPT_SHARE = 0.9  # of the promised speed-up: an interval holds no drift from day to day
 CANNOT_RUN = (Outcome.UNSUPPORTED, Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
 
 

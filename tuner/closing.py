@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .ablation import KnobFinding
-from .cells import mebibytes, milliseconds, new_table, percentile, shortened, times
+from .cells import mebibytes, milliseconds, new_table, percentile, shortened, times, with_interval
 from .effects import Effect
 from .figures import Figures
 from .language import chosen, say
@@ -92,9 +92,7 @@ def comparison(evidence: Evidence) -> Table:
     ]  # fmt: skip
     for name, of in rows:
         table.add_row(name, of(evidence.baseline), of(evidence.best))
-    speedup, interval = times(evidence.speedup), evidence.interval
-    if interval:
-        speedup += f" ({times(interval.low)} … {times(interval.high)})"
+    speedup = with_interval(evidence.speedup, evidence.interval)
     table.add_row(say("speed-up"), "", speedup, style="bold")
     return table
 
@@ -118,8 +116,7 @@ def finding(one: KnobFinding) -> str:
     """What the knob does while the others stay set, in fresh runs."""
     if one.speedup is None or one.interval is None:
         return say("not measured: {why}", why=one.reason)
-    interval = f"({times(one.interval.low)} … {times(one.interval.high)})"
-    return say(FINDINGS[one.verdict], seen=f"{times(one.speedup)} {interval}")
+    return say(FINDINGS[one.verdict], seen=with_interval(one.speedup, one.interval))
 
 
 def why_lines(found: Result) -> Iterator[str]:
@@ -130,7 +127,7 @@ def why_lines(found: Result) -> Iterator[str]:
             "{over_best} against the best ({blocks} blocks of fresh runs)"
         )
         baseline, best = (
-            f"{times(c.speedup)} ({times(c.interval.low)} … {times(c.interval.high)})"
+            with_interval(c.speedup, c.interval)
             for c in (found.minimal.over_baseline, found.minimal.over_winner)
         )
         blocks, dropped = found.minimal.over_baseline.blocks, ", ".join(found.minimal.dropped)
@@ -147,7 +144,7 @@ def effect(one: Effect | None) -> str:
     """Did the knob matter?"""
     if one is None:
         return say("not known: too few trials")
-    seen = f"{times(one.speedup)} ({times(one.low)} … {times(one.high)})"
+    seen = with_interval(one.speedup, one)
     return seen if one.mattered else say("unclear: {seen}", seen=seen)
 
 

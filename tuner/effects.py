@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .search_space import BATCH_SIZE, WARMUP, Configuration
+from .search_space import BATCH_SIZE, WARMUP, Configuration, Value
 from .summary import Summary, ranked
 
 ERRORS = 2.0  # standard errors on either side: about 95 %
@@ -28,13 +28,19 @@ class Effect:
 
 
 def effects(summary: Summary, of: Configuration) -> dict[str, Effect]:
-    """The effect of each value of this configuration against the knob's default.
+    """The effect of each value of this configuration; see `every_effect`."""
+    found = every_effect(summary, of.get(BATCH_SIZE))
+    return {name: effect for (name, value), effect in found.items() if of.get(name) == value}
+
+
+def every_effect(summary: Summary, batch_size: Value | None) -> dict[tuple[str, Value], Effect]:
+    """(knob, value) -> the effect of the value against the knob's default, at that batch size.
 
     A least-squares fit of log(cost), one row for each configuration measured well at that batch
     size, one column for each value other than a default: effects of knobs multiply. What they do
     not explain widens the intervals. Empty where there are too few configurations for a fit.
     """
-    here = [one for one in summary.measured if one.batch_size == of.get(BATCH_SIZE)]
+    here = [one for one in summary.measured if one.batch_size == batch_size]
     rows = ranked(here, summary.objective, None)
     columns = [
         (knob.name, value)
@@ -56,9 +62,8 @@ def effects(summary: Summary, of: Configuration) -> dict[str, Effect]:
     variance = float(left @ left) / (len(rows) - design.shape[1])
     errors = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
     return {
-        name: _effect(-float(fitted[number]), ERRORS * float(errors[number]))
-        for number, (name, value) in enumerate(columns, start=1)
-        if of.get(name) == value
+        column: _effect(-float(fitted[number]), ERRORS * float(errors[number]))
+        for number, column in enumerate(columns, start=1)
     }
 
 

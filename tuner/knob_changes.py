@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from .effects import Effect, effects
+from .effects import Effect, every_effect
 from .search_space import BATCH_SIZE, WARMUP, Value, why_not
 from .setup import PRACTICAL_EFFECT
 from .summary import Summary
@@ -38,6 +38,7 @@ class KnobChange:
 def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
     """Every value of every knob that either study knows, other than the knobs' defaults."""
     sides = (first, second)
+    fits = [every_effect(one, one.best.batch_size if one.best else None) for one in sides]
     known = dict.fromkeys(
         (knob.name, value)
         for summary in sides
@@ -46,14 +47,19 @@ def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
         if knob.name not in (WARMUP, BATCH_SIZE) and value != knob.default
     )
     for name, value in known:
-        (before, one), (after, other) = (_state(summary, name, value) for summary in sides)
+        (before, one), (after, other) = (
+            _state(summary, name, value, found.get((name, value)))
+            for summary, found in zip(sides, fits, strict=True)
+        )
         gone = next((s for s, state in ((second, after), (first, before)) if state == GONE), None)
         why = _why_gone(gone, name, value) if gone else ""
         yield KnobChange(name, value, before, after, (one, other), why)
 
 
-def _state(summary: Summary, name: str, value: Value) -> tuple[State, Effect | None]:
-    """What a value did in a study's search, at the batch size of its best."""
+def _state(
+    summary: Summary, name: str, value: Value, effect: Effect | None
+) -> tuple[State, Effect | None]:
+    """What a value did in a study's search."""
     knob = summary.space.knob(name)
     if knob is None or value not in knob.domain:
         return GONE, None
@@ -62,8 +68,6 @@ def _state(summary: Summary, name: str, value: Value) -> tuple[State, Effect | N
     at = [one for one in summary.measured if one.configuration.get(name) == value]
     if at and all(one.outcome in (Outcome.UNSUPPORTED, Outcome.CRASHED) for one in at):
         return GONE, None
-    base = summary.space.baseline(summary.best.batch_size if summary.best else None)
-    effect = effects(summary, {**base, name: value}).get(name)
     if effect is None:
         return "not measured", None
     if max(effect.high - 1, 1 - effect.low) <= INERT_WITHIN:

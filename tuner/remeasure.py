@@ -24,8 +24,6 @@ from .study import Observer
 from .summary import Summary
 from .worker.protocol import Outcome, Role, TrialSpec
 
-PAIRS = 8
-
 
 @dataclass(frozen=True)
 class Remeasured:

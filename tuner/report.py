@@ -14,14 +14,13 @@ from .cells import milliseconds, times
 from .closing import finding, headline, why_lines
 from .compare import Comparison, compare
 from .compare_view import change_cells, convolutions, how_sure, knob_states, name_of
-from .effects import Effect, effects
+from .effects import every_effect
 from .figures import figures
 from .language import chosen, say
 from .noise_view import noise_lines
 from .plots import Distribution, Row, Series
 from .progress import describe
 from .result import CurveResult, KnobResult, Result, result
-from .search_space import BATCH_SIZE, WARMUP
 from .stats import median
 from .summary import Measured, Summary
 from .verdict import judge
@@ -143,26 +142,18 @@ def _history(summary: Summary) -> Markup:
 
 def _effects(summary: Summary) -> Markup | None:
     """Of every value that was searched, by the fit over the search."""
-    rows: list[tuple[str, Effect]] = []
-    for knob in summary.space.knobs:
-        for value in knob.domain:
-            if knob.name in (WARMUP, BATCH_SIZE) or value == knob.default:
-                continue
-            base = summary.space.baseline(summary.best.batch_size if summary.best else None)
-            effect = effects(summary, {**base, knob.name: value}).get(knob.name)
-            if effect:
-                rows.append((f"{knob.name}={value}", effect))
-    if not rows:
+    found = every_effect(summary, summary.best.batch_size if summary.best else None)
+    if not found:
         return None
     drawn = [
         Row(
-            f"{name}: {times(e.speedup)}",
+            f"{name}={value}: {times(e.speedup)}",
             e.speedup,
             e.low,
             e.high,
             "best" if e.mattered else "pale",
         )
-        for name, e in rows
+        for (name, value), e in found.items()
     ]
     said = say("how many times better each value makes it, other knobs being equal")
     return Markup(plots.intervals(drawn, say("times better"), said))
