@@ -5,24 +5,23 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from . import lease
+from . import lease, setup
 from .compare import Change, best
-from .errors import Interrupted, StudyConflictError, UnfitEnvironmentError, UsageError
-from .holdout import interval_of, verdict
+from .errors import Interrupted, UnfitEnvironmentError, UsageError
+from .holdout import Pair, interval_of, verdict
 from .launcher import Launcher
-from .noise import from_outside, usual
-from .repeat import in_folder, ready, run_folder
+from .repeat import ready, run_folder
 from .search_space import Configuration
 from .setup import MIN_PAIRS
 from .stats import median
-from .store import RecordedRun
-from .study import Observer
+from .store import MemoryStore, RecordedRun
+from .study import Observer, Study
 from .summary import Summary
-from .worker.protocol import Outcome, Role, TrialSpec
+from .worker.protocol import Outcome, Role
 
 
 @dataclass(frozen=True)
@@ -35,17 +34,6 @@ class Remeasured:
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """One environment made ready: how its runs are started, and what is asked of them."""
-
-    summary: Summary
-    launcher: Launcher
-    baseline: TrialSpec
-    winner: TrialSpec
-    tried: tuple[Configuration, Configuration]
 
 
 def remeasure(
@@ -84,27 +72,34 @@ def remeasure(
             for one in (first, second)
         ]
         places = [
-            _place(one, ready(one.study, folder, locks[0]))
+            _study(one, ready(one.study, folder, locks[0]), observer, stop)
             for one, folder in zip((first, second), folders, strict=True)
         ]
-        made = _pairs(places, pairs, observer, stop)
+        tried = [_tried(one) for one in (first, second)]
+        if tried[0][0] == tried[0][1] and tried[1][0] == tried[1][1]:
+            tried = [one[:1] for one in tried]  # nobody's best is anything but the baseline
+        made = _pairs(places, tried, pairs)
     found = [_change(first, [pair[kind] for pair in made]) for kind in range(len(made[0]))]
     return Remeasured(found[0], found[1] if len(found) > 1 else None)
 
 
-def _place(summary: Summary, launcher: Launcher) -> _Place:
-    """The specs of baseline and winner, and the reference output made anew."""
-    won, base = best(summary), summary.space.baseline(_batch_size(summary))
-    as_it_is, at_best = (
-        in_folder(_recorded(summary, one).run.spec, launcher.folder) for one in (base, won)
-    )
-    made = launcher.run(replace(as_it_is, role=Role.BASELINE))
-    if made.result.outcome != Outcome.OK:
-        raise UnfitEnvironmentError(
-            f"study {summary.study.name!r} does not run any more: {made.result.outcome.value}: "
-            f"{made.result.message}; compare without --remeasure"
-        )
-    return _Place(summary, launcher, as_it_is, at_best, (base, won))
+def _study(
+    summary: Summary, launcher: Launcher, observer: Observer, stop: Callable[[], bool]
+) -> Study:
+    """A study in memory that makes runs as the stored one did, with its reference made anew."""
+    asked = setup.from_dict(summary.study.setup)
+    study = Study(
+        summary.study, asked, summary.space, MemoryStore(), launcher.run, observer, stop,
+        launcher.folder,
+    )  # fmt: skip
+    base = _tried(summary)[0]
+    _require_ok(study, study.record_run(0, base, study.trial_spec(0, base, Role.BASELINE)))
+    return study
+
+
+def _tried(summary: Summary) -> tuple[Configuration, ...]:
+    """The baseline at the batch size of the best, and the best."""
+    return summary.space.baseline(_batch_size(summary)), best(summary)
 
 
 def _batch_size(summary: Summary) -> int | None:
@@ -112,59 +107,42 @@ def _batch_size(summary: Summary) -> int | None:
     return summary.best.batch_size if summary.best else summary.space.default_batch()
 
 
-def _recorded(summary: Summary, one: Configuration) -> RecordedRun:
-    identity = summary.identity(one)
-    found = [r for m in summary.measured if m.configuration == identity for r in m.runs]
-    again = [r for r in summary.confirmation_runs if summary.identity(r.configuration) == identity]
-    if not found and not again:
-        raise StudyConflictError(f"study {summary.study.name!r} has no run of {one}")
-    return (again or found)[0]  # a search run has the warm-up that was sampled for it
-
-
 def _pairs(
-    places: list[_Place], pairs: int, observer: Observer, stop: Callable[[], bool]
-) -> list[list[tuple[RecordedRun, RecordedRun]]]:
+    places: Sequence[Study], tried: Sequence[tuple[Configuration, ...]], pairs: int
+) -> list[list[Pair]]:
     """For each pair its kinds: baselines, then winners; for each kind the runs of both places."""
-    anything_won = any(place.baseline.knobs != place.winner.knobs for place in places)
-    kinds, runs = (0, 1) if anything_won else (0,), list[RecordedRun]()
-    made: list[list[tuple[RecordedRun, RecordedRun]]] = []
-    total = 2 * len(kinds) * pairs
+    made: list[list[Pair]] = []
+    kinds, total = len(tried[0]), 2 * len(tried[0]) * pairs
     for number in range(pairs):
-        if stop():
+        if places[0].stop():
             break
         row = []
-        for kind in kinds:
-            done: dict[int, RecordedRun] = {}
+        for kind in range(kinds):
+            runs: dict[int, RecordedRun] = {}
             for side in (0, 1) if number % 2 == 0 else (1, 0):
-                place = places[side]
-                observer.run_started(len(runs), total, Role.HOLD_OUT, place.tried[kind])
-                done[side] = _run(place, kind, number, runs)
-                runs.append(done[side])
-                observer.run_ended(done[side])
-            row.append((done[0], done[1]))
+                study, one = places[side], tried[side][kind]
+                done = 2 * (kinds * number + kind) + len(runs)
+                study.observer.run_started(done, total, Role.HOLD_OUT, one)
+                spec = replace(study.trial_spec(kind, one, Role.HOLD_OUT), block=number)
+                runs[side] = _require_ok(study, study.run_spec(kind, one, spec))
+            row.append((runs[0], runs[1]))
         made.append(row)
     if len(made) < MIN_PAIRS:
         raise Interrupted(f"stopped after {len(made)} pairs; {MIN_PAIRS} make an interval")
     return made
 
 
-def _run(place: _Place, kind: int, number: int, runs: list[RecordedRun]) -> RecordedRun:
-    """One run; once more where something disturbed it."""
-    spec = replace((place.baseline, place.winner)[kind], role=Role.HOLD_OUT, block=number)
-    for _ in range(2):
-        recorded = RecordedRun(spec.trial, place.tried[kind], place.launcher.run(spec))
-        result = recorded.run.result
-        if result.outcome != Outcome.OK:
-            raise UnfitEnvironmentError(
-                f"study {place.summary.study.name!r}: a run ended as {result.outcome.value}: "
-                f"{result.message}; compare without --remeasure"
-            )
-        if not from_outside(result, usual([*runs, recorded])):
-            break
+def _require_ok(study: Study, recorded: RecordedRun) -> RecordedRun:
+    result = recorded.run.result
+    if result.outcome != Outcome.OK:
+        raise UnfitEnvironmentError(
+            f"study {study.name!r} does not run any more: {result.outcome.value}: "
+            f"{result.message}; compare without --remeasure"
+        )
     return recorded
 
 
-def _change(summary: Summary, pairs: list[tuple[RecordedRun, RecordedRun]]) -> Change:
+def _change(summary: Summary, pairs: Sequence[Pair]) -> Change:
     of, log_cost = summary.objective.of, summary.objective.log_cost
     values = [
         [of(m) for run in pair if (m := run.run.result.measurement) is not None] for pair in pairs

@@ -54,7 +54,8 @@ def prepared(
         lease.held(device, record.name, on_wait, lambda: False) as lock,
     ):
         launcher = ready(record, folder, lock, python)
-        yield launcher, in_folder(recorded.run.spec, folder)
+        weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
+        yield launcher, replace(recorded.run.spec, weights_path=weights, reference_path=reference)
 
 
 @contextlib.contextmanager
@@ -75,12 +76,6 @@ def ready(record: StudyRecord, folder: Path, lock: int, python: str = "") -> Lau
     launcher = make_launcher(asked, folder, python, lock)
     require_ok(launcher.run(probe_spec(asked, folder, ProbeRequest())))
     return launcher
-
-
-def in_folder(spec: TrialSpec, folder: Path) -> TrialSpec:
-    """A recorded spec with weights and reference in another folder."""
-    weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
-    return replace(spec, weights_path=weights, reference_path=reference)
 
 
 def rerun(
