@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tuner import lease, search_space, setup
-from tuner.launcher import work_folder
 from tuner.probing import make_launcher, probe
 from tuner.search_space import Configuration
 from tuner.setup import Setup
 from tuner.store import RecordedRun, Store, StudyRecord
 from tuner.study import Study
+from tuner.work_folder import work_folder
 from tuner.worker.protocol import Role
 
 

@@ -12,14 +12,9 @@ import psutil
 import pytest
 
 from tuner.errors import StudyConflictError
-from tuner.launcher import (
-    TOKEN_VARIABLE,
-    Launcher,
-    Run,
-    kill_descendants,
-    without_traces,
-    work_folder,
-)
+from tuner.launcher import TOKEN_VARIABLE, Launcher, Run, kill_descendants
+from tuner.run_log import without_traces
+from tuner.work_folder import work_folder
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
 from .conftest import DATA

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import re
 import select
 import shlex
 import shutil
@@ -14,14 +12,14 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import psutil
 
-from .errors import Interrupted, StudyConflictError
+from .run_log import last_line, log_has_started, log_tail
 from .worker import protocol
 from .worker.failure import OUT_OF_MEMORY
 from .worker.protocol import Outcome, TrialResult, TrialSpec
@@ -30,8 +28,6 @@ WORKER = Path(__file__).parent / "worker" / "__main__.py"
 TOKEN_VARIABLE = "NPU_TUNE_RUN"  # marks a run's descendants, wherever they moved themselves
 TERMINATE_GRACE_S = 2.0
 KILL_WAIT_S = 10.0
-LOG_TAIL_LINES = 20
-LOG_TAIL_BYTES = 16_384
 EXIT_CANNOT_EXECUTE = (126, 127)  # env(1): the command could not be run, or was not found
 # The one shell: $0 is the script, "$@" the rest, which the script does not see.
 SOURCE_FIRST = (
@@ -155,12 +151,12 @@ class Launcher:
         if not in_time:
             return TrialResult(Outcome.TIMEOUT, f"no result after {spec.deadline_s:.0f} s")
         if code in EXIT_CANNOT_EXECUTE:
-            return _environment_error(f"cannot run {self.python}: {_last_line(log)}")
+            return _environment_error(f"cannot run {self.python}: {last_line(log)}")
         if not self._has_started(folder, code, log):
             way = shlex.join([*self.prefix, self.python])
-            return _environment_error(f"{way} does not run the worker: {_last_line(log)}")
+            return _environment_error(f"{way} does not run the worker: {last_line(log)}")
         if OUT_OF_MEMORY.search(log):
-            return TrialResult(Outcome.OUT_OF_MEMORY, f"{_how_ended(code)}: {_last_line(log)}")
+            return TrialResult(Outcome.OUT_OF_MEMORY, f"{_how_ended(code)}: {last_line(log)}")
         return TrialResult(Outcome.CRASHED, _how_ended(code) + (PREFIX_HINT if self.prefix else ""))
 
     def _has_started(self, folder: Path, code: int, log: str) -> bool:
@@ -219,88 +215,6 @@ def kill_descendants(token: str) -> int:
     return len(killed)
 
 
-def log_tail(path: Path) -> str:
-    """The last lines of a run's log, without the OpenMP runtime's listing of its settings."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    text = re.sub(
-        r"\s*OPENMP DISPLAY ENVIRONMENT BEGIN.*?OPENMP DISPLAY ENVIRONMENT END",
-        "",
-        text,
-        flags=re.S,
-    )
-    return "\n".join(text.strip().splitlines()[-LOG_TAIL_LINES:])
-
-
-def without_traces(log: str) -> str:
-    """The log's lines without stacks: what a program said, not where it was."""
-    stack = re.compile(
-        r"Traceback|\s|Fatal Python error|Current thread|Thread 0x|Extension modules"
-    )
-    return "\n".join(line for line in log.splitlines() if line and not stack.match(line))
-
-
-def log_has_started(log: str) -> bool:
-    """Does the log show no failure of Python's own, before any of our code?"""
-    return not re.search(r"can't open file|SyntaxError|No module named .*npu_tune_worker", log)
-
-
-@contextlib.contextmanager
-def work_folder(root: Path, study: str) -> Iterator[Path]:
-    """The study's folder for weights, references, compile cache and run folders.
-
-    Kept when the study is interrupted or killed, so that a resumed one finds it; else removed.
-    Raises StudyConflictError when another process works in it.
-    """
-    folder = (root / ".work" / study).resolve()  # a model may change the working directory
-    folder.mkdir(parents=True, exist_ok=True)
-    with _claimed(folder, study):
-        kill_descendants(f"{folder}:")
-        for stale in folder.glob("run-*"):
-            shutil.rmtree(stale, ignore_errors=True)
-        try:
-            yield folder
-        except (KeyboardInterrupt, Interrupted):
-            raise
-        except BaseException:
-            _remove(folder)
-            raise
-        _remove(folder)
-
-
-@contextlib.contextmanager
-def _claimed(folder: Path, study: str) -> Iterator[None]:
-    """The folder locked until the block or this process ends: what is in it is then stale."""
-    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _lock(lock, study)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _lock(file: int, study: str) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise StudyConflictError(
-            f"study {study!r} is just being begun or run by another process: wait for it, or name "
-            "another with --study"
-        ) from error
-    except OSError:  # a network file system that locks no folders: the owner in the store remains
-        pass
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        folder.parent.rmdir()  # only when no other study works there
-
-
 def _environment_error(message: str) -> TrialResult:
     return TrialResult(Outcome.ENVIRONMENT_ERROR, message)
 
@@ -311,8 +225,3 @@ def _how_ended(code: int) -> str:
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     hint = " (what the kernel does when memory runs out)" if name == "SIGKILL" else ""
     return f"killed by {name}{hint}"
-
-
-def _last_line(log: str) -> str:
-    lines = [line for line in log.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no output"

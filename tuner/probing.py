@@ -12,7 +12,8 @@ from typing import Any
 
 from . import availability, search_space, search_space_file, setup
 from .errors import BaselineError, UnfitEnvironmentError, UsageError
-from .launcher import WORKER, Launcher, Run, without_traces
+from .launcher import WORKER, Launcher, Run
+from .run_log import without_traces
 from .search_space import BATCH_SIZE, SearchSpace
 from .search_space_file import LoadedFile
 from .setup import Setup

@@ -13,7 +13,6 @@ from typing import Any
 from . import export, holdout, lease, owner, search_space, setup
 from .errors import StudyConflictError, UsageError
 from .language import say
-from .launcher import work_folder
 from .probing import make_launcher, probe
 from .result import Result, result
 from .search_space import BATCH_SIZE, WARMUP, SearchSpace
@@ -22,6 +21,7 @@ from .store import Store, StudyRecord
 from .study import Observer, Study
 from .summary import Summary, summarize
 from .watch import watched
+from .work_folder import work_folder
 
 RESULTS = Path("results")
 

@@ -12,10 +12,11 @@ from . import ablation
 from .budget import noise_found, wanted_trials
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
-from .launcher import Run, without_traces
+from .launcher import Run
 from .noise import from_outside, usual
 from .objectives import OBJECTIVES
 from .plan import has_failed, next_fixed, why_refused
+from .run_log import without_traces
 from .search import Proposal, Sampler, Search
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, why_not
 from .setup import Setup, model_spec

@@ -12,9 +12,9 @@ from rich.text import Text
 from .cells import milliseconds, new_table, times
 from .figures import Figures, figures
 from .language import say
-from .launcher import without_traces
 from .noise import page_faults_per_call
 from .progress import describe
+from .run_log import without_traces
 from .stats import median
 from .steady import warmup_needed
 from .store import RecordedRun, StudyRecord
