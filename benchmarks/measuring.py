@@ -10,10 +10,11 @@ from pathlib import Path
 
 from tuner import lease, search_space, setup
 from tuner.probing import make_launcher, probe
+from tuner.records import RecordedRun, StudyRecord
+from tuner.runner import Runner
 from tuner.search_space import Configuration
 from tuner.setup import Setup
-from tuner.store import RecordedRun, Store, StudyRecord
-from tuner.study import Study
+from tuner.store import Store
 from tuner.work_folder import work_folder
 from tuner.worker.protocol import Role
 
@@ -32,7 +33,7 @@ class Lines:
 
 
 @contextlib.contextmanager
-def measuring(asked: Setup, store: Store, name: str) -> Iterator[Study]:
+def measuring(asked: Setup, store: Store, name: str) -> Iterator[Runner]:
     """The study of this name, begun or taken up again; the device is held until the block ends."""
     device = lease.device_name(asked.backend, asked.device, os.environ)
     with (
@@ -48,6 +49,4 @@ def measuring(asked: Setup, store: Store, name: str) -> Iterator[Study]:
             record = StudyRecord(name, begun, None, stored, frozen, facts, None)
             store.create_study(record)
         space = search_space.from_dict(record.space)
-        study = Study(record, asked, space, store, launcher.run, Lines(), lambda: False, folder)
-        study.runs = store.runs(name)
-        yield study
+        yield Runner(record, asked, space, store, launcher.run, Lines(), lambda: False, folder)

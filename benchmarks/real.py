@@ -25,13 +25,13 @@ from measuring import measuring
 
 from tuner import session, setup
 from tuner.holdout import interval_of, log_speedups, pairs_of, pairs_wanted, verdict
+from tuner.records import RecordedRun
 from tuner.result import result
+from tuner.runner import Runner
 from tuner.search_space import Configuration
 from tuner.setup import Setup
 from tuner.stats import median
-from tuner.store import RecordedRun, Store
-from tuner.study import Study
-from tuner.summary import summarize
+from tuner.store import Store
 from tuner.verdict import judge
 from tuner.worker.protocol import Role
 
@@ -41,14 +41,14 @@ PAIRS = 8
 
 
 def pair(
-    study: Study, sides: tuple[Configuration, Configuration], number: int
+    runner: Runner, sides: tuple[Configuration, Configuration], number: int
 ) -> tuple[RecordedRun, RecordedRun]:
     """A fresh run of either side, the first first in every other pair."""
     runs = {}
     for trial in (0, 1) if number % 2 == 0 else (1, 0):
-        spec = study.trial_spec(trial, sides[trial], Role.HOLD_OUT)
+        spec = runner.trial_spec(trial, sides[trial], Role.HOLD_OUT)
         spec = replace(spec, block=number, after_trials=SEARCHED)
-        runs[trial] = study.run_spec(trial, sides[trial], spec)
+        runs[trial] = runner.run(trial, sides[trial], spec)
     return runs[0], runs[1]
 
 
@@ -62,20 +62,20 @@ def a_a(options: argparse.Namespace) -> None:
     ).check()
     wrong, store = 0, Store(STORAGE)
     for number in range(options.confirmations):
-        with measuring(asked, store, f"a-a-{number}") as study:
-            base = study.space.baseline()
-            knob = next(k for k in study.space.knobs if len(k.domain) > 1 and k.default == "unset")
+        with measuring(asked, store, f"a-a-{number}") as runner:
+            base = runner.space.baseline()
+            knob = next(k for k in runner.space.knobs if len(k.domain) > 1 and k.default == "unset")
             twin = {**base, knob.name: knob.domain[1]}
             for trial, one in ((0, base), (1, twin)):
                 role = Role.SEARCH if trial else Role.BASELINE
-                if len(study.runs) <= trial:
-                    study.record_run(trial, one, study.trial_spec(trial, one, role))
-            summary = summarize(study.record, study.runs)
+                if len(runner.runs) <= trial:
+                    runner.run_once(trial, one, runner.trial_spec(trial, one, role))
+            summary = runner.summary()
             identity = summary.identity(twin)
             while len(pairs_of(summary, identity)) < pairs_wanted(summary, identity):
                 blocks = [r.run.spec.block for r in summary.confirmation_runs]
-                pair(study, (base, twin), max(blocks, default=-1) + 1)
-                summary = summarize(study.record, study.runs)
+                pair(runner, (base, twin), max(blocks, default=-1) + 1)
+                summary = runner.summary()
         judged = judge(summary)
         assert judged.interval is not None
         wrong += judged.verdict not in ("same", "unclear")
@@ -102,13 +102,13 @@ def twice(options: argparse.Namespace) -> None:
         print(f"{name}: {found.verdict} {found.evidence.speedup:.3f}x {found.configuration}")
         winners.append(found.evidence.tried if found.recommendation == "apply" else {})
     asked = replace(setup.from_dict(session.load(store, "twice-1").study.setup), confirm=str(PAIRS))
-    with measuring(asked, store, "twice-pairs") as study:
-        base = study.space.baseline()
-        if not study.runs:
-            study.record_run(0, base, study.trial_spec(0, base, Role.BASELINE))
+    with measuring(asked, store, "twice-pairs") as runner:
+        base = runner.space.baseline()
+        if not runner.runs:
+            runner.run_once(0, base, runner.trial_spec(0, base, Role.BASELINE))
         sides = ({**base, **winners[0]}, {**base, **winners[1]})
-        pairs = [pair(study, sides, number) for number in range(PAIRS)]
-        logs = log_speedups(summarize(study.record, study.runs), pairs)
+        pairs = [pair(runner, sides, number) for number in range(PAIRS)]
+        logs = log_speedups(runner.summary(), pairs)
     interval = interval_of(logs)
     assert interval is not None
     said, ratio = verdict(interval.low, interval.high), math.exp(median(logs))

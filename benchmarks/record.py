@@ -25,10 +25,10 @@ from measuring import measuring
 
 from tuner import recording
 from tuner.recording import Recording
+from tuner.runner import Runner
 from tuner.search_space import Configuration, SearchSpace
 from tuner.setup import Setup, parse_pins
 from tuner.store import Store
-from tuner.study import Study
 from tuner.summary import identify, resolve_unset
 from tuner.worker.protocol import Outcome, Role
 
@@ -67,33 +67,33 @@ def planned(
                 yield number, 0, base
 
 
-def measure(study: Study, rounds: int, share: float) -> None:
+def measure(runner: Runner, rounds: int, share: float) -> None:
     """Every planned run that is not recorded yet."""
-    space = study.space
-    earlier = len(study.runs)
+    space = runner.space
+    earlier = len(runner.runs)
     base = space.baseline()
-    if not study.runs:
-        _measure(study, 0, 0, base)
-    chosen = configurations(space, resolve_unset(space, study.runs), share)
+    if not runner.runs:
+        _measure(runner, 0, 0, base)
+    chosen = configurations(space, resolve_unset(space, runner.runs), share)
     print(f"{len(chosen)} configurations, {rounds} rounds, {earlier} runs are there")
     if earlier:
         for number, one in enumerate(chosen):  # the reference outputs may be gone
-            if space.is_baseline(one) and not study.reference_path(one).exists():
-                study.launch(study.trial_spec(number, one, Role.BASELINE))
-    there = Counter((r.run.spec.block, r.trial) for r in study.runs)
+            if space.is_baseline(one) and not runner.reference_path(one).exists():
+                runner.launch(runner.trial_spec(number, one, Role.BASELINE))
+    there = Counter((r.run.spec.block, r.trial) for r in runner.runs)
     for block, trial, one in planned(chosen, base, rounds):
         failures = [
-            r for r in study.runs if r.trial == trial and r.run.result.outcome != Outcome.OK
+            r for r in runner.runs if r.trial == trial and r.run.result.outcome != Outcome.OK
         ]
         if there[block, trial]:
             there[block, trial] -= 1
         elif len(failures) < TRIES:
-            _measure(study, block, trial, one)
+            _measure(runner, block, trial, one)
 
 
-def _measure(study: Study, block: int, trial: int, one: Configuration) -> None:
-    role = Role.BASELINE if study.space.is_baseline(one) else Role.SEARCH
-    study.record_run(trial, one, replace(study.trial_spec(trial, one, role), block=block))
+def _measure(runner: Runner, block: int, trial: int, one: Configuration) -> None:
+    role = Role.BASELINE if runner.space.is_baseline(one) else Role.SEARCH
+    runner.run_once(trial, one, replace(runner.trial_spec(trial, one, role), block=block))
 
 
 def main() -> None:
@@ -118,15 +118,15 @@ def main() -> None:
     ).check()
     name = options.output.name.partition(".")[0]
     store = Store(f"sqlite:///results/{name}.db")
-    with measuring(asked, store, name) as study:
+    with measuring(asked, store, name) as runner:
         try:
-            measure(study, options.runs, options.share)
+            measure(runner, options.runs, options.share)
         except KeyboardInterrupt:
             print("stopped; the same command goes on")
             raise SystemExit(130) from None
         finally:
             notes = {"rounds": options.runs, "share": options.share}
-            found = Recording(study.record, tuple(store.runs(name)), notes)
+            found = Recording(runner.record, tuple(store.runs(name)), notes)
             recording.write(found, options.output)
 
 

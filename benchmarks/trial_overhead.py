@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 
 from tuner import launcher, session
+from tuner.records import RecordedRun
 from tuner.search_space import Configuration
 from tuner.setup import Setup
-from tuner.store import RecordedRun, Store
+from tuner.store import Store
 from tuner.worker.protocol import Role
 
 COUNTED_PHASES = ("import", "build", "transform", "first_call", "warmup", "samples")

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 from tuner import ablation, search_space, setup
 from tuner.confirm import NextRun, next_run
 from tuner.launcher import Run
+from tuner.records import RecordedRun, StudyRecord
 from tuner.search_space import Configuration, Knob, SearchSpace, Value
 from tuner.setup import Setup
-from tuner.store import RecordedRun, StudyRecord
 from tuner.summary import Summary, summarize
 from tuner.worker.protocol import (
     Measurement,

@@ -9,8 +9,8 @@ import pytest
 from tuner.budget import confirmation_s, noise_found, wanted_trials
 from tuner.confirm import next_run
 from tuner.errors import UsageError
+from tuner.records import RecordedRun
 from tuner.setup import Setup, parse_share
-from tuner.store import RecordedRun
 from tuner.summary import summarize
 from tuner.worker.protocol import Outcome
 

@@ -18,9 +18,10 @@ from tuner import check, export
 from tuner.confirm import NextRun
 from tuner.errors import UnfitEnvironmentError, UsageError
 from tuner.export import BestConfiguration
+from tuner.records import RecordedRun, StudyRecord
 from tuner.result import result
 from tuner.setup import Setup, to_dict
-from tuner.store import RecordedRun, Store, StudyRecord
+from tuner.store import Store
 from tuner.summary import Summary
 from tuner.worker.protocol import Outcome, Role
 

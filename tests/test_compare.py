@@ -12,9 +12,9 @@ import pytest
 from tuner import search_space
 from tuner.compare import compare, differences
 from tuner.compare_view import comparison
+from tuner.records import RecordedRun
 from tuner.setup import Setup
 from tuner.stats import shift_interval
-from tuner.store import RecordedRun
 from tuner.summary import Summary, summarize
 from tuner.worker.protocol import Outcome, ReadBack
 

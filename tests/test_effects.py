@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tuner.effects import effects
-from tuner.store import RecordedRun
+from tuner.records import RecordedRun
 from tuner.summary import summarize
 
 from .fakes import SPACE, recorded, study_record

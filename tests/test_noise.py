@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tuner.noise import Usual, disturbances, noise, page_faults_per_call, usual
-from tuner.store import RecordedRun
+from tuner.records import RecordedRun
 from tuner.worker import fingerprint
 from tuner.worker.protocol import TrialResult
 

@@ -13,9 +13,9 @@ from tuner import remeasure as module
 from tuner.compare import best
 from tuner.errors import Interrupted, UnfitEnvironmentError, UsageError
 from tuner.launcher import Run
+from tuner.records import StudyRecord
 from tuner.remeasure import Remeasured, remeasure
 from tuner.replay import Silent
-from tuner.store import StudyRecord
 from tuner.summary import Summary
 from tuner.worker.protocol import Outcome, Role, TrialSpec
 

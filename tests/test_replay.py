@@ -14,10 +14,10 @@ import pytest
 from tuner import recording, replay_study
 from tuner.errors import UsageError
 from tuner.recording import Recording
+from tuner.records import RecordedRun
 from tuner.replay import Replay, World, only_recorded, replay, replayed, world
 from tuner.search_space import Configuration
 from tuner.setup import Setup
-from tuner.store import RecordedRun
 from tuner.worker.protocol import Outcome, Role
 
 from .fakes import BEGAN, SPACE, recorded, study_record

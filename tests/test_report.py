@@ -11,9 +11,9 @@ import pytest
 
 from tuner import language, plots
 from tuner.plots import Axis, Distribution, Row
+from tuner.records import RecordedRun
 from tuner.report import report
 from tuner.setup import Setup
-from tuner.store import RecordedRun
 from tuner.summary import Summary, summarize
 from tuner.worker.protocol import Outcome
 

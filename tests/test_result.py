@@ -17,8 +17,8 @@ from tuner.closing import closing, headline
 from tuner.confirm import NextRun
 from tuner.noise import Noise
 from tuner.noise_view import disturbed
+from tuner.records import RecordedRun
 from tuner.result import FixedCost, Result, result
-from tuner.store import RecordedRun
 from tuner.summary import summarize
 from tuner.terminal import configurations, marked
 from tuner.worker.protocol import Outcome

@@ -14,9 +14,11 @@ import pytest
 from tuner import search_space, setup
 from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
 from tuner.launcher import Run
+from tuner.records import RecordedRun, StudyRecord
+from tuner.runner import Runner
 from tuner.search_space import Configuration, Knob, SearchSpace
 from tuner.setup import Setup
-from tuner.store import RecordedRun, Store, StudyRecord
+from tuner.store import Store
 from tuner.study import Study
 from tuner.summary import CONFIRMATION_ROLES, summarize
 from tuner.verdict import judge
@@ -102,7 +104,7 @@ def make_study(
         record = StudyRecord("s", now, None, setup.to_dict(asked), frozen, {}, None)
         store.create_study(record)
     record = replace(record, setup=setup.to_dict(asked))
-    return Study(record, asked, SPACE, store, launch, Nobody(), lambda: False, folder)
+    return Study(Runner(record, asked, SPACE, store, launch, Nobody(), lambda: False, folder))
 
 
 def optuna_trials(store: Store) -> list[optuna.trial.FrozenTrial]:
@@ -231,7 +233,7 @@ def test_a_batch_size_whose_baseline_fails_is_not_tried_again(store: Store, tmp_
 def test_a_stop_ends_after_the_run_in_hand(store: Store, tmp_path: Path) -> None:
     launcher = FakeLauncher()
     study = make_study(store, launcher, tmp_path)
-    study.stop = lambda: len(launcher.specs) == 5
+    study.runner.stop = lambda: len(launcher.specs) == 5
     with pytest.raises(Interrupted):
         study.run()
     assert len(store.runs("s")) == 5
@@ -297,7 +299,7 @@ def test_the_search_is_followed_by_its_confirmation(store: Store, tmp_path: Path
 def test_an_interrupted_confirmation_goes_on(moment: int, store: Store, tmp_path: Path) -> None:
     launcher = FakeLauncher()
     study = make_study(store, launcher, tmp_path, confirm="6")
-    study.stop = lambda: len(launcher.specs) == moment
+    study.runner.stop = lambda: len(launcher.specs) == moment
     with pytest.raises(Interrupted):
         study.run()
     make_study(store, launcher, tmp_path, confirm="6").run()
@@ -320,7 +322,7 @@ def test_an_interrupted_ablation_goes_on(moment: int, store: Store, tmp_path: Pa
     launcher, notes = FakeLauncher(), list[str]()
     options: dict[str, object] = {"trials": 24, "confirm": "6", "ablate": True}
     study = make_study(store, answer, tmp_path, **options)
-    study.stop = lambda: [s.role for s in launcher.specs].count(Role.ABLATION) == moment + 1
+    study.runner.stop = lambda: [s.role for s in launcher.specs].count(Role.ABLATION) == moment + 1
     with pytest.raises(Interrupted):
         study.run()
     again = make_study(store, answer, tmp_path, **options)

@@ -21,10 +21,10 @@ from .confirm import NextRun
 from .holdout import Interval, Verdict, baseline, interval_of, log_speedups, runs_of, verdict
 from .language import say
 from .progress import duration
+from .records import RecordedRun
 from .search_space import Configuration, Value
 from .setup import MIN_PAIRS, PRACTICAL_EFFECT
 from .stats import median
-from .store import RecordedRun
 from .summary import Measured, Summary, grouped, ranked
 from .verdict import Judgement, judge
 from .worker.protocol import Outcome, Role

@@ -10,8 +10,8 @@ from .confirm import FINALISTS, block_runs
 from .holdout import effect_shown, planned
 from .language import say
 from .progress import duration
+from .records import RecordedRun
 from .setup import BASELINE_RUNS
-from .store import RecordedRun
 from .summary import CONFIRMATION_ROLES, Summary, finished_trials
 
 TOO_BUSY = 1.0  # where no gain below 2x can be shown

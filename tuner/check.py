@@ -17,10 +17,10 @@ from .holdout import Interval
 from .language import say
 from .repeat import run_folder
 from .result import Result, result
+from .runner import Observer
 from .search_space import BATCH_SIZE, WARMUP, Configuration
 from .setup import Setup
 from .store import Store
-from .study import Observer
 from .summary import Summary
 from .worker.protocol import Outcome
 

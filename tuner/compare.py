@@ -14,11 +14,11 @@ from typing import Any
 from .holdout import ALL_ERRORS, Interval, Verdict, verdict
 from .knob_changes import KnobChange, knob_changes
 from .language import say
+from .records import RecordedRun
 from .result import Recommendation, result
 from .search_space import BATCH_SIZE, WARMUP, Configuration
 from .setup import MIN_PAIRS, PRACTICAL_EFFECT
 from .stats import median, shift_interval
-from .store import RecordedRun
 from .summary import Measured, Summary
 from .worker.protocol import Role
 

@@ -24,10 +24,10 @@ from .holdout import (
     planned,
     runs_of,
 )
+from .records import RecordedRun
 from .search_space import Configuration
 from .setup import PRACTICAL_EFFECT
 from .stats import median
-from .store import RecordedRun
 from .summary import Summary, grouped, ranked
 from .worker.protocol import Outcome, Role
 

@@ -20,9 +20,9 @@ from .host import Check
 from .language import say
 from .profile import Profile, profile
 from .recording import Recording
+from .runner import Observer
 from .setup import MIN_PAIRS, Setup
 from .store import Store
-from .study import Observer
 
 NAME = "full-check"
 TRIALS = 33  # every allowed configuration of the npu space at one batch size

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .records import RecordedRun
 from .search_space import BATCH_SIZE, Configuration
 from .setup import AUTO, OFF, PRACTICAL_EFFECT
 from .stats import error_of, interval_rank, median, order_statistic_interval, smallest_shown
-from .store import RecordedRun
 from .summary import Summary
 from .worker.protocol import Outcome, Role
 

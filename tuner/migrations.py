@@ -7,8 +7,11 @@ was released: add another, and save a database of the old version for the tests.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, inspect, text
+
+from .errors import StorageError
 
 MIGRATIONS: list[Callable[[Connection], None]] = []
 migration = MIGRATIONS.append
@@ -54,3 +57,29 @@ def m001_initial(connection: Connection) -> None:
         )
     )
     connection.execute(text("CREATE INDEX tuner_runs_by_trial ON tuner_runs (study, trial)"))
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema up to date. Raises StorageError for one newer than this program."""
+    with engine.begin() as connection:
+        if not inspect(connection).has_table("tuner_schema"):
+            connection.execute(
+                text(
+                    "CREATE TABLE tuner_schema"
+                    " (version INTEGER PRIMARY KEY, applied_at VARCHAR(40) NOT NULL)"
+                )
+            )
+    with engine.begin() as connection:
+        version = connection.execute(text("SELECT MAX(version) FROM tuner_schema")).scalar() or 0
+    if version > len(MIGRATIONS):
+        raise StorageError(
+            f"{engine.url} has schema version {version}, this npu-tune knows up to "
+            f"{len(MIGRATIONS)}: upgrade npu-tune, or choose another --storage"
+        )
+    for number, change in enumerate(MIGRATIONS[version:], start=version + 1):
+        with engine.begin() as connection:
+            change(connection)
+            connection.execute(
+                text("INSERT INTO tuner_schema (version, applied_at) VALUES (:version, :now)"),
+                {"version": number, "now": datetime.now(timezone.utc).isoformat()},
+            )

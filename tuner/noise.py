@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .records import RecordedRun
 from .stats import median, relative_spread
-from .store import RecordedRun
 from .worker.protocol import TrialResult
 
 # Of the host's processors, in use by others while a run was timed. On 2 processors it is 0.08

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .objectives import Objective
+from .records import RecordedRun
 from .search_space import BATCH_SIZE, Configuration, SearchSpace
-from .store import RecordedRun
 from .summary import finished_trials, identify, resolve_unset
 from .worker.protocol import Outcome, Role
 

@@ -14,10 +14,10 @@ from . import availability, search_space, search_space_file, setup
 from .errors import BaselineError, UnfitEnvironmentError, UsageError
 from .launcher import WORKER, Launcher, Run
 from .run_log import without_traces
+from .runner import BASELINE_DEADLINE_S
 from .search_space import BATCH_SIZE, SearchSpace
 from .search_space_file import LoadedFile
 from .setup import Setup
-from .study import BASELINE_DEADLINE_S
 from .worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 
 COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"

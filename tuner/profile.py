@@ -15,10 +15,11 @@ from .diagnosis import EVENTS, Diagnosis, Pointer, Shares, Times, diagnose_cpu, 
 from .errors import StudyConflictError, TunerError, UnfitEnvironmentError, UsageError
 from .launcher import Run
 from .profile_files import Kernels, Operator
+from .records import RecordedRun
 from .result import result
 from .search_space import BATCH_SIZE, Configuration, Value
 from .stats import median
-from .store import RecordedRun, Store
+from .store import Store
 from .summary import Summary
 from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from .language import say
 from .objectives import Objective
+from .records import RecordedRun
 from .search_space import BATCH_SIZE, WARMUP, Configuration
-from .store import RecordedRun
 from .summary import CONFIRMATION_ROLES
 from .worker.protocol import UNSET, Outcome, Role
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from .errors import UsageError
 from .launcher import Run
-from .store import RecordedRun, StudyRecord
+from .records import RecordedRun, StudyRecord
 from .worker import protocol
 from .worker.protocol import TrialResult, TrialSpec
 

@@ -14,12 +14,13 @@ from .compare import Change, best
 from .errors import Interrupted, UnfitEnvironmentError, UsageError
 from .holdout import Pair, interval_of, verdict
 from .launcher import Launcher
+from .records import RecordedRun
 from .repeat import ready, run_folder
+from .runner import Observer, Runner
 from .search_space import Configuration
 from .setup import MIN_PAIRS
 from .stats import median
-from .store import MemoryStore, RecordedRun
-from .study import Observer, Study
+from .store import MemoryStore
 from .summary import Summary
 from .worker.protocol import Outcome, Role
 
@@ -72,7 +73,7 @@ def remeasure(
             for one in (first, second)
         ]
         places = [
-            _study(one, ready(one.study, folder, locks[0]), observer, stop)
+            _runner(one, ready(one.study, folder, locks[0]), observer, stop)
             for one, folder in zip((first, second), folders, strict=True)
         ]
         tried = [_tried(one) for one in (first, second)]
@@ -83,18 +84,18 @@ def remeasure(
     return Remeasured(found[0], found[1] if len(found) > 1 else None)
 
 
-def _study(
+def _runner(
     summary: Summary, launcher: Launcher, observer: Observer, stop: Callable[[], bool]
-) -> Study:
-    """A study in memory that makes runs as the stored one did, with its reference made anew."""
+) -> Runner:
+    """Makes runs in memory as the stored study made them, with its reference made anew."""
     asked = setup.from_dict(summary.study.setup)
-    study = Study(
+    runner = Runner(
         summary.study, asked, summary.space, MemoryStore(), launcher.run, observer, stop,
         launcher.folder,
     )  # fmt: skip
     base = _tried(summary)[0]
-    _require_ok(study, study.record_run(0, base, study.trial_spec(0, base, Role.BASELINE)))
-    return study
+    _require_ok(runner, runner.run_once(0, base, runner.trial_spec(0, base, Role.BASELINE)))
+    return runner
 
 
 def _tried(summary: Summary) -> tuple[Configuration, ...]:
@@ -108,7 +109,7 @@ def _batch_size(summary: Summary) -> int | None:
 
 
 def _pairs(
-    places: Sequence[Study], tried: Sequence[tuple[Configuration, ...]], pairs: int
+    places: Sequence[Runner], tried: Sequence[tuple[Configuration, ...]], pairs: int
 ) -> list[list[Pair]]:
     """For each pair its kinds: baselines, then winners; for each kind the runs of both places."""
     made: list[list[Pair]] = []
@@ -120,11 +121,11 @@ def _pairs(
         for kind in range(kinds):
             runs: dict[int, RecordedRun] = {}
             for side in (0, 1) if number % 2 == 0 else (1, 0):
-                study, one = places[side], tried[side][kind]
+                runner, one = places[side], tried[side][kind]
                 done = 2 * (kinds * number + kind) + len(runs)
-                study.observer.run_started(done, total, Role.HOLD_OUT, one)
-                spec = replace(study.trial_spec(kind, one, Role.HOLD_OUT), block=number)
-                runs[side] = _require_ok(study, study.run_spec(kind, one, spec))
+                runner.observer.run_started(done, total, Role.HOLD_OUT, one)
+                spec = replace(runner.trial_spec(kind, one, Role.HOLD_OUT), block=number)
+                runs[side] = _require_ok(runner, runner.run(kind, one, spec))
             row.append((runs[0], runs[1]))
         made.append(row)
     if len(made) < MIN_PAIRS:
@@ -132,11 +133,11 @@ def _pairs(
     return made
 
 
-def _require_ok(study: Study, recorded: RecordedRun) -> RecordedRun:
+def _require_ok(runner: Runner, recorded: RecordedRun) -> RecordedRun:
     result = recorded.run.result
     if result.outcome != Outcome.OK:
         raise UnfitEnvironmentError(
-            f"study {study.name!r} does not run any more: {result.outcome.value}: "
+            f"study {runner.name!r} does not run any more: {result.outcome.value}: "
             f"{result.message}; compare without --remeasure"
         )
     return recorded

@@ -15,7 +15,8 @@ from .errors import StudyConflictError
 from .launcher import Launcher
 from .objectives import latency
 from .probing import make_launcher, probe_spec, require_ok
-from .store import RecordedRun, Store, StudyRecord
+from .records import RecordedRun, StudyRecord
+from .store import Store
 from .worker import protocol
 from .worker.protocol import ProbeRequest, Role, TrialResult, TrialSpec
 

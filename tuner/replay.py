@@ -21,7 +21,9 @@ from typing import Any
 from .errors import UsageError
 from .launcher import Run
 from .objectives import OBJECTIVES
+from .records import RecordedRun, StudyRecord
 from .result import Result, result
+from .runner import Runner
 from .search import Sampler
 from .search_space import WARMUP, Configuration, Rule, SearchSpace
 from .search_space import from_dict as space_from_dict
@@ -29,9 +31,9 @@ from .setup import Setup
 from .setup import from_dict as setup_from_dict
 from .setup import to_dict as setup_to_dict
 from .stats import median
-from .store import MemoryStore, RecordedRun, StudyRecord
+from .store import MemoryStore
 from .study import Study
-from .summary import Summary, identify, resolve_unset, summarize
+from .summary import Summary, identify, resolve_unset
 from .worker.protocol import Measurement, Outcome, Role, TrialSpec
 
 CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -230,12 +232,9 @@ def replayed(
     space = only_recorded(world)
     changed = replace(record, setup=setup_to_dict(asked))
     nowhere = Path("/nonexistent")
-    study = Study(
-        changed, asked, space, MemoryStore(), launch, Silent(), lambda: False, nowhere,
-        sampler=sampler,
-    )  # fmt: skip
-    study.run()
-    return summarize(changed, study.runs)
+    runner = Runner(changed, asked, space, MemoryStore(), launch, Silent(), lambda: False, nowhere)
+    Study(runner, sampler=sampler).run()
+    return runner.summary()
 
 
 def replay(

@@ -14,11 +14,13 @@ from . import export, holdout, lease, owner, search_space, setup
 from .errors import StudyConflictError, UsageError
 from .language import say
 from .probing import make_launcher, probe
+from .records import StudyRecord
 from .result import Result, result
+from .runner import Observer, Runner
 from .search_space import BATCH_SIZE, WARMUP, SearchSpace
 from .setup import Setup
-from .store import Store, StudyRecord
-from .study import Observer, Study
+from .store import Store
+from .study import Study
 from .summary import Summary, summarize
 from .watch import watched
 from .work_folder import work_folder
@@ -103,7 +105,8 @@ def tune(
             _warn_of_others(device, note)
             frozen = search_space.from_dict(record.space)
             launch = watched(replace(launcher, lease=lock).run, device)
-            Study(record, asked, frozen, store, launch, observer, stop, folder, note).run()
+            runner = Runner(record, asked, frozen, store, launch, observer, stop, folder)
+            Study(runner, note).run()
     return finish(store, name, results)
 
 

@@ -7,19 +7,19 @@ import contextlib
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from .errors import StorageError, StudyConflictError
 from .launcher import Run
-from .migrations import MIGRATIONS
-from .search_space import Configuration
+from .migrations import migrate
+from .records import RecordedRun, StudyRecord
 from .setup import DEFAULT_STORAGE
 from .worker import protocol
 from .worker.protocol import TrialResult, TrialSpec
@@ -36,28 +36,6 @@ SAMPLE_SERIES = (
     "host_to_device_ns",
     "device_to_host_ns",
 )
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """A study as stored: its setup, its frozen space and facts as JSON types, and its owner."""
-
-    name: str
-    created_at: datetime
-    finished_at: datetime | None
-    setup: dict[str, Any]
-    space: dict[str, Any]
-    facts: dict[str, Any]
-    owner: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class RecordedRun:
-    """A run with the trial and the configuration that it belongs to."""
-
-    trial: int
-    configuration: Configuration
-    run: Run
 
 
 class Records(Protocol):
@@ -86,7 +64,7 @@ class Store:
             self._engine = create_engine(url, connect_args=self._connect_args())
             if self._sqlite:
                 event.listen(self._engine, "connect", _set_up_sqlite)
-            _migrate(self._engine)
+            migrate(self._engine)
         self._engines: list[Engine] = [self._engine]
 
     def _connect_args(self) -> dict[str, Any]:
@@ -291,32 +269,6 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
     # WAL lets `show` read while a study writes; foreign keys are off unless asked for.
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _migrate(engine: Engine) -> None:
-    """Bring the schema up to date; refuse one that is newer than this program."""
-    with engine.begin() as connection:
-        if not inspect(connection).has_table("tuner_schema"):
-            connection.execute(
-                text(
-                    "CREATE TABLE tuner_schema"
-                    " (version INTEGER PRIMARY KEY, applied_at VARCHAR(40) NOT NULL)"
-                )
-            )
-    with engine.begin() as connection:
-        version = connection.execute(text("SELECT MAX(version) FROM tuner_schema")).scalar() or 0
-    if version > len(MIGRATIONS):
-        raise StorageError(
-            f"{engine.url} has schema version {version}, this npu-tune knows up to "
-            f"{len(MIGRATIONS)}: upgrade npu-tune, or choose another --storage"
-        )
-    for number, migrate in enumerate(MIGRATIONS[version:], start=version + 1):
-        with engine.begin() as connection:
-            migrate(connection)
-            connection.execute(
-                text("INSERT INTO tuner_schema (version, applied_at) VALUES (:version, :now)"),
-                {"version": number, "now": datetime.now(timezone.utc).isoformat()},
-            )
 
 
 @contextlib.contextmanager

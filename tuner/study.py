@@ -4,79 +4,46 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from . import ablation
 from .budget import noise_found, wanted_trials
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .launcher import Run
-from .noise import from_outside, usual
 from .objectives import OBJECTIVES
 from .plan import has_failed, next_fixed, why_refused
+from .records import RecordedRun
 from .run_log import without_traces
+from .runner import Runner
 from .search import Proposal, Sampler, Search
-from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, why_not
-from .setup import Setup, model_spec
-from .store import RecordedRun, Records, StudyRecord
-from .summary import (
-    DISTURBED,
-    Summary,
-    disturbed_among,
-    finished_trials,
-    identify,
-    resolve_unset,
-    summarize,
-)
-from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
+from .search_space import BATCH_SIZE, Configuration, SearchSpace, why_not
+from .setup import Setup
+from .summary import finished_trials, identify, resolve_unset
+from .worker.protocol import Outcome, Role
 
-BASELINE_DEADLINE_S = 600.0
-MIN_DEADLINE_S = 120.0
-DEADLINE_OVER_BASELINE = 10.0  # a cold compile takes several times the baseline's whole run
 ENVIRONMENT_ERRORS_IN_A_ROW = 3
 REFUSALS_IN_A_ROW = 500
 TABU_PROPOSALS = 20  # after so many in a row even what has failed before is run again
 SHOWN_LOG_LINES = 5
-SURELY_REPEATED = 3  # disturbed runs, before it matters how many of all runs are disturbed
-
-
-class Observer(Protocol):
-    """Told what happens, at events only."""
-
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
-        """A run is about to start; `done` of `total` are finished: trials, or confirming runs."""
-
-    def run_ended(self, recorded: RecordedRun) -> None:
-        """A run was recorded."""
 
 
 @dataclass
 class Study:
-    """A study in progress. `runs` mirrors what the store holds."""
+    """A study in progress."""
 
-    record: StudyRecord
-    setup: Setup
-    space: SearchSpace
-    store: Records
-    launch: Callable[[TrialSpec], Run]
-    observer: Observer
-    stop: Callable[[], bool]
-    folder: Path
+    runner: Runner
     note: Callable[[str], None] = lambda _: None
     sampler: Sampler | None = None  # None: TPE
-    runs: list[RecordedRun] = field(default_factory=list)
     errors_in_a_row: int = 0
     noise_told: bool = False
     announced: bool = False
 
     def run(self) -> None:
         """Ask, launch, record, tell, until the asked number of trials is done."""
-        objective = OBJECTIVES[self.setup.objective]
-        about = self.name, self.space, objective, self.setup.seed
-        search = Search(self.store, *about, self.sampler)
-        self.runs = self.store.runs(self.name)
+        runner, objective = self.runner, OBJECTIVES[self.setup.objective]
+        about = runner.name, runner.space, objective, runner.setup.seed
+        search = Search(runner.store, *about, self.sampler)
         self._enqueue_first(search)
         self._restore_references()
         self._finish_interrupted(search)
@@ -85,32 +52,39 @@ class Study:
             if self.done:
                 self._repeat_baseline()
                 self._tell_noise()
-            if self.stop():
+            if runner.stop():
                 raise Interrupted("")
             proposal = self._propose(search)
             self._run_trial(search, proposal)
-        if not self._summary().confirmation_runs:
+        if not runner.summary().confirmation_runs:
             self._repeat_baseline()
         self._tell_noise()
         while step := self._next_confirming():
-            if self.stop():
+            if runner.stop():
                 raise Interrupted("")
             self._judge(self._confirm(step), step.role)
 
     @property
-    def name(self) -> str:
-        """The study's name in the store."""
-        return self.record.name
+    def setup(self) -> Setup:
+        """What was asked for."""
+        return self.runner.setup
+
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return self.runner.space
+
+    @property
+    def runs(self) -> list[RecordedRun]:
+        """What has been run so far."""
+        return self.runner.runs
 
     @property
     def trials(self) -> int:
         """How many trials there are to be, by what is known now."""
         if self.setup.budget_s is None:
             return self.setup.trials
-        return wanted_trials(self._summary(), self.setup.budget_s, self.runs)
-
-    def _summary(self) -> Summary:
-        return summarize(self.record, self.runs)
+        return wanted_trials(self.runner.summary(), self.setup.budget_s, self.runs)
 
     @property
     def done(self) -> int:
@@ -176,7 +150,7 @@ class Study:
         """As many runs of the baseline as are wanted before the search goes on."""
         base = self.space.baseline()
         while len([r for r in self.runs if r.trial == 0]) < self.setup.baseline_runs:
-            if self.stop():
+            if self.runner.stop():
                 raise Interrupted("")
             self._judge(self._measure(0, base, Role.BASELINE), Role.BASELINE)
 
@@ -184,7 +158,7 @@ class Study:
         """Once: what the baseline's runs say of this host, and what the confirmation will cost."""
         if not self.noise_told:
             self.noise_told = True
-            for line in noise_found(self._summary(), self.runs):
+            for line in noise_found(self.runner.summary(), self.runs):
                 self.note(line)
 
     def _role(self, configuration: Configuration) -> Role:
@@ -192,81 +166,22 @@ class Study:
 
     def _next_confirming(self) -> NextRun | None:
         """The next run of the confirmation, then of the ablation; None when all is complete."""
-        summary, seed = self._summary(), self.setup.seed
+        summary, seed = self.runner.summary(), self.setup.seed
         return next_run(summary, seed) or ablation.next_run(summary, seed)
 
     def _confirm(self, step: NextRun) -> RecordedRun:
-        spec = self.trial_spec(step.trial, step.configuration, step.role)
+        spec = self.runner.trial_spec(step.trial, step.configuration, step.role)
         if step.role == Role.ABLATION and not self.announced:
             self.announced = True
-            self.note(ablation.announcement(self._summary(), step))
-        self.observer.run_started(step.done, step.total, step.role, step.configuration)
+            self.note(ablation.announcement(self.runner.summary(), step))
+        self.runner.observer.run_started(step.done, step.total, step.role, step.configuration)
         spec = replace(spec, block=step.block, after_trials=self.done)
-        return self.run_spec(step.trial, step.configuration, spec)
+        return self.runner.run(step.trial, step.configuration, spec)
 
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
-        self.observer.run_started(self.done, self.trials, role, configuration)
-        return self.run_spec(trial, configuration, self.trial_spec(trial, configuration, role))
-
-    def run_spec(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
-        """A run; once more where something disturbed it, unless that is usual on this host."""
-        recorded = self.record_run(trial, configuration, spec)
-        disturbed = disturbed_among(self.runs)
-        seldom = len(disturbed) <= max(SURELY_REPEATED, len(self.runs) / 2)
-        if recorded.run.uid in disturbed and seldom and not self.stop():
-            return self.record_run(trial, configuration, spec)
-        return recorded
-
-    def record_run(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
-        """Launch one run and commit it, with what disturbed it, before anybody is told."""
-        run = self.launch(spec)
-        normal = usual([*self.runs, RecordedRun(trial, configuration, run)])
-        kinds = from_outside(run.result, normal)
-        if kinds and run.result.outcome == Outcome.OK:
-            facts = {**run.result.facts, DISTURBED: kinds}
-            run = replace(run, result=replace(run.result, facts=facts))
-        recorded = RecordedRun(trial, configuration, run)
-        self.store.record(self.name, recorded)
-        self.runs.append(recorded)
-        self.observer.run_ended(recorded)
-        return recorded
-
-    def trial_spec(self, trial: int, configuration: Configuration, role: Role) -> TrialSpec:
-        """What the worker is asked to do."""
-        batch = configuration.get(BATCH_SIZE)
-        return TrialSpec(
-            study=self.name,
-            trial=trial,
-            role=role,
-            backend=self.space.backend,
-            model=model_spec(self.setup),
-            knobs=self.space.settings(configuration),
-            batch_size=None if batch is None else int(batch),
-            rule=MeasurementRule(
-                warmup_calls=int(configuration.get(WARMUP, MeasurementRule.warmup_calls)),
-                timed_region=self.setup.timed_region,
-            ),
-            device=self.setup.device,
-            seed=self.setup.seed,
-            deadline_s=self._deadline_s(),
-            cpus=list(self.setup.cpus),
-            memory_limit_bytes=self.setup.memory_limit_bytes,
-            tolerance=self.setup.tolerance,
-            weights_path=str(self.folder / "weights.pt"),
-            reference_path=str(self.reference_path(configuration)),
-        )
-
-    def reference_path(self, configuration: Configuration) -> Path:
-        """Where the baseline's output for this batch size is kept."""
-        return self.folder / f"reference-{configuration.get(BATCH_SIZE, 'example')}.pt"
-
-    def _deadline_s(self) -> float:
-        if self.setup.timeout_s is not None:
-            return self.setup.timeout_s
-        for recorded in self.runs:
-            if recorded.run.result.outcome == Outcome.OK:
-                return max(MIN_DEADLINE_S, DEADLINE_OVER_BASELINE * recorded.run.wall_ns / 1e9)
-        return BASELINE_DEADLINE_S
+        self.runner.observer.run_started(self.done, self.trials, role, configuration)
+        spec = self.runner.trial_spec(trial, configuration, role)
+        return self.runner.run(trial, configuration, spec)
 
     def _tell(self, search: Search, proposal: Proposal) -> None:
         """Tell the median over all runs of the proposal's configuration."""
@@ -275,7 +190,7 @@ class Study:
         if outcome != Outcome.OK:
             search.tell(proposal.number, outcome, None)
             return
-        summary = self._summary()
+        summary = self.runner.summary()
         identity = identify(
             self.space, proposal.configuration, resolve_unset(self.space, self.runs)
         )
@@ -286,19 +201,19 @@ class Study:
 
     def _judge(self, recorded: RecordedRun, role: Role) -> None:
         """End the study where going on makes no sense."""
-        result = recorded.run.result
+        result, name = recorded.run.result, self.runner.name
         if result.outcome == Outcome.ENVIRONMENT_ERROR:
             self.errors_in_a_row += 1
             if self.errors_in_a_row >= ENVIRONMENT_ERRORS_IN_A_ROW:
                 raise UnfitEnvironmentError(
                     f"{self.errors_in_a_row} runs in a row failed for reasons outside their "
-                    f"configuration: {result.message}; mend it, then {resume_command(self.name)}"
+                    f"configuration: {result.message}; mend it, then {resume_command(name)}"
                 )
             return
         self.errors_in_a_row = 0
         at_default = recorded.configuration.get(BATCH_SIZE) == self.space.default_batch()
         if role == Role.BASELINE and result.outcome != Outcome.OK and at_default:
-            raise BaselineError(baseline_failure(self.name, recorded.trial, recorded.run))
+            raise BaselineError(baseline_failure(name, recorded.trial, recorded.run))
 
     def _finish_interrupted(self, search: Search) -> None:
         """Trials of a controller that died: tell what is recorded, run again what is complete."""
@@ -316,7 +231,7 @@ class Study:
     def _restore_references(self) -> None:
         """A baseline whose reference output is gone is run once more, as a further run of it."""
         baselines = {
-            self.reference_path(recorded.configuration): recorded
+            self.runner.reference_path(recorded.configuration): recorded
             for recorded in self.runs
             if recorded.run.spec.role == Role.BASELINE and recorded.run.result.outcome == Outcome.OK
         }

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from . import search_space
 from .objectives import OBJECTIVES, Objective, latency
+from .records import RecordedRun, StudyRecord
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, Value
 from .stats import median, relative_spread
-from .store import RecordedRun, StudyRecord
 from .worker.protocol import UNSET, Measurement, Outcome, Role
 
 RUNS_FOR_SPREAD = 3

@@ -14,10 +14,10 @@ from .figures import Figures, figures
 from .language import say
 from .noise import page_faults_per_call
 from .progress import describe
+from .records import RecordedRun, StudyRecord
 from .run_log import without_traces
 from .stats import median
 from .steady import warmup_needed
-from .store import RecordedRun, StudyRecord
 from .summary import Measured, Summary
 from .worker.protocol import Outcome
 

@@ -23,10 +23,10 @@ from .holdout import (
     verdict,
 )
 from .language import say
+from .records import RecordedRun
 from .search_space import Configuration
 from .setup import MIN_PAIRS
 from .stats import median
-from .store import RecordedRun
 from .summary import Measured, Summary, grouped
 from .worker.protocol import Outcome, Role
 

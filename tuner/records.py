@@ -1,0 +1,32 @@
+"""What is recorded of a study: its setup, and its runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .launcher import Run
+from .search_space import Configuration
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as stored: its setup, its frozen space and facts as JSON types, and its owner."""
+
+    name: str
+    created_at: datetime
+    finished_at: datetime | None
+    setup: dict[str, Any]
+    space: dict[str, Any]
+    facts: dict[str, Any]
+    owner: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run with the trial and the configuration that it belongs to."""
+
+    trial: int
+    configuration: Configuration
+    run: Run
