@@ -13,8 +13,8 @@ import itertools
 import statistics
 
 from tuner import session
+from tuner.concluding import conclude
 from tuner.holdout import baseline
-from tuner.result import result
 from tuner.setup import DEFAULT_STORAGE
 from tuner.store import Store
 from tuner.worker.protocol import Measurement
@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     store = Store(options.storage)
     summary = session.load(store, options.study)
-    found = result(summary)
+    found = conclude(summary)
     runs = [r for one in summary.measured for r in one.runs] + list(summary.confirmation_runs)
     of_baseline = [
         r.run.result.measurement

@@ -24,9 +24,9 @@ from pathlib import Path
 from measuring import measuring
 
 from tuner import session, setup
+from tuner.concluding import conclude
 from tuner.holdout import interval_of, log_speedups, pairs_of, pairs_wanted, verdict
 from tuner.records import RecordedRun
-from tuner.result import result
 from tuner.runner import Runner
 from tuner.search_space import Configuration
 from tuner.setup import Setup
@@ -98,7 +98,7 @@ def twice(options: argparse.Namespace) -> None:
         else:
             command += ["--resume"]
         subprocess.run(command, check=True)
-        found = result(session.load(store, name))
+        found = conclude(session.load(store, name))
         print(f"{name}: {found.verdict} {found.evidence.speedup:.3f}x {found.configuration}")
         winners.append(found.evidence.tried if found.recommendation == "apply" else {})
     asked = replace(setup.from_dict(session.load(store, "twice-1").study.setup), confirm=str(PAIRS))

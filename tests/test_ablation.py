@@ -11,8 +11,8 @@ import pytest
 from tuner import export, search_space
 from tuner.ablation import findings, minimal
 from tuner.closing import finding, why_lines
+from tuner.concluding import conclude
 from tuner.confirm import NextRun
-from tuner.result import result
 from tuner.search_space import Configuration, Rule
 from tuner.setup import Setup
 from tuner.summary import Summary, summarize
@@ -96,7 +96,7 @@ def test_knobs_that_make_each_other_redundant_are_not_both_left_out() -> None:
 def test_where_every_knob_helps_nothing_more_is_measured() -> None:
     steps, summary = ablated(lambda knobs: 10.0 / 2 ** len(knobs))
     assert (len(steps), minimal(summary)) == (24, None)
-    assert list(why_lines(result(summary))) == ["every knob helps: nothing is left out"]
+    assert list(why_lines(conclude(summary))) == ["every knob helps: nothing is left out"]
 
 
 def test_a_smaller_configuration_that_loses_is_not_taken() -> None:
@@ -117,7 +117,7 @@ def test_of_a_single_knob_the_hold_out_has_told_all() -> None:
     assert (one.knob, one.verdict, one.interval) == (
         "mode",
         "faster",
-        result(summary).evidence.interval,
+        conclude(summary).evidence.interval,
     )
 
 
@@ -144,8 +144,8 @@ def test_its_runs_are_neither_the_searchs_nor_the_hold_outs() -> None:
     _, summary = ablated(ms)
     _, without = confirmed(SEARCHED, planted(ms), asked=replace(ASKED, ablate=False))
     assert [len(one.runs) for one in summary.measured] == [1, 1]
-    assert (summary.trials_done, result(summary).evidence.pairs) == (2, 6)
-    assert result(summary).finalists == result(without).finalists
+    assert (summary.trials_done, conclude(summary).evidence.pairs) == (2, 6)
+    assert conclude(summary).finalists == conclude(without).finalists
 
 
 def test_a_knob_without_which_it_fails_is_kept_and_not_measured_again() -> None:
@@ -187,7 +187,7 @@ def test_a_winner_that_fails_here_ends_it() -> None:
 
 
 def test_what_is_exported_is_the_minimal_configuration_with_both_intervals() -> None:
-    best = export.best_configuration(result(ablated(ms)[1]), {})
+    best = export.best_configuration(conclude(ablated(ms)[1]), {})
     assert best.configuration == {"mode": "fast", "warmup": 1}
     assert best.environment_variables == {}
     assert set(best.read_back) == {"mode"}
@@ -199,7 +199,7 @@ def test_what_is_exported_is_the_minimal_configuration_with_both_intervals() -> 
 
 
 def test_the_closing_view_says_what_each_knob_does() -> None:
-    found = result(ablated(ms)[1])
+    found = conclude(ablated(ms)[1])
     assert [finding(one).partition(":")[0] for one in found.ablation] == [
         "helps",
         "no effect",

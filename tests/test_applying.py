@@ -13,9 +13,9 @@ import pytest
 
 from tuner import applying, export, formats
 from tuner.applying import Plan, plan
+from tuner.concluding import conclude
 from tuner.errors import UnfitEnvironmentError, UsageError
 from tuner.export import BestConfiguration
-from tuner.result import result
 from tuner.search_space import Configuration
 from tuner.summary import summarize
 from tuner.worker import after_import
@@ -40,7 +40,7 @@ def best(
     configuration: Configuration, variables: dict[str, str] | None = None, backend: str = "cpu"
 ) -> BestConfiguration:
     summary = summarize(study_record(), [recorded(0, 10), recorded(1, 4, threads=1)])
-    made = export.best_configuration(result(summary), summary.study.setup)
+    made = export.best_configuration(conclude(summary), summary.study.setup)
     changes = {
         "configuration": configuration,
         "environment_variables": variables or {},

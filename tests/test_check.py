@@ -15,11 +15,11 @@ import yaml
 from pydantic import ValidationError
 
 from tuner import check, export
+from tuner.concluding import conclude
 from tuner.confirm import NextRun
 from tuner.errors import UnfitEnvironmentError, UsageError
 from tuner.export import BestConfiguration
 from tuner.records import RecordedRun, StudyRecord
-from tuner.result import result
 from tuner.setup import Setup, to_dict
 from tuner.store import Store
 from tuner.summary import Summary
@@ -45,11 +45,11 @@ def of(fast_ms: float, base_ms: float = 10.0, spread: float = 0.0) -> Summary:
 
 def promising(fast_ms: float = 4.0) -> BestConfiguration:
     summary = of(fast_ms)
-    return export.best_configuration(result(summary), summary.study.setup)
+    return export.best_configuration(conclude(summary), summary.study.setup)
 
 
 def answer(best: BestConfiguration, now: Summary) -> tuple[str, str]:
-    found = check.judged(best, now, result(now))
+    found = check.judged(best, now, conclude(now))
     return found.answer, found.reason
 
 
@@ -130,7 +130,7 @@ def test_the_only_configuration_goes_straight_to_the_hold_out() -> None:
 def test_it_tells_how_the_environment_differs() -> None:
     best, now = promising(), of(4.0)
     elsewhere = best.model_copy(update={"environment": {**best.environment, "torch": "2.1.0"}})
-    found = check.judged(elsewhere, now, result(now))
+    found = check.judged(elsewhere, now, conclude(now))
     assert [(d.name, d.before, d.after) for d in found.environment] == [
         ("torch", "2.1.0", "2.15.0")
     ]

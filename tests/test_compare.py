@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tuner import search_space
+from tuner import narrowing, search_space
 from tuner.compare import compare, differences
 from tuner.compare_view import comparison
 from tuner.records import RecordedRun
@@ -128,7 +128,7 @@ def test_a_knob_that_changed_sign_became_inert_or_is_gone_is_named() -> None:
 
 
 def test_a_value_that_was_left_out_says_why() -> None:
-    gone = search_space.narrow(SPACE, "spin", ["on"], "there is no spin here")
+    gone = narrowing.narrow(SPACE, "spin", ["on"], "there is no spin here")
     first = study(effects_of(2.0, 1.3))
     runs = [r for r in effects_of(2.0, 1.3) if r.configuration["spin"] == "unset"]
     second = summarize(replace(study_record(), space=search_space.to_dict(gone)), runs)

@@ -9,8 +9,8 @@ import pytest
 
 import tuner
 from tuner import export
+from tuner.concluding import conclude
 from tuner.errors import UsageError
-from tuner.result import result
 from tuner.summary import summarize
 
 from .fakes import recorded, study_record
@@ -19,7 +19,7 @@ RUNS = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on", threads=2)]
 
 
 def test_it_holds_configuration_variables_read_back_and_evidence() -> None:
-    found = result(summarize(study_record(), RUNS))
+    found = conclude(summarize(study_record(), RUNS))
     best = export.best_configuration(found, study_record().setup)
     assert best.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
     assert best.environment_variables == {"SPIN": "1"}
@@ -30,7 +30,9 @@ def test_it_holds_configuration_variables_read_back_and_evidence() -> None:
 
 
 def test_it_loads_back_as_it_was_written(tmp_path: Path) -> None:
-    best = export.best_configuration(result(summarize(study_record(), RUNS)), study_record().setup)
+    best = export.best_configuration(
+        conclude(summarize(study_record(), RUNS)), study_record().setup
+    )
     export.write(best, tmp_path / "deep" / "best.yaml")
     assert tuner.load_best(tmp_path / "deep" / "best.yaml") == best
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["best.yaml"]
@@ -42,7 +44,7 @@ def test_where_no_run_settled_no_warm_up_is_invented(tmp_path: Path) -> None:
     assert best.measurement is not None
     measured = replace(best.measurement, latency_ns=drifting, dispatch_ns=drifting)
     run = replace(RUNS[1].run, result=replace(best, measurement=measured))
-    found = result(summarize(study_record(), [RUNS[0], replace(RUNS[1], run=run)]))
+    found = conclude(summarize(study_record(), [RUNS[0], replace(RUNS[1], run=run)]))
     one = export.best_configuration(found, study_record().setup)
     assert one.configuration == {"mode": "fast", "spin": "on"}
     assert (one.evidence.best.unsteady, one.evidence.baseline.unsteady) == (1, 0)

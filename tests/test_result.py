@@ -14,11 +14,12 @@ from rich.console import Console
 from tuner import export, language
 from tuner.cells import times
 from tuner.closing import closing, headline
+from tuner.concluding import conclude
 from tuner.confirm import NextRun
 from tuner.noise import Noise
 from tuner.noise_view import disturbed
 from tuner.records import RecordedRun
-from tuner.result import FixedCost, Result, result
+from tuner.result import FixedCost, Result
 from tuner.summary import summarize
 from tuner.terminal import configurations, marked
 from tuner.worker.protocol import Outcome
@@ -38,7 +39,7 @@ def found(fast_ms: float = 5.0, searched: list[RecordedRun] = SEARCHED) -> Resul
     def answer(step: NextRun) -> float:
         return fast_ms if SPACE.changed(step.configuration) else 10.0
 
-    return result(confirmed(searched, answer)[1])
+    return conclude(confirmed(searched, answer)[1])
 
 
 def shown(one: Result, width: int = 100) -> str:
@@ -68,14 +69,14 @@ def test_no_win_is_keep_the_defaults_with_nothing_to_apply(fast_ms: float) -> No
 
 
 def test_an_unconfirmed_win_is_to_be_confirmed_first() -> None:
-    one = result(summarize(study_record(), SEARCHED))
+    one = conclude(summarize(study_record(), SEARCHED))
     assert (one.verdict, one.recommendation) == ("not confirmed", "confirm first")
     assert one.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
     assert one.evidence.interval is None
 
 
 def test_without_confirmation_a_search_that_found_nothing_keeps_the_defaults() -> None:
-    one = result(summarize(study_record(), [recorded(0, 10), recorded(1, 14, mode="fast")]))
+    one = conclude(summarize(study_record(), [recorded(0, 10), recorded(1, 14, mode="fast")]))
     assert (one.recommendation, one.evidence.speedup) == ("keep the defaults", 1.0)
 
 
@@ -123,7 +124,7 @@ def test_the_headline_is_one_sentence(fast_ms: float, expected: str) -> None:
 
 
 def test_the_headline_without_fresh_runs_says_so() -> None:
-    one = result(summarize(study_record(), SEARCHED))
+    one = conclude(summarize(study_record(), SEARCHED))
     assert headline(one) == (
         "not confirmed: 2.50x faster at batch size 1 in the search's own runs; "
         "no fresh runs were made"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tuner import search_space
+from tuner import narrowing, search_space
 from tuner.errors import UsageError
 from tuner.search_space import Knob, Rule, SearchSpace
 
@@ -25,20 +25,20 @@ SPACE = SearchSpace(
 
 
 def test_a_pin_binds_the_search_and_not_the_baseline() -> None:
-    pinned = search_space.pin(SPACE, "mode", "fast")
+    pinned = narrowing.pin(SPACE, "mode", "fast")
     assert pinned.pins() == {"mode": "fast"}
     assert pinned.baseline()["mode"] == "unset"
     assert {one["mode"] for one in pinned.configurations(1)} == {"fast"}
 
 
 def test_a_pinned_batch_size_is_the_baselines_too() -> None:
-    pinned = search_space.pin(SPACE, "batch_size", "3")
+    pinned = narrowing.pin(SPACE, "batch_size", "3")
     assert pinned.baseline()["batch_size"] == 3
     assert pinned.other_batches() == []
 
 
 def test_a_preset_that_contradicts_a_pin_is_left_out_with_a_line() -> None:
-    pinned = search_space.pin(SPACE, "mode", "unset")
+    pinned = narrowing.pin(SPACE, "mode", "unset")
     assert list(pinned.presets) == ["spin"]
     assert pinned.left_out == ("left out: preset fast: mode is set to unset",)
 
@@ -53,11 +53,11 @@ def test_a_preset_that_contradicts_a_pin_is_left_out_with_a_line() -> None:
 )
 def test_a_wrong_pin_says_what_is_allowed(name: str, value: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        search_space.pin(SPACE, name, value)
+        narrowing.pin(SPACE, name, value)
 
 
 def test_a_narrowed_space_says_what_was_left_out() -> None:
-    narrowed = search_space.narrow(SPACE, "mode", ["fast"], "there is no compiler")
+    narrowed = narrowing.narrow(SPACE, "mode", ["fast"], "there is no compiler")
     assert narrowed.knobs[0].domain == ("unset",)
     assert narrowed.left_out == (
         "left out: mode=fast: there is no compiler",
@@ -66,7 +66,7 @@ def test_a_narrowed_space_says_what_was_left_out() -> None:
 
 
 def test_another_default_batch_joins_the_domain() -> None:
-    changed = search_space.with_default_batch(SPACE, 4)
+    changed = narrowing.with_default_batch(SPACE, 4)
     assert changed.default_batch() == 4
     assert changed.other_batches() == [1, 8]
 
@@ -101,7 +101,7 @@ def test_a_frozen_space_thaws_to_the_same() -> None:
 
 def test_a_changed_space_is_named_by_its_first_difference() -> None:
     frozen = search_space.to_dict(SPACE)
-    now = search_space.to_dict(search_space.narrow(SPACE, "mode", ["fast"], "gone"))
+    now = search_space.to_dict(narrowing.narrow(SPACE, "mode", ["fast"], "gone"))
     assert search_space.difference(frozen, now) == (
         "mode.domain was ['unset', 'fast'], is now ['unset']"
     )

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import recording, session
+from .concluding import conclude
 from .errors import UsageError
 from .objectives import OBJECTIVES
 from .progress import Progress
 from .replay import replay
 from .result import Result
-from .result import result as result_of
 from .setup import DEFAULT_STORAGE, Setup, parse_input
 from .store import Store
 
@@ -106,7 +106,7 @@ def load_result(study: str, storage: str = DEFAULT_STORAGE) -> Result:
     """A stored study, judged by the rules of this version. Raises StudyConflictError."""
     store = Store(storage)
     try:
-        return result_of(session.load(store, study))
+        return conclude(session.load(store, study))
     finally:
         store.close()
 

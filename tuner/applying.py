@@ -22,7 +22,8 @@ from .export import BestConfiguration, load
 from .formats import AT_START
 from .language import say
 from .search_space import BATCH_SIZE, WARMUP, Value
-from .search_space_file import KnobEntry, LoadedFile, ValueEntry
+from .search_space_file import LoadedFile
+from .search_space_schema import KnobEntry, ValueEntry
 from .worker import after_import
 from .worker.libraries import find_library
 from .worker.protocol import UNSET

@@ -10,8 +10,10 @@ from packaging.specifiers import SpecifierSet
 
 from .errors import UsageError
 from .language import say
-from .search_space import Knob, SearchSpace, Value, narrow
-from .search_space_file import KnobEntry, LoadedFile, ValueEntry
+from .narrowing import narrow
+from .search_space import Knob, SearchSpace, Value
+from .search_space_file import LoadedFile
+from .search_space_schema import KnobEntry, ValueEntry
 from .worker.protocol import UNSET, ProbeRequest
 
 

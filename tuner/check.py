@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 from . import session
 from .compare import Difference, differences
+from .concluding import conclude
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .export import BestConfiguration
 from .holdout import Interval
 from .language import say
 from .repeat import run_folder
-from .result import Result, result
+from .result import Result
 from .runner import Observer
 from .search_space import BATCH_SIZE, WARMUP, Configuration
 from .setup import Setup
@@ -110,7 +111,7 @@ def check(
         except Interrupted as error:
             raise Interrupted("stopped: a check begins anew") from error
     summary = session.load(store, name)
-    return judged(best, summary, result(summary))
+    return judged(best, summary, conclude(summary))
 
 
 def judged(best: BestConfiguration, summary: Summary, found: Result) -> Check:

@@ -36,8 +36,8 @@ def list_studies(storage: str) -> None:
 def show(study: str, trial: int | None, storage: str) -> None:
     """Show a study: environment, every configuration, failures, the result."""
     from . import closing, owner, repeat, session, terminal
+    from .concluding import conclude
     from .errors import StudyConflictError
-    from .result import result
     from .store import Store
 
     store, console = Store(storage), console_of()
@@ -48,7 +48,7 @@ def show(study: str, trial: int | None, storage: str) -> None:
     console.print(terminal.study(summary, console.width), "")
     path = session.RESULTS / f"{study}.yaml"
     with contextlib.suppress(StudyConflictError):  # nothing was measured yet
-        console.print(closing.closing(result(summary), path if path.exists() else None))
+        console.print(closing.closing(conclude(summary), path if path.exists() else None))
     running = summary.study.owner
     if running and owner.lives(running):
         said = "not finished: process {pid} is measuring; this is what is there so far"
@@ -76,11 +76,11 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
     """Write the best configuration of a study as YAML, or for a shell, Docker or Python."""
     from . import export as export_file
     from . import formats, session
-    from .result import result
+    from .concluding import conclude
     from .store import Store
 
     summary = session.load(Store(storage), study)
-    best = export_file.best_configuration(result(summary), summary.study.setup)
+    best = export_file.best_configuration(conclude(summary), summary.study.setup)
     path = output or formats.path_of(session.RESULTS, study, form)
     if form == "yaml":
         export_file.write(best, path)

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .concluding import conclude
 from .holdout import ALL_ERRORS, Interval, Verdict, verdict
 from .knob_changes import KnobChange, knob_changes
 from .language import say
 from .records import RecordedRun
-from .result import Recommendation, result
+from .result import Recommendation
 from .search_space import BATCH_SIZE, WARMUP, Configuration
 from .setup import MIN_PAIRS, PRACTICAL_EFFECT
 from .stats import median, shift_interval
@@ -130,7 +131,7 @@ def compare(first: Summary, second: Summary) -> Comparison:
 
 def best(summary: Summary) -> Configuration:
     """What a study recommends, in full; its baseline where the defaults are to be kept."""
-    found = result(summary)
+    found = conclude(summary)
     base = summary.space.baseline(found.evidence.batch_size)
     if found.recommendation == "keep the defaults":
         return base
@@ -139,7 +140,7 @@ def best(summary: Summary) -> Configuration:
 
 
 def _side(summary: Summary) -> Side:
-    found = result(summary)
+    found = conclude(summary)
     return Side(
         study=found.study,
         begun=f"{summary.study.created_at:%Y-%m-%d %H:%M} UTC",

@@ -10,7 +10,7 @@ from . import search_space_file
 from .errors import UsageError
 from .export import EMULATED, BestConfiguration
 from .search_space import WARMUP
-from .search_space_file import KnobEntry
+from .search_space_schema import KnobEntry
 from .worker.after_import import MODULES
 
 FORMATS = {"yaml": ".yaml", "env": ".env", "dockerfile": ".Dockerfile", "python": ".py"}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .effects import Effect, every_effect
-from .search_space import BATCH_SIZE, WARMUP, Value, why_not
+from .narrowing import why_not
+from .search_space import BATCH_SIZE, WARMUP, Value
 from .setup import PRACTICAL_EFFECT
 from .summary import Summary
 from .worker.protocol import Outcome

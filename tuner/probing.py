@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import availability, search_space, search_space_file, setup
+from . import availability, narrowing, search_space_file, setup
 from .errors import BaselineError, UnfitEnvironmentError, UsageError
 from .launcher import WORKER, Launcher, Run
 from .run_log import without_traces
@@ -86,9 +86,9 @@ def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, 
     fingerprint = run.result.fingerprint
     space = availability.narrowed(loaded, facts, fingerprint, asked.allow_lossy)
     if BATCH_SIZE not in asked.pins:
-        space = search_space.with_default_batch(space, facts["batch_size"])
+        space = narrowing.with_default_batch(space, facts["batch_size"])
     for knob, value in asked.pins.items():
-        space = search_space.pin(space, knob, value)
+        space = narrowing.pin(space, knob, value)
     return space.check(), {**facts, "fingerprint": fingerprint}
 
 

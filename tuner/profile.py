@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from . import profile_files, repeat, session
+from .concluding import conclude
 from .diagnosis import EVENTS, Diagnosis, Pointer, Shares, Times, diagnose_cpu, diagnose_device
 from .errors import StudyConflictError, TunerError, UnfitEnvironmentError, UsageError
 from .launcher import Run
 from .profile_files import Kernels, Operator
 from .records import RecordedRun
-from .result import result
 from .search_space import BATCH_SIZE, Configuration, Value
 from .stats import median
 from .store import Store
@@ -78,7 +78,7 @@ def choose(summary: Summary, trial: int | None, baseline: bool) -> int:
                 f"study {summary.study.name!r} has no measured baseline: profile one with --trial"
             )
         return summary.baseline.trials[0]
-    return result(summary).evidence.best.trials[0]
+    return conclude(summary).evidence.best.trials[0]
 
 
 def profile(

@@ -18,11 +18,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from .concluding import conclude
 from .errors import UsageError
 from .launcher import Run
 from .objectives import OBJECTIVES
 from .records import RecordedRun, StudyRecord
-from .result import Result, result
+from .result import Result
 from .runner import Runner
 from .search import Sampler
 from .search_space import WARMUP, Configuration, Rule, SearchSpace
@@ -258,4 +259,4 @@ def replay(
         stored = replace(stored, target_effect=None)
     asked = replace(stored, **changes).check()
     found = world(record, runs, asked.objective)
-    return result(replayed(record, found, Replay(found, seed, noise).run, asked, sampler))
+    return conclude(replayed(record, found, Replay(found, seed, noise).run, asked, sampler))

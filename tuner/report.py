@@ -14,13 +14,14 @@ from .cells import milliseconds, times
 from .closing import finding, headline, why_lines
 from .compare import Comparison, compare
 from .compare_view import change_cells, convolutions, how_sure, knob_states, name_of
+from .concluding import conclude
 from .effects import every_effect
 from .figures import figures
 from .language import chosen, say
 from .noise_view import noise_lines
 from .plots import Distribution, Row, Series
 from .progress import describe
-from .result import CurveResult, KnobResult, Result, result
+from .result import CurveResult, KnobResult, Result
 from .stats import median
 from .summary import Measured, Summary
 from .verdict import judge
@@ -56,7 +57,7 @@ def report(summaries: Sequence[Summary], importances: Sequence[Importances]) -> 
 
 
 def _study(summary: Summary, importances: Importances) -> dict[str, Any]:
-    found = result(summary)
+    found = conclude(summary)
     facts = summary.study.facts["fingerprint"]
     phases, phase_names = _phases_of(summary)
     shown = {name: value for name, value in facts.items() if value not in ("", {}, None)}

@@ -1,17 +1,15 @@
-"""A search space: YAML file -> knobs, presets and rules between knobs, narrowed to what is here."""
+"""A search space: knobs, presets and rules between knobs."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import random
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .errors import UsageError
-from .language import say
 from .worker.protocol import UNSET, KnobSetting
 
 Value = str | int | float | bool
@@ -197,88 +195,6 @@ class SearchSpace:
                 f"baseline ({whys}): loosen a rule or add values"
             )
         return self
-
-
-def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: str) -> SearchSpace:
-    """The space without some values of one knob, saying which were left out and why."""
-    knobs = tuple(
-        replace(knob, domain=tuple(value for value in knob.domain if value not in gone))
-        if knob.name == name
-        else knob
-        for knob in space.knobs
-    )
-    presets = {p: held for p, held in space.presets.items() if held.get(name) not in gone}
-    values = ", ".join(map(str, gone))
-    lines = [say("left out: {name}={values}: {why}", name=name, values=values, why=why)]
-    lines += [
-        say("left out: preset {preset} with it", preset=preset)
-        for preset in space.presets
-        if preset not in presets
-    ]
-    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lines))
-
-
-def why_not(space: SearchSpace, name: str, value: Value) -> str:
-    """Why a value cannot be set in a narrowed space; "" where it can."""
-    knob = space.knob(name)
-    if knob is None:
-        return f"there is no knob {name!r}"
-    if value in knob.domain:
-        return ""
-    for line in space.left_out:
-        found = re.search(rf"\b{re.escape(name)}=(.+?)[:\uff1a] ?(.*)", line)
-        if found and str(value) in found[1].split(", "):
-            return f"{name}={value}: {found[2]}"
-    return f"{name} cannot be {value!r}"
-
-
-def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
-    """Fix a knob to one value of its domain (or any positive count, for counts).
-
-    A pinned batch size or warm-up count becomes the default, for the baseline too; any other pin
-    binds the search only, because the baseline is the environment as it is.
-    """
-    knob = space.knob(name)
-    if knob is None:
-        known = ", ".join(k.name for k in space.knobs)
-        raise UsageError(f"--set {name}={text}: there is no knob {name!r}; knobs here: {known}")
-    value = next((value for value in knob.domain if str(value) == text), None)
-    if value is None and name in (WARMUP, BATCH_SIZE) and text.isdigit() and int(text) > 0:
-        value = int(text)
-    if value is None:
-        allowed = ", ".join(str(value) for value in knob.domain)
-        raise UsageError(f"--set {name}={text}: not a value of {name} here; allowed: {allowed}")
-    if name in (WARMUP, BATCH_SIZE):
-        pinned = replace(knob, domain=(value,), default=value)
-    else:
-        pinned = replace(knob, pinned=value)
-    presets = {
-        preset: configuration
-        for preset, configuration in space.presets.items()
-        if configuration.get(name, value) == value
-    }
-    gone = [
-        say(
-            "left out: preset {preset}: {name} is set to {value}",
-            preset=preset,
-            name=name,
-            value=value,
-        )
-        for preset in space.presets
-        if preset not in presets
-    ]
-    knobs = tuple(pinned if k.name == name else k for k in space.knobs)
-    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *gone))
-
-
-def with_default_batch(space: SearchSpace, batch_size: int) -> SearchSpace:
-    """The space with another default batch size, added to the domain where it is not in it."""
-    knob = space.knob(BATCH_SIZE)
-    if knob is None or knob.default == batch_size:
-        return space
-    domain = knob.domain if batch_size in knob.domain else (batch_size, *knob.domain)
-    changed = replace(knob, default=batch_size, domain=domain)
-    return replace(space, knobs=tuple(changed if k is knob else k for k in space.knobs))
 
 
 def to_dict(space: SearchSpace) -> dict[str, Any]:

@@ -5,95 +5,20 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from packaging.specifiers import SpecifierSet
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
 from .errors import UsageError
 from .search_space import BATCH_SIZE, WARMUP, Configuration, Knob, Rule, SearchSpace, Value
+from .search_space_schema import KnobEntry, Part, PresetEntry, RuleEntry, SpaceFile, ValueEntry
 from .variables import why_refused
 from .worker.protocol import UNSET
 
 PACKAGE = Path(__file__).parent
 HANDLERS = PACKAGE / "worker" / "knobs"
-STAGES = ("environment", "process", "input", "model", "measurement")
 NO_HANDLER = ("environment", "input", "measurement")
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ValueEntry(_Part):
-    """One value of a knob. `{library}` in `set` stands for the path of the library found.
-
-    code: Python that sets it in a user's program, on `model` and `inputs` where it is about them.
-    """
-
-    value: str | int | float | bool
-    set: dict[str, str] = Field(default_factory=dict)
-    library: str = ""
-    code: str = ""
-    needs: dict[str, str] = Field(default_factory=dict)
-    changes_numbers: Literal["no", "rounding", "lossy"] | None = None
-
-    @field_validator("needs")
-    @classmethod
-    def _specifiers(cls, needs: dict[str, str]) -> dict[str, str]:
-        for specifier in needs.values():
-            SpecifierSet(specifier)
-        return needs
-
-
-class KnobEntry(_Part):
-    """One knob as the file has it."""
-
-    why: str
-    why_zh: str = ""
-    apply: Literal["environment", "process", "input", "model", "measurement"]
-    default: str | int | float | bool
-    values: list[ValueEntry | str | int | float | bool] = Field(min_length=1)
-    handler: str = ""
-    code: str = ""  # of every value that has none of its own; `{value}` stands for it
-    at_most: Literal["", "cpus"] = ""
-    needs: dict[str, str] = Field(default_factory=dict)
-    changes_numbers: Literal["no", "rounding", "lossy"] = "no"
-
-    def entries(self) -> list[ValueEntry]:
-        """Every value in its long form."""
-        return [v if isinstance(v, ValueEntry) else ValueEntry(value=v) for v in self.values]
-
-    def code_of(self, value: str | int | float | bool) -> str:
-        """Python that sets this value; "" where the file has none."""
-        own = next((entry.code for entry in self.entries() if entry.value == value), "")
-        return own or self.code.replace("{value}", str(value))
-
-
-class PresetEntry(_Part):
-    """A named configuration, with the reason why it is worth a try."""
-
-    why: str
-    configuration: dict[str, str | int | float | bool]
-
-
-class RuleEntry(_Part):
-    """Where all of `when` hold, all of `require` must."""
-
-    when: dict[str, Any]
-    require: dict[str, Any]
-    why: str
-
-
-class SpaceFile(_Part):
-    """The whole file."""
-
-    name: str
-    backend: Literal["cpu", "npu"]
-    knobs: dict[str, KnobEntry] = Field(min_length=1)
-    presets: dict[str, PresetEntry] = Field(default_factory=dict)
-    rules: list[RuleEntry] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -179,7 +104,7 @@ def _plain(error: Any, where: tuple[Any, ...]) -> str:
 
 
 def _allowed_keys(where: tuple[Any, ...]) -> list[str]:
-    kinds: dict[str, type[_Part]] = {"knobs": KnobEntry, "presets": PresetEntry, "rules": RuleEntry}
+    kinds: dict[str, type[Part]] = {"knobs": KnobEntry, "presets": PresetEntry, "rules": RuleEntry}
     if len(where) == 1:
         return list(SpaceFile.model_fields)
     kind = ValueEntry if "values" in where else kinds[str(where[0])]

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from . import export, holdout, lease, owner, search_space, setup
+from .concluding import conclude
 from .errors import StudyConflictError, UsageError
 from .language import say
 from .probing import make_launcher, probe
 from .records import StudyRecord
-from .result import Result, result
+from .result import Result
 from .runner import Observer, Runner
 from .search_space import BATCH_SIZE, WARMUP, SearchSpace
 from .setup import Setup
@@ -114,7 +115,7 @@ def finish(store: Store, name: str, results: Path = RESULTS) -> Finished:
     """Mark the study finished and write `<results>/<study>.yaml`."""
     store.update_study(name, finished_at=datetime.now(timezone.utc))
     summary = load(store, name)
-    found = result(summary)
+    found = conclude(summary)
     path = results / f"{name}.yaml"
     export.write(export.best_configuration(found, summary.study.setup), path)
     return Finished(found, path)

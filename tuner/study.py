@@ -11,13 +11,14 @@ from .budget import noise_found, wanted_trials
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .launcher import Run
+from .narrowing import why_not
 from .objectives import OBJECTIVES
 from .plan import has_failed, next_fixed, why_refused
 from .records import RecordedRun
 from .run_log import without_traces
 from .runner import Runner
 from .search import Proposal, Sampler, Search
-from .search_space import BATCH_SIZE, Configuration, SearchSpace, why_not
+from .search_space import BATCH_SIZE, Configuration, SearchSpace
 from .setup import Setup
 from .summary import finished_trials, identify, resolve_unset
 from .worker.protocol import Outcome, Role

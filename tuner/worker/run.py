@@ -9,7 +9,7 @@ import resource
 import sys
 import time
 import traceback
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from . import (
     build,
@@ -35,9 +35,8 @@ from .protocol import (
     TrialResult,
     TrialSpec,
 )
-from .workload import Workload, batch_of, map_tensors, resize_batch
-
-TRANSFER_SAMPLES = 10
+from .timed_region import timed_region, transfers
+from .workload import Workload, batch_of, resize_batch
 
 
 def main(run_dir: str) -> None:
@@ -202,7 +201,7 @@ class Run:
             calls = measure.calls_per_block(samples.latency_ns, rule)
             block_ns = measure.time_blocks(call, synchronize, clock, rule, calls)
         self.known["witnesses_after"] = fingerprint.witnesses()
-        transfers = _transfers(workload, synchronize, clock, device)
+        copies = transfers(workload, synchronize, clock, device)
         with self.phase("check"):
             self._failed(call(), reference)
         self.known["peak_memory_bytes"] = backend.peak_memory_bytes()
@@ -213,7 +212,7 @@ class Run:
             block_ns=block_ns,
             calls_per_block=calls,
             batch_size=batch_of(workload.args, workload.kwargs),
-            **transfers,
+            **copies,
         )
 
     def _profile(self, workload: Workload, backend: Any, device: str) -> None:
@@ -223,7 +222,7 @@ class Run:
         clock = time.perf_counter_ns
         with self.phase("profile"):
             profile.times(workload.call, backend, clock, self.spec.rule, found)
-            found.update(_transfers(workload, backend.synchronize, clock, device))
+            found.update(transfers(workload, backend.synchronize, clock, device))
             if profile.device(workload.call, backend, found):
                 profile.trace(workload.call, backend, clock, self.spec.profile_folder, found)
 
@@ -241,46 +240,6 @@ class Run:
 
     def _read_back(self, workload: Workload, seen: Dict[str, Any]) -> Dict[str, ReadBack]:
         return {knob.name: _read_back_one(knob, workload, seen) for knob in self.spec.knobs}
-
-
-def timed_region(workload: Workload, region: str, device: str) -> Callable[[], Any]:
-    """The call that is timed: inference, with the copy out, or with the copies in and out."""
-    if region == "inference":
-        return workload.call
-
-    def to_host(output: Any) -> Any:
-        return map_tensors(output, lambda tensor: tensor.to("cpu"))
-
-    if region == "inference+d2h":
-        return lambda: to_host(workload.call())
-    host_args = tuple(to_host(arg) for arg in workload.args)
-    host_kwargs = {name: to_host(arg) for name, arg in workload.kwargs.items()}
-
-    def end_to_end() -> Any:
-        args = map_tensors(host_args, lambda tensor: tensor.to(device))
-        kwargs = map_tensors(host_kwargs, lambda tensor: tensor.to(device))
-        return to_host(workload.forward(*args, **kwargs))
-
-    return end_to_end
-
-
-def _transfers(workload: Workload, synchronize: Any, clock: Any, device: str) -> Dict[str, Any]:
-    """Copies in and out, timed apart; nothing to time where the host is the device."""
-    if device == "cpu":
-        return {}
-    host = map_tensors([workload.args, workload.kwargs], lambda tensor: tensor.to("cpu"))
-    output = workload.call()
-    copy_in = timed_copy(host, device)
-    copy_out = timed_copy(output, "cpu")
-    return {
-        "host_to_device_ns": measure.warm_up(copy_in, synchronize, clock, TRANSFER_SAMPLES),
-        "device_to_host_ns": measure.warm_up(copy_out, synchronize, clock, TRANSFER_SAMPLES),
-    }
-
-
-def timed_copy(value: Any, device: str) -> Callable[[], Any]:
-    """A call that copies every tensor of `value` to `device`."""
-    return lambda: map_tensors(value, lambda tensor: tensor.to(device))
 
 
 def _read_back_one(knob: KnobSetting, workload: Workload, seen: Dict[str, Any]) -> ReadBack:

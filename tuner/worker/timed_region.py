@@ -1,0 +1,50 @@
+"""What is timed as one call, and the copies in and out timed apart."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict
+
+from . import measure
+from .workload import Workload, map_tensors
+
+COPIES = 10
+
+
+def timed_region(workload: Workload, region: str, device: str) -> Callable[[], Any]:
+    """The call that is timed: inference, with the copy out, or with the copies in and out."""
+    if region == "inference":
+        return workload.call
+
+    def to_host(output: Any) -> Any:
+        return map_tensors(output, lambda tensor: tensor.to("cpu"))
+
+    if region == "inference+d2h":
+        return lambda: to_host(workload.call())
+    host_args = tuple(to_host(arg) for arg in workload.args)
+    host_kwargs = {name: to_host(arg) for name, arg in workload.kwargs.items()}
+
+    def end_to_end() -> Any:
+        args = map_tensors(host_args, lambda tensor: tensor.to(device))
+        kwargs = map_tensors(host_kwargs, lambda tensor: tensor.to(device))
+        return to_host(workload.forward(*args, **kwargs))
+
+    return end_to_end
+
+
+def transfers(workload: Workload, synchronize: Any, clock: Any, device: str) -> Dict[str, Any]:
+    """Copies in and out, timed apart; nothing to time where the host is the device."""
+    if device == "cpu":
+        return {}
+    host = map_tensors([workload.args, workload.kwargs], lambda tensor: tensor.to("cpu"))
+    output = workload.call()
+    copy_in = timed_copy(host, device)
+    copy_out = timed_copy(output, "cpu")
+    return {
+        "host_to_device_ns": measure.warm_up(copy_in, synchronize, clock, COPIES),
+        "device_to_host_ns": measure.warm_up(copy_out, synchronize, clock, COPIES),
+    }
+
+
+def timed_copy(value: Any, device: str) -> Callable[[], Any]:
+    """A call that copies every tensor of `value` to `device`."""
+    return lambda: map_tensors(value, lambda tensor: tensor.to(device))
