@@ -34,7 +34,7 @@ class Lines:
 
 @contextlib.contextmanager
 def measuring(asked: Setup, store: Store, name: str) -> Iterator[Runner]:
-    """The study of this name, begun or taken up again; the device is held until the block ends."""
+    """Makes the runs of the study of this name, begun or taken up again; holds the device."""
     device = lease.device_name(asked.backend, asked.device, os.environ)
     with (
         work_folder(Path("results"), name) as folder,

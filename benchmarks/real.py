@@ -48,7 +48,7 @@ def pair(
     for trial in (0, 1) if number % 2 == 0 else (1, 0):
         spec = runner.trial_spec(trial, sides[trial], Role.HOLD_OUT)
         spec = replace(spec, block=number, after_trials=SEARCHED)
-        runs[trial] = runner.run(trial, sides[trial], spec)
+        runs[trial] = runner.run(sides[trial], spec)
     return runs[0], runs[1]
 
 
@@ -69,7 +69,7 @@ def a_a(options: argparse.Namespace) -> None:
             for trial, one in ((0, base), (1, twin)):
                 role = Role.SEARCH if trial else Role.BASELINE
                 if len(runner.runs) <= trial:
-                    runner.run_once(trial, one, runner.trial_spec(trial, one, role))
+                    runner.run_once(one, runner.trial_spec(trial, one, role))
             summary = runner.summary()
             identity = summary.identity(twin)
             while len(pairs_of(summary, identity)) < pairs_wanted(summary, identity):
@@ -105,7 +105,7 @@ def twice(options: argparse.Namespace) -> None:
     with measuring(asked, store, "twice-pairs") as runner:
         base = runner.space.baseline()
         if not runner.runs:
-            runner.run_once(0, base, runner.trial_spec(0, base, Role.BASELINE))
+            runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE))
         sides = ({**base, **winners[0]}, {**base, **winners[1]})
         pairs = [pair(runner, sides, number) for number in range(PAIRS)]
         logs = log_speedups(runner.summary(), pairs)

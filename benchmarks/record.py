@@ -93,7 +93,7 @@ def measure(runner: Runner, rounds: int, share: float) -> None:
 
 def _measure(runner: Runner, block: int, trial: int, one: Configuration) -> None:
     role = Role.BASELINE if runner.space.is_baseline(one) else Role.SEARCH
-    runner.run_once(trial, one, replace(runner.trial_spec(trial, one, role), block=block))
+    runner.run_once(one, replace(runner.trial_spec(trial, one, role), block=block))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A study's findings, judged -> its Result."""
+"""Summary of a study -> its Result."""
 
 from __future__ import annotations
 

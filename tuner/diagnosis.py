@@ -13,7 +13,6 @@ Kind = Literal["dispatch-bound", "device-bound", "copy-bound", "overhead-bound",
 IDLE_SHARE = 0.3  # of a call: above it the host is worth more attention than the device
 COPY_SHARE = 0.5  # of copies in, call and copies out
 OVERHEAD_SHARE = 0.3  # of a call on the CPU that lies outside of operators
-LAYOUT_SHARE = 0.15
 KERNEL_SHARE = 0.1  # of the processor time that the operating system takes
 CONVERSION_SHARE = 0.1
 

@@ -1,4 +1,4 @@
-"""A search space narrowed: to what is here, and to what the user has fixed."""
+"""A search space fitted to what is here, and to what the user asks for."""
 
 from __future__ import annotations
 

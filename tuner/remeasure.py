@@ -94,7 +94,7 @@ def _runner(
         launcher.folder,
     )  # fmt: skip
     base = _tried(summary)[0]
-    _require_ok(runner, runner.run_once(0, base, runner.trial_spec(0, base, Role.BASELINE)))
+    _require_ok(runner, runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE)))
     return runner
 
 
@@ -125,7 +125,7 @@ def _pairs(
                 done = 2 * (kinds * number + kind) + len(runs)
                 runner.observer.run_started(done, total, Role.HOLD_OUT, one)
                 spec = replace(runner.trial_spec(kind, one, Role.HOLD_OUT), block=number)
-                runs[side] = _require_ok(runner, runner.run(kind, one, spec))
+                runs[side] = _require_ok(runner, runner.run(one, spec))
             row.append((runs[0], runs[1]))
         made.append(row)
     if len(made) < MIN_PAIRS:

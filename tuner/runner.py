@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .launcher import Run
 from .noise import from_outside, usual
 from .records import RecordedRun, StudyRecord
 from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
 from .setup import Setup, model_spec
-from .store import Records
 from .summary import DISTURBED, Summary, disturbed_among, summarize
 from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
+
+if TYPE_CHECKING:
+    from .store import Records
 
 BASELINE_DEADLINE_S = 600.0
 MIN_DEADLINE_S = 120.0
@@ -58,24 +60,24 @@ class Runner:
         """What the runs say so far."""
         return summarize(self.record, self.runs)
 
-    def run(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
+    def run(self, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
         """A run; once more where something disturbed it, unless that is usual on this host."""
-        recorded = self.run_once(trial, configuration, spec)
+        recorded = self.run_once(configuration, spec)
         disturbed = disturbed_among(self.runs)
         seldom = len(disturbed) <= max(SURELY_REPEATED, len(self.runs) / 2)
         if recorded.run.uid in disturbed and seldom and not self.stop():
-            return self.run_once(trial, configuration, spec)
+            return self.run_once(configuration, spec)
         return recorded
 
-    def run_once(self, trial: int, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
+    def run_once(self, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
         """Launch one run and commit it, with what disturbed it, before anybody is told."""
         run = self.launch(spec)
-        normal = usual([*self.runs, RecordedRun(trial, configuration, run)])
+        normal = usual([*self.runs, RecordedRun(spec.trial, configuration, run)])
         kinds = from_outside(run.result, normal)
         if kinds and run.result.outcome == Outcome.OK:
             facts = {**run.result.facts, DISTURBED: kinds}
             run = replace(run, result=replace(run.result, facts=facts))
-        recorded = RecordedRun(trial, configuration, run)
+        recorded = RecordedRun(spec.trial, configuration, run)
         self.store.record(self.name, recorded)
         self.runs.append(recorded)
         self.observer.run_ended(recorded)

@@ -1,4 +1,4 @@
-"""The only file with SQL. One database holds Optuna's tables and ours (prefix `tuner_`)."""
+"""Studies and runs in one database with Optuna's tables; ours have the prefix `tuner_`."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class Store:
 
 
 class MemoryStore:
-    """Runs and trials that are gone with the process: for a replayed study."""
+    """Runs and trials that are gone with the process: of a replay, or of fresh pairs."""
 
     def __init__(self) -> None:
         self._runs: list[RecordedRun] = []

@@ -43,7 +43,7 @@ class Study:
     def run(self) -> None:
         """Ask, launch, record, tell, until the asked number of trials is done."""
         runner, objective = self.runner, OBJECTIVES[self.setup.objective]
-        about = runner.name, runner.space, objective, runner.setup.seed
+        about = runner.name, self.space, objective, self.setup.seed
         search = Search(runner.store, *about, self.sampler)
         self._enqueue_first(search)
         self._restore_references()
@@ -177,12 +177,12 @@ class Study:
             self.note(ablation.announcement(self.runner.summary(), step))
         self.runner.observer.run_started(step.done, step.total, step.role, step.configuration)
         spec = replace(spec, block=step.block, after_trials=self.done)
-        return self.runner.run(step.trial, step.configuration, spec)
+        return self.runner.run(step.configuration, spec)
 
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
         self.runner.observer.run_started(self.done, self.trials, role, configuration)
         spec = self.runner.trial_spec(trial, configuration, role)
-        return self.runner.run(trial, configuration, spec)
+        return self.runner.run(configuration, spec)
 
     def _tell(self, search: Search, proposal: Proposal) -> None:
         """Tell the median over all runs of the proposal's configuration."""

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict
 from . import measure
 from .workload import Workload, map_tensors
 
-COPIES = 10
+TRANSFER_SAMPLES = 10
 
 
 def timed_region(workload: Workload, region: str, device: str) -> Callable[[], Any]:
@@ -37,14 +37,14 @@ def transfers(workload: Workload, synchronize: Any, clock: Any, device: str) -> 
         return {}
     host = map_tensors([workload.args, workload.kwargs], lambda tensor: tensor.to("cpu"))
     output = workload.call()
-    copy_in = timed_copy(host, device)
-    copy_out = timed_copy(output, "cpu")
+    copy_in = _timed_copy(host, device)
+    copy_out = _timed_copy(output, "cpu")
     return {
-        "host_to_device_ns": measure.warm_up(copy_in, synchronize, clock, COPIES),
-        "device_to_host_ns": measure.warm_up(copy_out, synchronize, clock, COPIES),
+        "host_to_device_ns": measure.warm_up(copy_in, synchronize, clock, TRANSFER_SAMPLES),
+        "device_to_host_ns": measure.warm_up(copy_out, synchronize, clock, TRANSFER_SAMPLES),
     }
 
 
-def timed_copy(value: Any, device: str) -> Callable[[], Any]:
+def _timed_copy(value: Any, device: str) -> Callable[[], Any]:
     """A call that copies every tensor of `value` to `device`."""
     return lambda: map_tensors(value, lambda tensor: tensor.to(device))
