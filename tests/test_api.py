@@ -43,5 +43,7 @@ def test_a_wrong_argument_is_a_tuner_error(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="--trials 0: at least 1"):
         tuner.tune("mobilenet_v2", trials=0)
+    with pytest.raises(UsageError, match=r"--study \.\./x: letters, digits"):
+        tuner.tune("mobilenet_v2", study="../x")
     with pytest.raises(StudyConflictError, match="there is no study 'nosuch'"):
         tuner.load_result("nosuch")

@@ -100,12 +100,30 @@ def test_a_library_is_looked_for_here_whatever_the_file_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     evil = best({"allocator": "tcmalloc"}, {"LD_PRELOAD": "/tmp/evil.so"})
-    monkeypatch.setattr(applying, "find_library", lambda _: "")
+    monkeypatch.setattr(applying, "find_library", lambda *_: "")
     with pytest.raises(UnfitEnvironmentError, match=r"there is no libtcmalloc\*.so.4 on this host"):
         plan(evil, "b.yaml")
-    monkeypatch.setattr(applying, "find_library", lambda name: f"/usr/lib/{name}")
+    monkeypatch.setattr(applying, "find_library", lambda name, _: f"/usr/lib/{name}")
     monkeypatch.setenv("LD_PRELOAD", "/theirs.so:/usr/lib/libtcmalloc*.so.4")
     assert plan(evil, "b.yaml").variables == {"LD_PRELOAD": "/usr/lib/libtcmalloc*.so.4:/theirs.so"}
+
+
+def test_a_library_of_the_programs_own_environment_is_found(tmp_path: Path) -> None:
+    for folder, name in (("bin", "python"), ("lib", "libjemalloc.so.2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch(0o755)
+    wanted = best({"allocator": "jemalloc"}, {"LD_PRELOAD": "/elsewhere/libjemalloc.so.2"})
+    planned = plan(wanted, "b.yaml", program=[str(tmp_path / "bin" / "python"), "serve.py"])
+    assert planned.variables["LD_PRELOAD"].startswith(str(tmp_path / "lib" / "libjemalloc.so.2"))
+
+
+def test_what_was_not_confirmed_is_said() -> None:
+    lucky = best({"threads": 2})
+    assert lucky.recommendation == "confirm first"
+    said = "warning: from single runs, not confirmed: it may be no faster"
+    assert next(applying.told(plan(lucky, "b.yaml"))) == said
+    proven = plan(lucky.model_copy(update={"recommendation": "apply"}), "b.yaml")
+    assert said not in applying.told(proven)
 
 
 @pytest.mark.parametrize(

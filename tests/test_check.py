@@ -14,7 +14,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tuner import check, export
+from tuner import check, check_view, export
+from tuner.cli_common import console_of
 from tuner.concluding import conclude
 from tuner.confirm import NextRun
 from tuner.errors import UnfitEnvironmentError, UsageError
@@ -125,6 +126,36 @@ def test_the_only_configuration_goes_straight_to_the_hold_out() -> None:
     steps, _ = confirmed(RUNS, lambda _: 10.0, pairs=8, asked=ASKED)
     assert [step.role for step in steps] == [Role.HOLD_OUT] * 16
     assert steps[0].total == 16
+
+
+def test_where_it_is_deployed_already_the_baseline_runs_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    best = export.load(file(tmp_path, {"openmp_wait": "active"}))
+    held = best.model_copy(update={"environment_variables": {"OMP_WAIT_POLICY": "ACTIVE"}})
+    assert check.setup_of(held, "b", {}).without == ("OMP_WAIT_POLICY",)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # the user's own: part of the baseline
+    assert check.setup_of(held, "b", {}).without == ()
+
+
+def test_processors_that_are_not_there_are_4(tmp_path: Path) -> None:
+    best = export.load(file(tmp_path, {"threads": 1}))
+    assert best.measured_with is not None
+    elsewhere = best.measured_with.model_copy(update={"cpus": (0, 4096)})
+    held = best.model_copy(update={"measured_with": elsewhere})
+    with pytest.raises(UnfitEnvironmentError, match="measured on processors 0,4096, usable here"):
+        check.setup_of(held, "b", {})
+    assert check.setup_of(held, "b", {"cpus": (0,)}).cpus == (0,)
+
+
+def test_a_value_in_brackets_is_shown_as_it_is() -> None:
+    best = promising().model_copy(update={"environment": {"torch": "[/usr/lib]"}})
+    found = check.judged(best, of(4.0), conclude(of(4.0)))
+    console = console_of()
+    with console.capture() as shown:
+        console.print(check_view.check(found))
+    assert "[/usr/lib]" in shown.get()
 
 
 def test_it_tells_how_the_environment_differs() -> None:

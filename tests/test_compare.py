@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tuner import narrowing, search_space
+from tuner.ablation import minimal
 from tuner.compare import compare, differences
-from tuner.compare_view import comparison
+from tuner.compare_view import change_rows, comparison
 from tuner.records import RecordedRun
 from tuner.setup import Setup
 from tuner.stats import shift_interval
@@ -19,6 +20,7 @@ from tuner.summary import Summary, summarize
 from tuner.worker.protocol import Outcome, ReadBack
 
 from .fakes import SPACE, confirmed, recorded, study_record
+from .test_ablation import ablated, ms
 
 
 def study(
@@ -176,7 +178,7 @@ def test_spaces_may_differ_in_their_knobs() -> None:
     found = compare(study(runs), summarize(record, runs))
     assert [one.configuration for one in found.configurations] == [{"mode": "fast"}, {}]
     (spin,) = [one for one in found.knobs if one.name == "spin"]
-    assert (spin.after, spin.why) == ("unsupported", "there is no knob 'spin'")
+    assert (spin.after, spin.changed) == ("not measured", False)  # it may well be there
 
 
 def test_what_the_default_turned_into_is_said() -> None:
@@ -186,6 +188,55 @@ def test_what_the_default_turned_into_is_said() -> None:
     second = study([now, *effects_of(2.0, 1.3)[1:]])
     found = {(k.name, k.value): k for k in compare(study(effects_of(2.0, 1.3)), second).knobs}
     assert found["threads", 1].after == "default"
+    assert found["threads", 1].changed  # it was 2 before, whatever 1 did there
+    unread = study(
+        [replace(now, run=replace(now.run, result=replace(now.run.result, read_back={})))]
+    )
+    found = {(k.name, k.value): k for k in compare(unread, second).knobs}
+    assert not found["threads", 1].changed
+
+
+def test_fresh_pairs_about_one_value_say_what_it_does() -> None:
+    searched = [recorded(0, 10), recorded(1, 4, mode="fast")]  # too few for a fit
+    first = confirmed(searched, lambda s: 4.0 if s.configuration["mode"] == "fast" else 10.0)[1]
+    found = {one.name: one for one in compare(first, study(baselines(10))).knobs}["mode"]
+    assert (found.before, found.after) == ("helps", "not measured")
+    assert found.effects[0] is not None
+    assert found.effects[0].speedup == pytest.approx(2.5)
+
+
+def test_what_was_asked_otherwise_is_warned_of() -> None:
+    first = study(baselines(10), Setup("m", trials=10, pins={"threads": "1"}))
+    second = study(baselines(10), Setup("m", trials=10, space="mine.yaml", allow_lossy=True))
+    assert compare(first, second).warnings == (
+        "unfair: space differs:  and mine.yaml",
+        "unfair: pins differs: threads=1 and ",
+        "unfair: allow_lossy differs: False and True",
+    )
+
+
+def test_a_smaller_configuration_is_shown_with_its_own_figures() -> None:
+    summary = ablated(ms)[1]
+    side = compare(summary, summary).first
+    found = minimal(summary)
+    assert found is not None
+    assert side.configuration == found.configuration == {"mode": "fast"}
+    assert (side.speedup, side.interval) == (
+        found.over_baseline.speedup, found.over_baseline.interval,
+    )  # fmt: skip
+
+
+def test_bests_at_one_other_batch_size_are_no_reason_to_warn() -> None:
+    throughput = Setup("m", trials=10, objective="throughput")
+    runs = [recorded(0, 10), recorded(1, 20, batch_size=8)]
+    eight = replace(SPACE, knobs=(*SPACE.knobs[:-1], replace(SPACE.knobs[-1], default=8)))
+    record = replace(study_record(throughput), space=search_space.to_dict(eight))
+    found = compare(study(runs, throughput), summarize(record, runs))
+    assert found.warnings == (
+        "batch sizes differ: 1 and 8; what is measured at either is not compared",
+    )
+    assert found.winner is not None
+    assert next(iter(change_rows(found, None)))[0] == "each at its best, batch_size=8"
 
 
 def test_studies_of_different_objectives_are_warned_of_and_not_measured_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,9 +54,34 @@ def test_where_no_run_settled_no_warm_up_is_invented(tmp_path: Path) -> None:
     assert export.load(tmp_path / "best.yaml") == one
 
 
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "real.env").write_text("old")
+    (tmp_path / "link.env").symlink_to("real.env")
+    export.write_text("new", tmp_path / "link.env")
+    assert (tmp_path / "link.env").is_symlink()
+    assert (tmp_path / "real.env").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    export.write_text("through", tmp_path / "pipe")
+    assert os.read(reader, 99) == b"through"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file/x\.env: cannot be written: "):
+        export.write_text("", tmp_path / "file" / "x.env")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "not valid YAML"), ("a: 1", "format"), ("- 1", "the file")],
+    [
+        ("a: [", "not valid YAML"),
+        ("a: 2024-99-99", "not valid YAML: month"),
+        ("a: 1", "format"),
+        ("- 1", "the file"),
+    ],
 )
 def test_another_file_is_refused_in_one_line(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from tuner.errors import StudyConflictError
-from tuner.launcher import TOKEN_VARIABLE, Launcher, Run, kill_descendants
+from tuner.launcher import TOKEN_VARIABLE, Launcher, Run, kill_descendants, wait
 from tuner.run_log import without_traces
 from tuner.work_folder import work_folder
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
@@ -90,6 +91,31 @@ def test_an_interpreter_that_cannot_start_is_an_environment_error(
     result = launch("ok", tmp_path, python=python).result
     assert result.outcome is Outcome.ENVIRONMENT_ERROR
     assert python in result.message
+
+
+def test_an_old_kernel_that_cannot_watch_a_process_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    process = subprocess.Popen(["sleep", "60"])
+    assert not wait(process, 0.1)
+    process.kill()
+    assert wait(process, 60)
+
+
+def test_a_variable_may_be_kept_from_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_KNOB", "deployed")
+    assert launch("ok", tmp_path).result.facts["A_KNOB"] == "deployed"
+    launcher = Launcher(sys.executable, tmp_path, {}, DATA / "workers" / "ok.py")
+    launcher = replace(launcher, without=("A_KNOB",))
+    assert launcher.run(SPEC).result.facts == {}
+    knob = KnobSetting("a", "x", "environment", "", {"A_KNOB": "set"})
+    assert launcher.run(replace(SPEC, knobs=[knob])).result.facts["A_KNOB"] == "set"
 
 
 def test_only_processes_with_the_token_are_killed(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ class Environment:
     folder: Path
     times_ms: tuple[float, float]
     outcome: Outcome = Outcome.OK
+    torch: str = "2.15.0"
     specs: list[TrialSpec] = field(default_factory=list)
 
     def run(self, spec: TrialSpec) -> Run:
@@ -39,7 +40,9 @@ class Environment:
         MADE.append((self.name, "best" if tuned else "baseline", spec.role))
         ms = self.times_ms[tuned]
         made = recorded(0, ms, self.outcome).run
-        return replace(made, spec=spec, started_at=BEGAN + timedelta(seconds=len(MADE)))
+        result = replace(made.result, fingerprint={"torch": self.torch})
+        began = BEGAN + timedelta(seconds=len(MADE))
+        return replace(made, spec=spec, result=result, started_at=began)
 
 
 def a_study(name: str) -> Summary:
@@ -98,6 +101,14 @@ def test_an_environment_that_does_not_run_any_more_is_named(
     broken = Environment("new", Path("/new"), (5.0, 4.0), Outcome.CRASHED)
     with pytest.raises(UnfitEnvironmentError, match="study 'new' does not run any more: crashed"):
         measured(monkeypatch, broken)
+
+
+def test_an_environment_that_was_upgraded_in_place_is_not_taken_for_the_old_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    upgraded = Environment("new", Path("/new"), (5.0, 4.0), torch="2.16.0")
+    with pytest.raises(UnfitEnvironmentError, match=r"'new' was measured with torch 2\.15\.0, its"):
+        measured(monkeypatch, upgraded)
 
 
 def test_too_few_pairs_are_refused() -> None:

@@ -128,6 +128,12 @@ def test_a_rule_that_forbids_the_baseline_is_refused(tmp_path: Path) -> None:
         search_space_file.load(path).space.check()
 
 
+def test_an_impossible_date_is_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "dated.yaml").write_text("name: 2024-99-99")
+    with pytest.raises(UsageError, match=r"dated\.yaml: not valid YAML: month"):
+        search_space_file.load(tmp_path / "dated.yaml")
+
+
 def test_an_empty_file_is_no_search_space(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("")
     with pytest.raises(UsageError, match=r"mine.yaml:1: a search space is a mapping"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,16 +37,20 @@ class Plan:
     """What is to be done. in_process: (name, value, handler) once torch is there.
 
     in_code: (name, value, Python on `model` and `inputs`, or ""), which only the program can do.
+    confirmed: not the search's best by single runs, which may be nothing but luck.
     """
 
     backend: str
     variables: dict[str, str]
     in_process: tuple[tuple[str, Value, str], ...]
     in_code: tuple[tuple[str, Value, str], ...]
+    confirmed: bool = True
 
 
-def plan(best: BestConfiguration, where: str, space: str = "") -> Plan:
+def plan(best: BestConfiguration, where: str, space: str = "", program: Sequence[str] = ()) -> Plan:
     """What a configuration asks for. where: the file, for messages. space: as for --space.
+
+    program: what is to be started; libraries are looked for beside its interpreter, too.
 
     Raises UsageError for what no known knob owns, UnfitEnvironmentError for a missing library.
     """
@@ -56,7 +61,7 @@ def plan(best: BestConfiguration, where: str, space: str = "") -> Plan:
         except UsageError as error:
             refused = error
             continue
-        return _plan(best, loaded)
+        return _plan(best, loaded, _beside(program))
     raise refused
 
 
@@ -102,26 +107,35 @@ def _is_among(value: Value, allowed: Sequence[Value]) -> bool:
     return any(value == one and type(value) is type(one) for one in allowed)
 
 
-def _plan(best: BestConfiguration, loaded: LoadedFile) -> Plan:
+def _beside(program: Sequence[str]) -> list[str]:
+    """The library folder of the environment that a program's executable lies in."""
+    found = shutil.which(program[0]) if program else None
+    return [str(Path(found).absolute().parent.parent / "lib")] if found else []
+
+
+def _plan(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str]) -> Plan:
     variables: dict[str, str] = {}
     in_process, in_code = [], []
     for name, value in best.configuration.items():
         knob, entry = loaded.space.knob(name), loaded.entries[name]
         assert knob is not None
         if knob.apply == "environment":
-            variables.update(_variables(entry, value))
+            variables.update(_variables(entry, value, folders))
         elif knob.apply == "process":
             in_process.append((name, value, knob.handler))
         elif knob.apply == "model":
             in_code.append((name, value, entry.code_of(value)))
-    return Plan(best.backend, variables, tuple(in_process), tuple(in_code))
+    return Plan(
+        best.backend, variables, tuple(in_process), tuple(in_code),
+        confirmed=best.recommendation != "confirm first",
+    )  # fmt: skip
 
 
-def _variables(entry: KnobEntry, value: Value) -> dict[str, str]:
+def _variables(entry: KnobEntry, value: Value, folders: Sequence[str]) -> dict[str, str]:
     """The value's variables; a library is looked for here, whatever path the file names."""
     found: ValueEntry = next(one for one in entry.entries() if one.value == value)
     name = found.library
-    path = find_library(name) if name else ""
+    path = find_library(name, folders) if name else ""
     if name and not path:
         raise UnfitEnvironmentError(
             f"{value}: there is no {name} on this host: install it, or tune without it"
@@ -145,6 +159,8 @@ def environment(planned: Plan, base: Mapping[str, str]) -> dict[str, str]:
 
 def told(planned: Plan) -> Iterator[str]:
     """One line of what is set, then the code for each thing that the program itself must do."""
+    if not planned.confirmed:
+        yield say("warning: from single runs, not confirmed: it may be no faster")
     held = " ".join(f"{name}={value}" for name, value in planned.variables.items())
     later = " ".join(f"{name}={value}" for name, value, _ in planned.in_process)
     module = after_import.MODULES[planned.backend]

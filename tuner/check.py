@@ -4,7 +4,7 @@ baseline, in fresh runs, with an interval."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -63,7 +63,10 @@ def without_measuring(best: BestConfiguration) -> Check | None:
 def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Setup:
     """How it is measured again. changes: fields of Setup, such as python or model.
 
-    Raises UsageError for a file that does not say how it was measured, or sets nothing.
+    Variables of the file that are set here already are kept from the baseline.
+
+    Raises UsageError for a file that does not say how it was measured, or sets nothing,
+    UnfitEnvironmentError for processors that are not there.
     """
     asked = best.measured_with
     counts = (WARMUP, BATCH_SIZE)
@@ -83,8 +86,25 @@ def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Se
         "trials": 2,
         "baseline_runs": 1,
         "only": only,
+        "without": tuple(sorted(deployed(best))),
     }
-    return Setup(**{**held, **changes}).check()
+    found = Setup(**{**held, **changes}).check()
+    if not found.launch_prefix and not set(found.cpus) <= (usable := os.sched_getaffinity(0)):
+        raise UnfitEnvironmentError(
+            f"{where}: it was measured on processors {_listed(found.cpus)}, usable here: "
+            f"{_listed(usable)}; choose others with --cpus"
+        )
+    return found
+
+
+def deployed(best: BestConfiguration) -> dict[str, str]:
+    """The file's variables that this process has already, as in an image built with them."""
+    held = best.environment_variables.items()
+    return {name: value for name, value in held if os.environ.get(name) == value}
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, sorted(numbers)))
 
 
 def check(

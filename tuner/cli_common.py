@@ -82,4 +82,6 @@ def console_of(stderr: bool = False) -> Console:
 
     # A pipe has no width of its own, and a table folded to 80 columns is hard to search.
     plain = not (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, width=160 if plain else None)
+    # No markup: a message such as "[enforce fail at alloc.cpp:117]" is not a style.
+    width = 160 if plain else None
+    return Console(stderr=stderr, highlight=False, markup=False, width=width)

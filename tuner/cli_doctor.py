@@ -89,7 +89,7 @@ def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
 
     def note(text: str) -> None:
         if not silent:
-            console.print(text, highlight=False, markup=False)
+            console.print(text)
 
     with interruptible(console) as stop, live(console, silent) as redraw:
         progress = Progress(OBJECTIVES[asked.objective], redraw)

@@ -52,7 +52,7 @@ def show(study: str, trial: int | None, storage: str) -> None:
     running = summary.study.owner
     if running and owner.lives(running):
         said = "not finished: process {pid} is measuring; this is what is there so far"
-        console.print(say(said, pid=running["pid"]), highlight=False, markup=False)
+        console.print(say(said, pid=running["pid"]))
 
 
 @click.command()
@@ -115,10 +115,7 @@ def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
     summaries = [session.load(store, name) for name in studies]
     text = reporting.report(summaries, [search.importances(store, name) for name in studies])
     path = output or session.RESULTS / f"{studies[0]}.html"
-    try:
-        write_text(text, path)
-    except OSError as error:
-        raise UsageError(f"-o {path}: {error.strerror}") from error
+    write_text(text, path)
     click.echo(f"written: {path}")
 
 

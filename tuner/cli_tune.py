@@ -169,12 +169,11 @@ def tune(
         asked = _setup(options, record.setup)
     assert asked is not None
     name = name or session.new_name(store, asked)
-    _check_name(name)
     silent = quiet or as_json
 
     def note(text: str) -> None:
         if not silent:
-            console.print(text, highlight=False, markup=False)
+            console.print(text)
 
     def on_wait(text: str) -> None:
         click.echo(text, err=True) if silent else note(text)
@@ -243,13 +242,6 @@ def parsed(given: dict[str, Any]) -> dict[str, Any]:
     if "memory_limit" in given:
         parsed["memory_limit_bytes"] = setup.parse_bytes(given.pop("memory_limit"))
     return parsed
-
-
-def _check_name(name: str) -> None:
-    import re
-
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
-        raise UsageError(f"--study {name}: letters, digits, '_', '.' and '-' only, at most 100")
 
 
 def _how_to_resume(name: str, storage: str) -> str:

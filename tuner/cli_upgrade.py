@@ -12,6 +12,7 @@ import click
 from .cli_common import console_of, interruptible, lang, live, no_wait, storage
 from .cli_tune import parsed
 from .errors import UsageError
+from .language import say
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -29,10 +30,10 @@ def run(best: Path, command: tuple[str, ...], space: str) -> None:
 
     from . import applying, export
 
-    planned = applying.plan(export.load(best), str(best), space)
+    program = command[1:] if command[0] == "--" else command
+    planned = applying.plan(export.load(best), str(best), space, program[:1])
     for line in applying.told(planned):
         click.echo(f"npu-tune: {line}", err=True)
-    program = command[1:] if command[0] == "--" else command
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec hands that on
     try:
         os.execvpe(program[0], program, applying.environment(planned, os.environ))
@@ -85,11 +86,13 @@ def check(
 
     def note(text: str) -> None:
         if not silent:
-            console.print(text, highlight=False, markup=False)
+            console.print(text)
 
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
     if found is None:
         asked = checking.setup_of(file, str(best), given)
+        for name in asked.without:
+            note(say("{name} is set here as in the file: the baseline runs without", name=name))
         with interruptible(console) as stop, live(console, silent) as redraw:
             watch = Progress(OBJECTIVES[asked.objective], redraw)
             found = checking.check(file, asked, Store(storage), watch, stop, note, on_wait)
@@ -130,16 +133,20 @@ def compare(
 
     store, console = Store(storage), console_of(stderr=as_json)
     before, told = session.load(store, first), []
-    for name in others:
-        after = session.load(store, name)
-        found, fresh = comparing.compare(before, after), None
-        if remeasure:
-            on_wait = None if no_wait else lambda text: click.echo(text, err=True)
-            with interruptible(console) as stop, live(console, as_json) as redraw:
-                watch = Progress(before.objective, redraw)
-                fresh = fresh_pairs.remeasure(before, after, pairs, watch, stop, on_wait)
-        told.append({**found.to_dict(), "remeasured": fresh.to_dict() if fresh else None})
-        if not as_json:
-            console.print(compare_view.comparison(found, fresh), "")
-    if as_json:
-        click.echo(json.dumps({"comparisons": told}, indent=2))
+    rest = [session.load(store, name) for name in others]
+    for after in rest if remeasure else ():
+        fresh_pairs.require_comparable(before, after, pairs)
+    on_wait = None if no_wait else lambda text: click.echo(text, err=True)
+    try:
+        for after in rest:
+            found, fresh = comparing.compare(before, after), None
+            if remeasure:
+                with interruptible(console) as stop, live(console, as_json) as redraw:
+                    watch = Progress(before.objective, redraw)
+                    fresh = fresh_pairs.remeasure(before, after, pairs, watch, stop, on_wait)
+            told.append({**found.to_dict(), "remeasured": fresh.to_dict() if fresh else None})
+            if not as_json:
+                console.print(compare_view.comparison(found, fresh), "")
+    finally:  # what was measured before an interruption, or an error of the next
+        if as_json and told:
+            click.echo(json.dumps({"comparisons": told}, indent=2))

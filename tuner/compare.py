@@ -25,7 +25,8 @@ from .worker.protocol import Role
 
 # What must be alike for a difference to be the environment's, and where a study has it.
 SETUP_ALIKE = (
-    "model", "weights", "objective", "max_latency_ms", "timed_region", "seed", "cpus",
+    "model", "weights", "objective", "max_latency_ms", "timed_region", "seed", "cpus", "space",
+    "pins", "allow_lossy",
 )  # fmt: skip
 FACTS_ALIKE = ("backend", "inputs", "parameters")
 HOST = ("machine", "processor", "cpus", "usable_cpus", "memory_bytes", "governor", "soc")
@@ -52,7 +53,8 @@ class Side:
 class Change:
     """How many times better the second study's runs are; the objective's medians of both.
 
-    interval: None for too few runs to have one. paired: made in turns, by `remeasure`.
+    interval: None for too few runs to have one. batch_size: of all these runs. paired: made in
+    turns, by `remeasure`.
     """
 
     speedup: float
@@ -60,6 +62,7 @@ class Change:
     verdict: Verdict
     values: tuple[float, float]
     runs: tuple[int, int]
+    batch_size: int | None
     paired: bool = False
 
 
@@ -141,13 +144,14 @@ def best(summary: Summary) -> Configuration:
 
 def _side(summary: Summary) -> Side:
     found = conclude(summary)
+    held = found.minimal.over_baseline if found.minimal else found.evidence
     return Side(
         study=found.study,
         begun=f"{summary.study.created_at:%Y-%m-%d %H:%M} UTC",
         verdict=found.verdict,
         recommendation=found.recommendation,
-        speedup=found.evidence.speedup,
-        interval=found.evidence.interval,
+        speedup=held.speedup,
+        interval=held.interval,
         configuration=summary.space.changed(best(summary)),
         batch_size=found.evidence.batch_size,
         convolutions=found.evidence.convolutions,
@@ -166,12 +170,15 @@ def _warnings(first: Summary, second: Summary) -> Iterator[str]:
             seen.add(name)
             said = "unfair: {name} differs: {before} and {after}"
             yield say(said, name=name, before=_shown(before), after=_shown(after))
-    batches = [one.best.batch_size if one.best else None for one in (first, second)]
-    if first.space.default_batch() != second.space.default_batch() or batches[0] != batches[1]:
-        said = (
-            "batch sizes differ: {before} and {after}; what is measured at either is not compared"
-        )
-        yield say(said, before=batches[0], after=batches[1])
+    defaults = [one.space.default_batch() for one in (first, second)]
+    bests = [one.best.batch_size if one.best else None for one in (first, second)]
+    for before, after in dict.fromkeys([tuple(defaults), tuple(bests)]):
+        if before != after:
+            said = (
+                "batch sizes differ: {before} and {after}; what is measured at either is not "
+                "compared"
+            )
+            yield say(said, before=before, after=after)
 
 
 def _fingerprint(summary: Summary) -> dict[str, Any]:
@@ -180,6 +187,8 @@ def _fingerprint(summary: Summary) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={held}" for name, held in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -234,6 +243,7 @@ def _change(
         verdict=verdict(interval.low, interval.high) if interval else "unclear",
         values=(_value(first, before), _value(second, after)),
         runs=(len(before), len(after)),
+        batch_size=int(size) if (size := before[0].configuration.get(BATCH_SIZE)) else None,
     )
 
 

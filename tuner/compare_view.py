@@ -66,6 +66,13 @@ def convolutions(paths: tuple[str, str]) -> str:
 def changes(found: Comparison, fresh: Remeasured | None) -> Table:
     """The second study against the first."""
     table = new_table("second against first", "first", "second", "speed-up", "verdict", "runs")
+    for row in change_rows(found, fresh):
+        table.add_row(*row)
+    return table
+
+
+def change_rows(found: Comparison, fresh: Remeasured | None) -> Iterator[list[str]]:
+    """What is compared, and how it came out."""
     rows = [(say("as they are"), found.baseline), (say("each at its best"), found.winner)]
     if fresh:
         rows += [
@@ -74,8 +81,12 @@ def changes(found: Comparison, fresh: Remeasured | None) -> Table:
         ]
     for name, change in rows:
         if change:
-            table.add_row(name, *change_cells(change, found.unit))
-    return table
+            yield [at_batch(name, change.batch_size), *change_cells(change, found.unit)]
+
+
+def at_batch(name: str, batch_size: int | None) -> str:
+    """With the batch size where it is not 1."""
+    return name if batch_size in (None, 1) else f"{name}, batch_size={batch_size}"
 
 
 def change_cells(change: Change, unit: str) -> list[str]:

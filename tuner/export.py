@@ -113,11 +113,19 @@ def write(best: BestConfiguration, path: Path) -> None:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a file, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    """Write a file, atomically; a device or a pipe as it is. Raises UsageError."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        target = path.resolve()  # a link stays one
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(beside, target)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def load(path: str | Path) -> BestConfiguration:
@@ -128,11 +136,11 @@ def load(path: str | Path) -> BestConfiguration:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text in UTF-8: {error.reason}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise UsageError(
             f"{path}: {where}: {first['msg']}; an exported file comes from npu-tune export"
         ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date
+        raise UsageError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from error

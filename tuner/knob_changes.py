@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .effects import Effect, every_effect
-from .narrowing import why_not
+from .narrowing import why_left_out
 from .search_space import BATCH_SIZE, WARMUP, Value
 from .setup import PRACTICAL_EFFECT
 from .summary import Summary
+from .verdict import judge
 from .worker.protocol import Outcome
 
 State = Literal["helps", "harms", "inert", "default", "unclear", "unsupported", "not measured"]
@@ -20,26 +21,33 @@ INERT_WITHIN = 0.05  # an effect whose whole interval is nearer to none
 
 @dataclass(frozen=True)
 class KnobChange:
-    """One value of one knob: what it did in either study. why: it cannot be set any more."""
+    """One value of one knob: what it did in either study.
+
+    default_moved: leaving the knob alone means another value in the second. why: it cannot be set
+    any more.
+    """
 
     name: str
     value: Value
     before: State
     after: State
     effects: tuple[Effect | None, Effect | None]
+    default_moved: bool = False
     why: str = ""
 
     @property
     def changed(self) -> bool:
         """Is it known to do something else now?"""
         known = {self.before, self.after} - {"unclear", "not measured"}
-        return self.before != self.after and len(known) == 2
+        moved = self.default_moved and "default" in known
+        return self.before != self.after and (moved or len(known) == 2)
 
 
 def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
     """Every value of every knob that either study knows, other than the knobs' defaults."""
     sides = (first, second)
-    fits = [every_effect(one, one.best.batch_size if one.best else None) for one in sides]
+    effects = [_effects(one) for one in sides]
+    moved = {n for n, v in first.resolved.items() if second.resolved.get(n, v) != v}
     known = dict.fromkeys(
         (knob.name, value)
         for summary in sides
@@ -50,19 +58,30 @@ def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
     for name, value in known:
         (before, one), (after, other) = (
             _state(summary, name, value, found.get((name, value)))
-            for summary, found in zip(sides, fits, strict=True)
+            for summary, found in zip(sides, effects, strict=True)
         )
         gone = next((s for s, state in ((second, after), (first, before)) if state == GONE), None)
         why = _why_gone(gone, name, value) if gone else ""
-        yield KnobChange(name, value, before, after, (one, other), why)
+        yield KnobChange(name, value, before, after, (one, other), name in moved, why)
+
+
+def _effects(summary: Summary) -> dict[tuple[str, Value], Effect]:
+    """By the search's fit; by the fresh pairs where these were about one value alone."""
+    found = every_effect(summary, summary.best.batch_size if summary.best else None)
+    if summary.baseline and summary.best:
+        judged = judge(summary)
+        tried = summary.space.changed(judged.best.configuration)
+        if judged.interval and len(tried) == 1:
+            pairs = judged.interval
+            found[next(iter(tried.items()))] = Effect(judged.speedup, pairs.low, pairs.high)
+    return found
 
 
 def _state(
     summary: Summary, name: str, value: Value, effect: Effect | None
 ) -> tuple[State, Effect | None]:
-    """What a value did in a study's search."""
-    knob = summary.space.knob(name)
-    if knob is None or value not in knob.domain:
+    """What a value did in a study."""
+    if why_left_out(summary.space, name, value):
         return GONE, None
     if summary.resolved.get(name) == value:
         return "default", None
@@ -80,7 +99,7 @@ def _state(
 
 def _why_gone(summary: Summary, name: str, value: Value) -> str:
     """Why a value cannot be set in a study: what was left out, or the failed run's message."""
-    why = why_not(summary.space, name, value)
+    why = why_left_out(summary.space, name, value)
     messages = (
         r.run.result.message
         for one in summary.measured

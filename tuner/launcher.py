@@ -58,6 +58,7 @@ class Launcher:
     worker: the script that is run. lease: the file that locks the device, which workers inherit.
     prefix: what reaches another place that shares the folder, such as `docker exec -i NAME`.
     env_script: sourced there by bash, before the variables are set and for the worker alone.
+    without: variables of this process that the workers do not inherit.
     """
 
     python: str
@@ -67,6 +68,7 @@ class Launcher:
     lease: int | None = None
     prefix: tuple[str, ...] = ()
     env_script: str = ""
+    without: tuple[str, ...] = ()
 
     def run(self, spec: TrialSpec) -> Run:
         """Start a worker, sleep until it ends or its deadline passes, leave nothing behind."""
@@ -93,7 +95,8 @@ class Launcher:
             variables.update(self._own_variables(token))
         assignments = [f"{name}={value}" for name, value in variables.items()]
         sourcing = ["bash", "-c", SOURCE_FIRST, self.env_script] if self.env_script else []
-        worker = ["env", *assignments, self.python, "-u", str(self.worker), str(folder)]
+        dropped = [word for name in self.without for word in ("-u", name)]
+        worker = ["env", *dropped, *assignments, self.python, "-u", str(self.worker), str(folder)]
         if self.prefix and Path(self.prefix[0]).name == "ssh":  # a shell over there splits it again
             return [*self.prefix, shlex.join([*sourcing, *worker])]
         return [*self.prefix, *sourcing, *worker]
@@ -167,12 +170,16 @@ class Launcher:
 
 
 def wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
-    """Sleep until the process ends; False when the timeout passed first. Does not poll."""
-    if not hasattr(os, "pidfd_open"):
+    """Sleep until the process ends; False when the timeout passed first. Does not poll.
+
+    Except on a kernel before 5.3, such as openEuler 20.03's, which cannot watch a process.
+    """
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout_s)
         return process.poll() is not None
-    handle = os.pidfd_open(process.pid)
     try:
         ready = select.poll()
         ready.register(handle, select.POLLIN)

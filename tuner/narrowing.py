@@ -37,11 +37,16 @@ def why_not(space: SearchSpace, name: str, value: Value) -> str:
         return f"there is no knob {name!r}"
     if value in knob.domain:
         return ""
+    return why_left_out(space, name, value) or f"{name} cannot be {value!r}"
+
+
+def why_left_out(space: SearchSpace, name: str, value: Value) -> str:
+    """Why a value of the file is not to be had here; "" for one that was not left out."""
     for line in space.left_out:
         found = re.search(rf"\b{re.escape(name)}=(.+?)[:\uff1a] ?(.*)", line)
         if found and str(value) in found[1].split(", "):
             return f"{name}={value}: {found[2]}"
-    return f"{name} cannot be {value!r}"
+    return ""
 
 
 def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:

@@ -38,6 +38,7 @@ def make_launcher(
         lease=lease,
         prefix=tuple(shlex.split(asked.launch_prefix)),
         env_script=asked.env_script,
+        without=asked.without,
     )
     wanted = python or asked.python
     if launcher.prefix:

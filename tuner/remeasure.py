@@ -24,6 +24,8 @@ from .store import MemoryStore
 from .summary import Summary
 from .worker.protocol import Outcome, Role
 
+VERSIONS = ("python", "torch", "torchvision", "torch_npu", "cann", "driver", "soc")
+
 
 @dataclass(frozen=True)
 class Remeasured:
@@ -51,16 +53,7 @@ def remeasure(
     or studies of different objectives or backends, UnfitEnvironmentError where an environment does
     not run any more.
     """
-    if pairs < MIN_PAIRS:
-        raise UsageError(f"--pairs {pairs}: at least {MIN_PAIRS} make an interval")
-    if first.objective != second.objective or first.space.backend != second.space.backend:
-        raise UsageError("--remeasure: the studies differ in objective or backend")
-    batches = [_batch_size(one) for one in (first, second)]
-    if batches[0] != batches[1]:
-        raise UsageError(
-            f"--remeasure: the bests are at batch sizes {batches[0]} and {batches[1]}, which are "
-            "not compared: tune both with the same --set batch_size=N"
-        )
+    require_comparable(first, second, pairs)
     devices = {
         lease.device_name(first.space.backend, one.study.setup["device"], os.environ)
         for one in (first, second)
@@ -84,6 +77,20 @@ def remeasure(
     return Remeasured(found[0], found[1] if len(found) > 1 else None)
 
 
+def require_comparable(first: Summary, second: Summary, pairs: int) -> None:
+    """Raises UsageError for too few pairs, or studies that cannot be held against each other."""
+    if pairs < MIN_PAIRS:
+        raise UsageError(f"--pairs {pairs}: at least {MIN_PAIRS} make an interval")
+    if first.objective != second.objective or first.space.backend != second.space.backend:
+        raise UsageError("--remeasure: the studies differ in objective or backend")
+    batches = [_batch_size(one) for one in (first, second)]
+    if batches[0] != batches[1]:
+        raise UsageError(
+            f"--remeasure: the bests are at batch sizes {batches[0]} and {batches[1]}, which are "
+            "not compared: tune both with the same --set batch_size=N"
+        )
+
+
 def _runner(
     summary: Summary, launcher: Launcher, observer: Observer, stop: Callable[[], bool]
 ) -> Runner:
@@ -94,8 +101,20 @@ def _runner(
         launcher.folder,
     )  # fmt: skip
     base = _tried(summary)[0]
-    _require_ok(runner, runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE)))
+    made = _require_ok(runner, runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE)))
+    _require_unchanged(summary, made.run.result.fingerprint)
     return runner
+
+
+def _require_unchanged(summary: Summary, now: dict[str, Any]) -> None:
+    """An environment that was upgraded in place is not there any more to be measured."""
+    then = summary.study.facts["fingerprint"]
+    for name in VERSIONS:
+        if name in then and name in now and then[name] != now[name]:
+            raise UnfitEnvironmentError(
+                f"study {summary.study.name!r} was measured with {name} {then[name] or 'none'}, "
+                f"its environment has {now[name] or 'none'} now: compare without --remeasure"
+            )
 
 
 def _tried(summary: Summary) -> tuple[Configuration, ...]:
@@ -157,5 +176,6 @@ def _change(summary: Summary, pairs: Sequence[Pair]) -> Change:
         verdict=verdict(interval.low, interval.high),
         values=(round(median([v[0] for v in values]), 4), round(median([v[1] for v in values]), 4)),
         runs=(len(pairs), len(pairs)),
+        batch_size=_batch_size(summary),
         paired=True,
     )

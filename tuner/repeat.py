@@ -17,6 +17,7 @@ from .objectives import latency
 from .probing import make_launcher, probe_spec, require_ok
 from .records import RecordedRun, StudyRecord
 from .store import Store
+from .work_folder import make_folder
 from .worker import protocol
 from .worker.protocol import ProbeRequest, Role, TrialResult, TrialSpec
 
@@ -64,7 +65,7 @@ def run_folder(launch_prefix: str) -> Iterator[Path]:
     """A folder for fresh runs. What is behind a prefix sees the current folder only."""
     shared = Path("results").resolve() if launch_prefix else None
     if shared:
-        shared.mkdir(exist_ok=True)
+        make_folder(shared)
     with tempfile.TemporaryDirectory(
         prefix="npu-tune-", dir=shared, ignore_cleanup_errors=True
     ) as made:

@@ -13,7 +13,7 @@ from . import __version__, cells, plots
 from .cells import milliseconds, times
 from .closing import finding, headline, why_lines
 from .compare import Comparison, compare
-from .compare_view import change_cells, convolutions, how_sure, knob_states, name_of
+from .compare_view import change_cells, change_rows, convolutions, how_sure, knob_states, name_of
 from .concluding import conclude
 from .effects import every_effect
 from .figures import figures
@@ -246,8 +246,6 @@ def _knob(one: KnobResult) -> tuple[str, str, str]:
 
 
 def _comparison(found: Comparison) -> dict[str, Any]:
-    rows = [(say("as they are"), found.baseline), (say("each at its best"), found.winner)]
-    changes = [(name, *change_cells(one, found.unit)) for name, one in rows if one]
     drawn = [
         Row(f"{name_of(c)}: {times(c.change.speedup)}", c.change.speedup, i.low, i.high)
         for c in found.configurations
@@ -259,7 +257,7 @@ def _comparison(found: Comparison) -> dict[str, Any]:
         "second": found.second,
         "emulated": found.first.emulated_cann or found.second.emulated_cann,
         "warnings": found.warnings,
-        "changes": changes,
+        "changes": list(change_rows(found, None)),
         "plot": Markup(plots.intervals(drawn, say("times better"), said)) if drawn else None,
         "configurations": [
             (name_of(c), *change_cells(c.change, found.unit)) for c in found.configurations

@@ -64,7 +64,8 @@ def _shipped() -> dict[str, Path]:
 def load(path: Path) -> LoadedFile:
     """Read and validate. Raises UsageError with file and line."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+        node, data = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -72,8 +73,9 @@ def load(path: Path) -> LoadedFile:
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UsageError(f"{path}{line}: not valid YAML: {problem}") from error
+    except (ValueError, RecursionError) as error:  # such as an impossible date
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(data, dict):
             raise _Mistake((), "a search space is a mapping with name, backend and knobs")
         file = SpaceFile.model_validate(data)

@@ -75,6 +75,7 @@ def tune(
 
     Raises a TunerError; Interrupted when `stop` says so. Whatever was recorded stays.
     """
+    setup.check_name(name)
     existing = store.study(name)
     if resume:
         if existing is None:

@@ -23,6 +23,7 @@ AUTO, OFF = "auto", "off"
 PRACTICAL_EFFECT = 0.01  # a smaller difference is worth no setting
 MIN_PAIRS = 6  # the fewest whose extremes cover the median with more than 95 %: 1 - 2/64
 BASELINE_RUNS = 5  # before the search: they show the noise, and everything is compared with them
+SEQUENCES = ("inputs", "cpus", "without")  # fields of Setup that are lists in JSON
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -57,6 +58,7 @@ class Setup:
     target_effect: float | None = None  # 0.02: as many pairs as show a gain of 2 %
     spent: float = 0.0  # how often looks at the hold-out under an earlier `confirm` may err
     only: Configuration | None = None  # nothing but this is tried: for a check
+    without: tuple[str, ...] = ()  # variables that the workers do not inherit: for a check
     folder: str = ""  # where the user stood: relative names are looked up there
 
     def check(self) -> Setup:
@@ -104,12 +106,13 @@ class Setup:
 
 def to_dict(setup: Setup) -> dict[str, Any]:
     """As JSON types."""
-    return {**asdict(setup), "inputs": list(setup.inputs), "cpus": list(setup.cpus)}
+    lists = {name: list(getattr(setup, name)) for name in SEQUENCES}
+    return {**asdict(setup), **lists}
 
 
 def from_dict(data: dict[str, Any]) -> Setup:
     """The reverse of `to_dict`."""
-    return Setup(**{**data, "inputs": tuple(data["inputs"]), "cpus": tuple(data["cpus"])})
+    return Setup(**{**data, **{name: tuple(data.get(name, ())) for name in SEQUENCES}})
 
 
 def model_spec(setup: Setup) -> ModelSpec:
@@ -132,6 +135,12 @@ def model_spec(setup: Setup) -> ModelSpec:
     elif name.endswith(".py"):
         raise UsageError(f"--model {name}: say which function makes the model: {name}:FACTORY")
     return ModelSpec(source, reference, weights, inputs, setup.folder)
+
+
+def check_name(study: str) -> None:
+    """Refuse a study's name that could not be a file's. Raises UsageError."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", study):
+        raise UsageError(f"--study {study}: letters, digits, '_', '.' and '-' only, at most 100")
 
 
 def model_name(model: str) -> str:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import Interrupted, StudyConflictError
+from .errors import Interrupted, StudyConflictError, UsageError
 from .launcher import kill_descendants
 
 
@@ -18,10 +18,10 @@ def work_folder(root: Path, study: str) -> Iterator[Path]:
     """The study's folder for weights, references, compile cache and run folders.
 
     Kept when the study is interrupted or killed, so that a resumed one finds it; else removed.
-    Raises StudyConflictError when another process works in it.
+    Raises StudyConflictError when another process works in it, UsageError where none can be made.
     """
     folder = (root / ".work" / study).resolve()  # a model may change the working directory
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with _claimed(folder, study):
         kill_descendants(f"{folder}:")
         for stale in folder.glob("run-*"):
@@ -34,6 +34,16 @@ def work_folder(root: Path, study: str) -> Iterator[Path]:
             _remove(folder)
             raise
         _remove(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Raises UsageError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be made: {error.strerror}; start in a folder that you may write to"
+        ) from error
 
 
 @contextlib.contextmanager

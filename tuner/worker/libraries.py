@@ -5,12 +5,15 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from typing import List
+from typing import List, Sequence
 
 
-def find_library(name: str) -> str:
-    """The first file that a pattern such as `libtcmalloc*.so.4` fits; "" where there is none."""
-    for folder in _folders():
+def find_library(name: str, folders: Sequence[str] = ()) -> str:
+    """The first file that a pattern such as `libtcmalloc*.so.4` fits; "" where there is none.
+
+    In these folders, then in the usual ones.
+    """
+    for folder in [*folders, *_folders()]:
         found = sorted(glob.glob(os.path.join(folder, name)))
         if found:
             return found[0]
