@@ -19,6 +19,7 @@ from tuner.cli import main
 from .conftest import DATA
 
 ROOT = Path(__file__).parent.parent
+REFERENCES = ("docs/reference.md", "docs/reference.zh-CN.md")
 SHARED = ("study", "verdict", "recommendation", "configuration", "evidence", "environment")
 TINY = f"{DATA / 'models' / 'tiny.py'}"
 
@@ -37,16 +38,17 @@ def test_every_command_has_help_and_is_in_both_readmes(name: str) -> None:
         assert f"npu-tune {name}" in (ROOT / readme).read_text(), readme
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
-def test_every_option_is_in_the_readme(readme: str) -> None:
-    text = (ROOT / readme).read_text()
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_every_option_is_in_the_reference(language: str) -> None:
+    names = (f"README{language}.md", f"docs/reference{language}.md")
+    text = "".join((ROOT / name).read_text() for name in names)
     options = {o for c in main.commands.values() for p in c.params for o in p.opts if o[:2] == "--"}
     assert {option for option in options if option not in text} == set()
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
-def test_the_search_space_in_the_readme_loads(readme: str, tmp_path: Path) -> None:
-    example = re.search(r"```yaml\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_the_search_space_in_the_reference_loads(reference: str, tmp_path: Path) -> None:
+    example = re.search(r"```yaml\n(.*?)```", (ROOT / reference).read_text(), re.DOTALL)
     assert example is not None
     path = tmp_path / "mine.yaml"
     path.write_text(example[1])
@@ -56,10 +58,11 @@ def test_the_search_space_in_the_readme_loads(readme: str, tmp_path: Path) -> No
     ]
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md"])
-def test_every_relative_link_exists(readme: str) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / readme).read_text())
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", *REFERENCES])
+def test_every_relative_link_exists(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
+    assert links
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 WIDTH = 480
 LEFT, RIGHT = 12, 468  # of what is drawn
+BESIDE = 70  # right of the labels of levels
 ROW = 30
 HEAD = 18  # above a row: its label
 BINS = 48
@@ -168,7 +169,8 @@ def stacked(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], unit: str, 
 def lines(series: Sequence[Series], x_unit: str, y_unit: str, title: str) -> str:
     """Values over a count such as the batch size; both axes logarithmic."""
     xs = [x for one in series for x, _ in one.points]
-    across, up = axis_of(xs, log=True), _upwards([y for one in series for _, y in one.points], True)
+    across = replace(axis_of(xs, log=True), first=BESIDE)
+    up = _upwards([y for one in series for _, y in one.points], True)
     parts = _levels(up, y_unit)
     for one in series:
         path = " ".join(f"{across.at(x)},{up.at(y)}" for x, y in one.points)
@@ -187,7 +189,7 @@ def history(
 ) -> str:
     """The objective of each trial in its order; failed trials as crosses at the top."""
     up = _upwards([value for _, value, _ in points], True)
-    across = Axis(0, max([1, *(n for n, _, _ in points), *failed]))
+    across = Axis(0, max([1, *(n for n, _, _ in points), *failed]), first=BESIDE)
     parts = _levels(up, unit)
     for number, value, style in points:
         parts.append(
