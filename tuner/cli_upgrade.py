@@ -92,7 +92,7 @@ def check(
     if found is None:
         asked = checking.setup_of(file, str(best), given)
         for name in asked.without:
-            note(say("{name} is set here as in the file: the baseline runs without", name=name))
+            note(say("{name} is set here as in the file: the baseline runs without it", name=name))
         with interruptible(console) as stop, live(console, silent) as redraw:
             watch = Progress(OBJECTIVES[asked.objective], redraw)
             found = checking.check(file, asked, Store(storage), watch, stop, note, on_wait)
