@@ -36,7 +36,7 @@ knobs:
     values:
       - value: tcmalloc
         set: {LD_PRELOAD: "{library}"}
-        library: libtcmalloc.so.4
+        shared_library: libtcmalloc.so.4
   half:
     why: fewer bits
     apply: environment

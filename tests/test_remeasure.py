@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tuner import remeasure as module
+from tuner import session
+from tuner.cli import main
 from tuner.compare import best
 from tuner.errors import Interrupted, UnfitEnvironmentError, UsageError
 from tuner.launcher import Run
@@ -114,3 +119,32 @@ def test_an_environment_that_was_upgraded_in_place_is_not_taken_for_the_old_one(
 def test_too_few_pairs_are_refused() -> None:
     with pytest.raises(UsageError, match="--pairs 5: at least 6"):
         remeasure(a_study("a"), a_study("b"), 5, Silent(), lambda: False, None)
+
+
+@pytest.mark.parametrize("then", ["Ctrl-C", "error"])
+def test_pairs_that_were_made_are_printed_whatever_comes_then(
+    then: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def remeasured(_: Summary, second: Summary, *__: Any) -> Remeasured:
+        asked.append(second.study.name)
+        if asked == ["b"]:
+            if then == "Ctrl-C":
+                signal.raise_signal(signal.SIGINT)
+            return Remeasured(done, None)
+        raise UnfitEnvironmentError("c is gone")
+
+    done = measured(monkeypatch).baseline
+    monkeypatch.setattr(module, "remeasure", remeasured)
+    monkeypatch.setattr(session, "load", lambda _, name: a_study(name))
+    storage = f"sqlite:///{tmp_path}/s.db"
+    command = ["compare", "a", "b", "c", "--remeasure", "--json", "--storage", storage]
+    shown = CliRunner().invoke(main, command)
+    found = json.loads(shown.stdout)["comparisons"]
+    assert found[0]["remeasured"]["baseline"]["speedup"] == 2.0
+    if then == "Ctrl-C":  # no run of c was begun
+        assert (shown.exit_code, asked) == (0, ["b"])
+        assert [one["remeasured"] is None for one in found] == [False, True]
+    else:
+        assert (shown.exit_code, asked, len(found)) == (4, ["b", "c"], 1)

@@ -134,7 +134,7 @@ def _plan(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str]) -
 def _variables(entry: KnobEntry, value: Value, folders: Sequence[str]) -> dict[str, str]:
     """The value's variables; a library is looked for here, whatever path the file names."""
     found: ValueEntry = next(one for one in entry.entries() if one.value == value)
-    name = found.library
+    name = found.shared_library
     path = find_library(name, folders) if name else ""
     if name and not path:
         raise UnfitEnvironmentError(

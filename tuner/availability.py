@@ -25,7 +25,7 @@ def request(loaded: LoadedFile) -> ProbeRequest:
             wanted = [value for value in knob.domain if value != UNSET]
             values[knob.handler] = [*values.get(knob.handler, []), *wanted]
     entries = [entry for knob in loaded.entries.values() for entry in knob.entries()]
-    return ProbeRequest(values, [entry.library for entry in entries if entry.library])
+    return ProbeRequest(values, [entry.shared_library for entry in entries if entry.shared_library])
 
 
 def narrowed(
@@ -60,8 +60,8 @@ def _why_not(
         return say("it changes the numbers: add --allow-lossy to search it")
     if entry.at_most == "cpus" and _exceeds(value.value, int(fingerprint["usable_cpus"])):
         return say("only {count} processors are usable", count=fingerprint["usable_cpus"])
-    if value.library and not facts["libraries"].get(value.library):
-        return say("there is no {library} on this host", library=value.library)
+    if value.shared_library and not facts["libraries"].get(value.shared_library):
+        return say("there is no {library} on this host", library=value.shared_library)
     for package, specifier in {**entry.needs, **value.needs}.items():
         have = str(fingerprint.get(package, "")).split("+")[0]
         if not have or not SpecifierSet(specifier, prereleases=True).contains(have):
@@ -82,8 +82,8 @@ def _with_library_paths(
     for knob in space.knobs:
         variables = {value: dict(held) for value, held in knob.variables.items()}
         for entry in loaded.entries[knob.name].entries():
-            if entry.library and entry.value in knob.domain:
-                path, preloaded = facts["libraries"][entry.library], facts.get("preload", "")
+            if entry.shared_library and entry.value in knob.domain:
+                path, preloaded = facts["libraries"][entry.shared_library], facts.get("preload", "")
                 held = variables[str(entry.value)]
                 variables[str(entry.value)] = with_library(held, path, preloaded)
         knobs.append(replace(knob, variables=variables))

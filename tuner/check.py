@@ -63,7 +63,8 @@ def without_measuring(best: BestConfiguration) -> Check | None:
 def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Setup:
     """How it is measured again. changes: fields of Setup, such as python or model.
 
-    Variables of the file that are set here already are kept from the baseline.
+    The file's variables that are set here already, as in an image that was built with them, are
+    kept from the baseline.
 
     Raises UsageError for a file that does not say how it was measured, or sets nothing,
     UnfitEnvironmentError for processors that are not there.
@@ -75,6 +76,7 @@ def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Se
         lacks = "sets no knob" if asked else "does not say how it was measured"
         raise UsageError(f"{where}: it {lacks}; write it anew with npu-tune export")
     folder = asked.folder if Path(asked.folder).is_dir() else str(Path.cwd())
+    deployed = {n for n, v in best.environment_variables.items() if os.environ.get(n) == v}
     space, weights, size = asked.space, asked.weights, best.evidence.batch_size
     held: dict[str, Any] = {
         **asked.model_dump(exclude={"max_latency_ms"}),  # judged by the pairs
@@ -86,7 +88,7 @@ def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Se
         "trials": 2,
         "baseline_runs": 1,
         "only": only,
-        "without": tuple(sorted(deployed(best))),
+        "without": tuple(sorted(deployed)),
     }
     found = Setup(**{**held, **changes}).check()
     if not found.launch_prefix and not set(found.cpus) <= (usable := os.sched_getaffinity(0)):
@@ -95,12 +97,6 @@ def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Se
             f"{_listed(usable)}; choose others with --cpus"
         )
     return found
-
-
-def deployed(best: BestConfiguration) -> dict[str, str]:
-    """The file's variables that this process has already, as in an image built with them."""
-    held = best.environment_variables.items()
-    return {name: value for name, value in held if os.environ.get(name) == value}
 
 
 def _listed(numbers: Iterable[int]) -> str:

@@ -138,15 +138,16 @@ def compare(
         fresh_pairs.require_comparable(before, after, pairs)
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
     try:
-        for after in rest:
-            found, fresh = comparing.compare(before, after), None
-            if remeasure:
-                with interruptible(console) as stop, live(console, as_json) as redraw:
-                    watch = Progress(before.objective, redraw)
-                    fresh = fresh_pairs.remeasure(before, after, pairs, watch, stop, on_wait)
-            told.append({**found.to_dict(), "remeasured": fresh.to_dict() if fresh else None})
-            if not as_json:
-                console.print(compare_view.comparison(found, fresh), "")
+        with interruptible(console) as stop:
+            for after in rest:
+                found, fresh = comparing.compare(before, after), None
+                if remeasure and not stop():
+                    with live(console, as_json) as redraw:
+                        watch = Progress(before.objective, redraw)
+                        fresh = fresh_pairs.remeasure(before, after, pairs, watch, stop, on_wait)
+                told.append({**found.to_dict(), "remeasured": fresh.to_dict() if fresh else None})
+                if not as_json:
+                    console.print(compare_view.comparison(found, fresh), "")
     finally:  # what was measured before an interruption, or an error of the next
         if as_json and told:
             click.echo(json.dumps({"comparisons": told}, indent=2))

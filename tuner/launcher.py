@@ -172,7 +172,7 @@ class Launcher:
 def wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
     """Sleep until the process ends; False when the timeout passed first. Does not poll.
 
-    Except on a kernel before 5.3, such as openEuler 20.03's, which cannot watch a process.
+    Except on a kernel before 5.3, which cannot watch a process: pidfd_open(2).
     """
     try:
         handle = os.pidfd_open(process.pid)

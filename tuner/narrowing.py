@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,7 +26,11 @@ def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: str) -> Se
         for preset in space.presets
         if preset not in presets
     ]
-    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lines))
+    why_gone = {**space.gone.get(name, {}), **{str(value): why for value in gone}}
+    return replace(
+        space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lines),
+        gone={**space.gone, name: why_gone},
+    )  # fmt: skip
 
 
 def why_not(space: SearchSpace, name: str, value: Value) -> str:
@@ -42,11 +45,8 @@ def why_not(space: SearchSpace, name: str, value: Value) -> str:
 
 def why_left_out(space: SearchSpace, name: str, value: Value) -> str:
     """Why a value of the file is not to be had here; "" for one that was not left out."""
-    for line in space.left_out:
-        found = re.search(rf"\b{re.escape(name)}=(.+?)[:\uff1a] ?(.*)", line)
-        if found and str(value) in found[1].split(", "):
-            return f"{name}={value}: {found[2]}"
-    return ""
+    why = space.gone.get(name, {}).get(str(value), "")
+    return f"{name}={value}: {why}" if why else ""
 
 
 def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:

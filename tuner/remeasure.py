@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from . import lease, setup
-from .compare import Change, best
+from .compare import Change, best, differences
 from .errors import Interrupted, UnfitEnvironmentError, UsageError
 from .holdout import Pair, interval_of, verdict
 from .launcher import Launcher
@@ -108,12 +108,12 @@ def _runner(
 
 def _require_unchanged(summary: Summary, now: dict[str, Any]) -> None:
     """An environment that was upgraded in place is not there any more to be measured."""
-    then = summary.study.facts["fingerprint"]
-    for name in VERSIONS:
-        if name in then and name in now and then[name] != now[name]:
+    for one in differences(summary.study.facts["fingerprint"], now):
+        if one.name in VERSIONS:
             raise UnfitEnvironmentError(
-                f"study {summary.study.name!r} was measured with {name} {then[name] or 'none'}, "
-                f"its environment has {now[name] or 'none'} now: compare without --remeasure"
+                f"study {summary.study.name!r} was measured with {one.name} "
+                f"{one.before or 'none'}, its environment has {one.after or 'none'} now: compare "
+                "without --remeasure"
             )
 
 

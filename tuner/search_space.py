@@ -73,7 +73,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Knobs with their domains, presets and rules. `left_out` says what is not here and why."""
+    """Knobs with their domains, presets and rules.
+
+    left_out: lines that say what is not here. gone: knob -> value as text -> why it is not here.
+    """
 
     name: str
     backend: str
@@ -81,6 +84,7 @@ class SearchSpace:
     presets: Mapping[str, Configuration]
     rules: tuple[Rule, ...]
     left_out: tuple[str, ...] = ()
+    gone: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def knob(self, name: str) -> Knob | None:
         """The knob of this name."""

@@ -22,7 +22,7 @@ class ValueEntry(Part):
 
     value: str | int | float | bool
     set: dict[str, str] = Field(default_factory=dict)
-    library: str = ""
+    shared_library: str = ""
     code: str = ""
     needs: dict[str, str] = Field(default_factory=dict)
     changes_numbers: Literal["no", "rounding", "lossy"] | None = None

@@ -94,7 +94,7 @@ def tune(
         launcher = make_launcher(asked, folder)
         space, facts = probe(asked, launcher, folder)
         _note_asked(name, asked, note)
-        if asked.confirm != setup.OFF:
+        if asked.confirm != setup.OFF and asked.only is None:
             note(say("then the best few are confirmed by fresh runs (--confirm off: not)"))
         why = facts["backend_reason"]
         note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
