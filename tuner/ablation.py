@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from .confirm import NextRun
 from .holdout import Interval, Verdict, baseline, interval_of, log_speedups, runs_of, verdict
-from .language import say
+from .language import N_, say
 from .progress import duration
 from .records import RecordedRun
 from .search_space import Configuration, Value
@@ -99,7 +99,7 @@ def announcement(summary: Summary, step: NextRun) -> str:
     """How many runs are to come and how long they take, by the wall times of the fresh runs."""
     each_s = statistics.fmean(r.run.wall_ns / 1e9 for r in summary.confirmation_runs)
     runs, more = step.total - step.done, 3 * MIN_PAIRS
-    said = (
+    said = N_(
         "why it is faster: {runs} runs, about {time}, with one knob at a time back at its default; "
         "then {more} runs, about {longer}, for each smaller configuration that is tried"
     )
@@ -239,7 +239,7 @@ def _why_not_measured(summary: Summary, one: Configuration, done: int) -> str:
     for block in range(MIN_PAIRS):
         if outcome := _failed(summary, one, block):
             return say("without it: {outcome}", outcome=outcome)
-    said = "{done} of {blocks} blocks were measured"
+    said = N_("{done} of {blocks} blocks were measured")
     return say(said, done=done, blocks=MIN_PAIRS) if done < MIN_PAIRS else ""
 
 

@@ -21,7 +21,7 @@ from .availability import with_library
 from .errors import UnfitEnvironmentError, UsageError
 from .export import BestConfiguration, load
 from .formats import AT_START
-from .language import say
+from .language import N_, say
 from .search_space import BATCH_SIZE, WARMUP, Value
 from .search_space_file import LoadedFile
 from .search_space_schema import KnobEntry, ValueEntry
@@ -171,7 +171,7 @@ def told(planned: Plan) -> Iterator[str]:
         later=later or say("nothing"),
     )
     for name, value, code in planned.in_code:
-        said = "{name}={value} is not set, it is for the program's own code:"
+        said = N_("{name}={value} is not set, it is for the program's own code:")
         yield say(said, name=name, value=value)
         hint = code or say("see the documentation of torch_npu")
         yield from (f"    {line}" for line in hint.splitlines())

@@ -9,7 +9,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from .errors import UsageError
-from .language import say
+from .language import N_, say
 from .narrowing import narrow
 from .search_space import Knob, SearchSpace, Value
 from .search_space_file import LoadedFile
@@ -65,7 +65,7 @@ def _why_not(
     for package, specifier in {**entry.needs, **value.needs}.items():
         have = str(fingerprint.get(package, "")).split("+")[0]
         if not have or not SpecifierSet(specifier, prereleases=True).contains(have):
-            said = "it needs {package} {specifier}, here is {have}"
+            said = N_("it needs {package} {specifier}, here is {have}")
             return say(said, package=package, specifier=specifier, have=have or say("none"))
     return str(facts["missing"].get(knob.handler, {}).get(str(value.value), ""))
 

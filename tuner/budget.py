@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from .confirm import FINALISTS, block_runs
 from .holdout import effect_shown, planned
-from .language import say
+from .language import N_, say
 from .progress import duration
 from .records import RecordedRun
 from .setup import BASELINE_RUNS
@@ -62,13 +62,13 @@ def _noise(summary: Summary) -> str:
     if spread is None or base is None:
         return ""
     count = len([r for r in base.runs if r.run.result.measurement is not None])
-    said = "noise: {runs} runs of the baseline differ by {spread:.1%}"
+    said = N_("noise: {runs} runs of the baseline differ by {spread:.1%}")
     parts = [say(said, runs=count, spread=spread)]
     shown = [(one.pairs, effect_shown(one.pairs, spread, one.alpha)) for one in planned(summary)]
     if shown and shown[-1][1] > TOO_BUSY:
         busy = say("too busy a machine for an answer, unless that changes: stop what else runs")
         return "; ".join([*parts, busy])
-    said = "{pairs} pairs of fresh runs can show a gain from {effect:.1%} upwards"
+    said = N_("{pairs} pairs of fresh runs can show a gain from {effect:.1%} upwards")
     return "; ".join([*parts, *(say(said, pairs=n, effect=effect) for n, effect in shown)])
 
 
@@ -85,11 +85,11 @@ def _plan(summary: Summary, runs: Sequence[RecordedRun]) -> Iterator[str]:
         yield say("too few runs of the baseline to plan --target-effect: confirmed as with auto")
         return
     pairs = looks[-1].pairs
-    said = "for --target-effect {target:.1%} up to {pairs} pairs are planned, about {time}"
+    said = N_("for --target-effect {target:.1%} up to {pairs} pairs are planned, about {time}")
     yield say(said, target=target, pairs=pairs, time=duration(2 * pairs * _run_s(runs)))
     shown = effect_shown(pairs, spread, looks[-1].alpha)
     if shown > target:
-        said = (
+        said = N_(
             "warning: more pairs than that are not planned, and they show {effect:.1%}: "
             "a smaller gain needs a quieter host"
         )
@@ -102,5 +102,5 @@ def _short(summary: Summary, runs: Sequence[RecordedRun]) -> str:
     if budget_s is None or not runs:
         return ""
     needed_s = (BASELINE_RUNS + least) * _run_s(runs) + confirmation_s(summary, runs)
-    said = "warning: --budget is too short: presets and confirmation alone take about {time}"
+    said = N_("warning: --budget is too short: presets and confirmation alone take about {time}")
     return say(said, time=duration(needed_s)) if needed_s > budget_s else ""

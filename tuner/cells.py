@@ -54,8 +54,8 @@ def shortened(text: str, width: int = 24) -> str:
 
 
 def new_table(*headers: str) -> Table:
-    """A table without rules, its headers translated; a column that is too narrow folds."""
+    """A table without rules; a column that is too narrow folds."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for header in headers:
-        table.add_column(say(header), overflow="fold")
+        table.add_column(header, overflow="fold")
     return table

@@ -7,13 +7,13 @@ from rich.text import Text
 
 from .cells import new_table, with_interval
 from .check import Check
-from .language import say
+from .language import N_, say
 
 STYLES = {"kept": "bold green", "regression": "bold red", "unclear": "bold yellow"}
 SENTENCES = {
-    "kept": "kept: {reason}",
-    "regression": "regression: {reason}",
-    "unclear": "no answer: {reason}",
+    "kept": N_("kept: {reason}"),
+    "regression": N_("regression: {reason}"),
+    "unclear": N_("no answer: {reason}"),
 }
 
 
@@ -23,11 +23,11 @@ def check(found: Check) -> RenderableType:
     head = label + say(SENTENCES[found.answer], reason=found.reason)
     parts: list[RenderableType] = [Text(head, style=STYLES[found.answer])]
     if found.seen:
-        said = "promised {promised}, seen {seen} ({pairs} pairs of fresh runs)"
+        said = N_("promised {promised}, seen {seen} ({pairs} pairs of fresh runs)")
         both = {"promised": with_interval(*found.promised), "seen": with_interval(*found.seen)}
         parts.append(Text(say(said, pairs=found.pairs, **both)))
     if found.environment:
-        table = new_table("tuned elsewhere", "then", "now")
+        table = new_table(say("tuned elsewhere"), say("then"), say("now"))
         for one in found.environment:
             table.add_row(one.name, one.before or say("none"), one.after or say("none"))
         parts += [Text(), table]

@@ -10,7 +10,7 @@ import click
 
 from .cli_common import console_of, lang, no_wait, storage
 from .errors import UsageError
-from .language import say
+from .language import N_, say
 
 
 @click.command("list")
@@ -51,7 +51,7 @@ def show(study: str, trial: int | None, storage: str) -> None:
         console.print(closing.closing(conclude(summary), path if path.exists() else None))
     running = summary.study.owner
     if running and owner.lives(running):
-        said = "not finished: process {pid} is measuring; this is what is there so far"
+        said = N_("not finished: process {pid} is measuring; this is what is there so far")
         console.print(say(said, pid=running["pid"]))
 
 

@@ -14,7 +14,7 @@ from .ablation import KnobFinding
 from .cells import mebibytes, milliseconds, new_table, percentile, shortened, times, with_interval
 from .effects import Effect
 from .figures import Figures
-from .language import chosen, say
+from .language import N_, chosen, say
 from .noise_view import noise_lines
 from .progress import describe
 from .result import Evidence, FinalistResult, Result
@@ -23,16 +23,16 @@ from .stats import median
 
 STYLES = {"faster": "bold green", "slower": "bold yellow", "not confirmed": "bold yellow"}
 SENTENCES = {
-    "faster": "faster: {speedup}{at} ({seen})",
-    "slower": "keep the defaults{at}: the best of the search is slower, {speedup} ({seen})",
-    "same": "keep the defaults{at}: the same within {effect:.0%}, {speedup} ({seen})",
-    "unclear": "keep the defaults{at}: unclear whether any is better, {speedup} ({seen})",
+    "faster": N_("faster: {speedup}{at} ({seen})"),
+    "slower": N_("keep the defaults{at}: the best of the search is slower, {speedup} ({seen})"),
+    "same": N_("keep the defaults{at}: the same within {effect:.0%}, {speedup} ({seen})"),
+    "unclear": N_("keep the defaults{at}: unclear whether any is better, {speedup} ({seen})"),
 }
 FINDINGS = {
-    "faster": "helps: {seen}",
-    "same": "no effect: {seen}",
-    "slower": "harms: {seen}",
-    "unclear": "not shown to help: {seen}",
+    "faster": N_("helps: {seen}"),
+    "same": N_("no effect: {seen}"),
+    "slower": N_("harms: {seen}"),
+    "unclear": N_("not shown to help: {seen}"),
 }
 
 
@@ -63,7 +63,7 @@ def headline(found: Result) -> str:
         if found.recommendation == "keep the defaults":
             why = found.reason or say("no configuration beat the baseline")
             return say("keep the defaults{at}: {why}", at=at, why=why)
-        said = "not confirmed: {speedup} faster{at} in the search's own runs; {reason}"
+        said = N_("not confirmed: {speedup} faster{at} in the search's own runs; {reason}")
         return say(said, speedup=times(evidence.speedup), at=at, reason=found.reason)
     seen = say(
         "{low} to {high} with {coverage:.1%} confidence, {pairs} pairs of fresh runs",
@@ -78,7 +78,7 @@ def headline(found: Result) -> str:
 
 def comparison(evidence: Evidence) -> Table:
     """Baseline and the configuration that was tried, side by side."""
-    table = new_table("", "baseline", "best")
+    table = new_table("", say("baseline"), say("best"))
     rows: list[tuple[str, Callable[[Figures], str]]] = [
         (say("call latency, median"), lambda f: f"{f.latency_ms:.4g} ms"),
         (say("throughput, back to back"), lambda f: f"{f.throughput_per_s:.4g}/s"),
@@ -100,8 +100,8 @@ def comparison(evidence: Evidence) -> Table:
 def knobs(found: Result) -> Table:
     """The knobs of the configuration that was tried: read-back, effect, what each does."""
     fresh = {one.knob: finding(one) for one in found.ablation}
-    said = "effect in fresh runs" if fresh else "effect in the search"
-    table = new_table("knob", "read back", said, "what it does")
+    said = say("effect in fresh runs") if fresh else say("effect in the search")
+    table = new_table(say("knob"), say("read back"), said, say("what it does"))
     table.columns[0].no_wrap = True
     for knob in found.knobs:
         why = knob.why_zh if chosen() == "zh" and knob.why_zh else knob.why
@@ -122,7 +122,7 @@ def finding(one: KnobFinding) -> str:
 def why_lines(found: Result) -> Iterator[str]:
     """The smaller configuration with its own intervals, or that there is none."""
     if found.minimal is not None:
-        said = (
+        said = N_(
             "minimal configuration, without {dropped}: {over_baseline} against the baseline, "
             "{over_best} against the best ({blocks} blocks of fresh runs)"
         )
@@ -150,7 +150,7 @@ def effect(one: Effect | None) -> str:
 
 def finalists(found: tuple[FinalistResult, ...]) -> Table:
     """Every configuration that was measured again, and the presets."""
-    table = new_table("measured again", "speed-up", "range", "configuration")
+    table = new_table(say("measured again"), say("speed-up"), say("range"), say("configuration"))
     for one in found:
         middle = median(one.speedups) if one.speedups else None
         around = f"{times(min(one.speedups))} … {times(max(one.speedups))}" if one.fresh else ""
@@ -163,7 +163,14 @@ def finalists(found: tuple[FinalistResult, ...]) -> Table:
 
 def curve(found: Result) -> Table:
     """Baseline and best at each batch size; only what was confirmed is a claim."""
-    table = new_table("batch", "baseline", "best", "speed-up", "per second", "configuration")
+    table = new_table(
+        say("batch"),
+        say("baseline"),
+        say("best"),
+        say("speed-up"),
+        say("per second"),
+        say("configuration"),
+    )
     for point in found.curve:
         mark = "" if point.confirmed else "*"
         table.add_row(
@@ -187,9 +194,9 @@ def fixed_costs(found: Result) -> Iterator[str]:
             continue
         each = f"{cost.sample_ms:.3g}"
         if cost.call_ms > 0:
-            said = "fixed cost, {name}: {call:.3g} ms a call, then {each} ms a sample"
+            said = N_("fixed cost, {name}: {call:.3g} ms a call, then {each} ms a sample")
         else:
-            said = "fixed cost, {name}: none that the curve shows, then {each} ms a sample"
+            said = N_("fixed cost, {name}: none that the curve shows, then {each} ms a sample")
         yield say(said, name=say(name), call=cost.call_ms, each=each)
 
 
@@ -204,7 +211,7 @@ def remarks(found: Result) -> Iterator[str]:
         )
     before, after = found.evidence.convolutions
     if before or after:
-        said = "convolutions: baseline {before}, best {after}"
+        said = N_("convolutions: baseline {before}, best {after}")
         nothing = say("not seen")
         yield say(said, before=before or nothing, after=after or nothing)
     if found.evidence.output_check == "impossible":

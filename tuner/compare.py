@@ -14,7 +14,7 @@ from typing import Any
 from .concluding import conclude
 from .holdout import ALL_ERRORS, Interval, Verdict, verdict
 from .knob_changes import KnobChange, knob_changes
-from .language import say
+from .language import N_, say
 from .records import RecordedRun
 from .result import Recommendation
 from .search_space import BATCH_SIZE, WARMUP, Configuration
@@ -168,13 +168,13 @@ def _warnings(first: Summary, second: Summary) -> Iterator[str]:
         before, after = one.get(name), other.get(name)
         if before != after and name not in seen:
             seen.add(name)
-            said = "unfair: {name} differs: {before} and {after}"
+            said = N_("unfair: {name} differs: {before} and {after}")
             yield say(said, name=name, before=_shown(before), after=_shown(after))
     defaults = [one.space.default_batch() for one in (first, second)]
     bests = [one.best.batch_size if one.best else None for one in (first, second)]
     for before, after in dict.fromkeys([tuple(defaults), tuple(bests)]):
         if before != after:
-            said = (
+            said = N_(
                 "batch sizes differ: {before} and {after}; what is measured at either is not "
                 "compared"
             )

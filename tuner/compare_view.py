@@ -11,18 +11,26 @@ from rich.text import Text
 from .cells import new_table, with_interval
 from .compare import Change, Comparison, ConfigurationChange
 from .knob_changes import KnobChange
-from .language import say
+from .language import N_, say
 from .progress import describe
 from .remeasure import Remeasured
 
 STATES = {
-    "helps": "helps", "harms": "harms", "inert": "no effect", "unclear": "not known",
-    "unsupported": "cannot be set", "default": "is the default here", "not measured": "not known",
-}  # fmt: skip
+    "helps": N_("helps"),
+    "harms": N_("harms"),
+    "inert": N_("no effect"),
+    "unclear": N_("not known"),
+    "unsupported": N_("cannot be set"),
+    "default": N_("is the default here"),
+    "not measured": N_("not known"),
+}
 VERDICTS = {
-    "faster": "faster", "slower": "slower", "same": "same", "unclear": "unclear",
-    "not confirmed": "not confirmed",
-}  # fmt: skip
+    "faster": N_("faster"),
+    "slower": N_("slower"),
+    "same": N_("same"),
+    "unclear": N_("unclear"),
+    "not confirmed": N_("not confirmed"),
+}
 SHOWN_CONFIGURATIONS = 12
 
 
@@ -44,7 +52,14 @@ def comparison(found: Comparison, fresh: Remeasured | None) -> RenderableType:
 
 def studies(found: Comparison) -> Table:
     """Either study's own verdict."""
-    table = new_table("study", "begun", "verdict", "speed-up", "convolutions", "configuration")
+    table = new_table(
+        say("study"),
+        say("begun"),
+        say("verdict"),
+        say("speed-up"),
+        say("convolutions"),
+        say("configuration"),
+    )
     for side in (found.first, found.second):
         speedup = with_interval(side.speedup, side.interval)
         table.add_row(
@@ -65,7 +80,14 @@ def convolutions(paths: tuple[str, str]) -> str:
 
 def changes(found: Comparison, fresh: Remeasured | None) -> Table:
     """The second study against the first."""
-    table = new_table("second against first", "first", "second", "speed-up", "verdict", "runs")
+    table = new_table(
+        say("second against first"),
+        say("first"),
+        say("second"),
+        say("speed-up"),
+        say("verdict"),
+        say("runs"),
+    )
     for row in change_rows(found, fresh):
         table.add_row(*row)
     return table
@@ -118,7 +140,7 @@ def how_sure(found: Comparison, fresh: Remeasured | None) -> str:
 
 def knobs(changed: list[KnobChange]) -> Table:
     """The knobs that do something else now."""
-    table = new_table("knob that changed", "first", "second", "why")
+    table = new_table(say("knob that changed"), say("first"), say("second"), say("why"))
     for one in changed:
         table.add_row(f"{one.name}={one.value}", *knob_states(one), one.why)
     return table
@@ -133,7 +155,14 @@ def knob_states(one: KnobChange) -> Iterator[str]:
 
 def configurations(found: Comparison) -> Table:
     """What both have measured, the best of the second study first."""
-    table = new_table("both measured", "first", "second", "speed-up", "verdict", "runs")
+    table = new_table(
+        say("both measured"),
+        say("first"),
+        say("second"),
+        say("speed-up"),
+        say("verdict"),
+        say("runs"),
+    )
     for one in found.configurations[:SHOWN_CONFIGURATIONS]:
         table.add_row(name_of(one), *change_cells(one.change, found.unit))
     left = len(found.configurations) - SHOWN_CONFIGURATIONS
@@ -151,7 +180,7 @@ def name_of(one: ConfigurationChange) -> str:
 
 def environment(found: Comparison) -> Table:
     """The fingerprint's differences item by item."""
-    table = new_table("environment", "first", "second")
+    table = new_table(say("environment"), say("first"), say("second"))
     for one in found.environment:
         table.add_row(one.name, one.before or say("none"), one.after or say("none"))
     return table

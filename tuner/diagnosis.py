@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .language import N_
 from .search_space import Value
 
 Kind = Literal["dispatch-bound", "device-bound", "copy-bound", "overhead-bound", "operator-bound"]
@@ -45,21 +46,21 @@ MANY_CONVERSIONS = ("internal_format", "off")
 MANY_FAULTS = ("allocator", "glibc-keep")
 
 REASONS = {
-    "task_queue=2": "prepares and launches operators on a second thread",
-    "jit_compile=off": "takes the path without on-line compilation",
-    "internal_format=off": "convolutions stay on the aclnn path, nothing is converted",
-    "execution=npugraph": "a captured graph is launched as one",
-    "cpu_affinity": "the threads that dispatch stay on cores near the device",
-    "batch_size": "a larger batch shares the cost of a call",
-    "internal_format": "the format decides which kernels run",
-    "jit_compile": "kernels compiled for the shape may be faster",
-    "precision": "lower precision is faster, and computes something else",
-    "execution=torchscript": "no Python between the operators",
-    "execution=inductor": "fused operators, fewer calls",
-    "execution=inductor-freezing": "fused operators with packed weights",
-    "memory_format=channels_last": "convolutions without reordering",
-    "threads": "how many processors an operator uses",
-    "allocator=glibc-keep": "keeps memory instead of faulting it in again",
+    "task_queue=2": N_("prepares and launches operators on a second thread"),
+    "jit_compile=off": N_("takes the path without on-line compilation"),
+    "internal_format=off": N_("convolutions stay on the aclnn path, nothing is converted"),
+    "execution=npugraph": N_("a captured graph is launched as one"),
+    "cpu_affinity": N_("the threads that dispatch stay on cores near the device"),
+    "batch_size": N_("a larger batch shares the cost of a call"),
+    "internal_format": N_("the format decides which kernels run"),
+    "jit_compile": N_("kernels compiled for the shape may be faster"),
+    "precision": N_("lower precision is faster, and computes something else"),
+    "execution=torchscript": N_("no Python between the operators"),
+    "execution=inductor": N_("fused operators, fewer calls"),
+    "execution=inductor-freezing": N_("fused operators with packed weights"),
+    "memory_format=channels_last": N_("convolutions without reordering"),
+    "threads": N_("how many processors an operator uses"),
+    "allocator=glibc-keep": N_("keeps memory instead of faulting it in again"),
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from . import host, lease, npu_smi
 from .errors import UnfitEnvironmentError
 from .host import Check
-from .language import say
+from .language import N_, say
 from .launcher import Launcher, Run
 from .probing import interpreter
 from .versions import at_least
@@ -23,17 +23,17 @@ OLDEST_PYTHON = (3, 8)
 
 # What a failing import says -> what to do about it.
 REMEDIES = {
-    r"Two accelerators cannot be used": (
+    r"Two accelerators cannot be used": N_(
         "torch is a CUDA build with a usable GPU: install the CPU build of torch beside torch_npu"
     ),
-    r"Duplicated key": (
+    r"Duplicated key": N_(
         "this torch_npu does not go with a CUDA build of torch: install torch's CPU build"
     ),
-    r"lib(hccl|ascendcl|ge_runner|graph|acl_\w+)\.so|ASCEND_HOME_PATH|set_env|does not exist": (
+    r"lib(hccl|ascendcl|ge_runner|graph|acl_\w+)\.so|ASCEND_HOME_PATH|set_env|does not exist": N_(
         "CANN is not in this shell's environment: source set_env.sh of its installation"
     ),
-    r"undefined symbol": "install the torch_npu that is made for this torch",
-    r"finds no device": "npu-smi info; in a container, pass /dev/davinci* and the driver in",
+    r"undefined symbol": N_("install the torch_npu that is made for this torch"),
+    r"finds no device": N_("npu-smi info; in a container, pass /dev/davinci* and the driver in"),
 }
 
 
@@ -126,7 +126,7 @@ def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> str:
     """What to do about an import that failed."""
     level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "")
     if run.result.outcome == Outcome.TIMEOUT and level:
-        said = "ASCEND_GLOBAL_LOG_LEVEL={level} may be why: unset it, or set 3"
+        said = N_("ASCEND_GLOBAL_LOG_LEVEL={level} may be why: unset it, or set 3")
         return say(said, level=level)
     if "in the environment: " in run.result.message:
         return ""  # a variable's value, and the message says which are right

@@ -16,7 +16,7 @@ from .figures import figures
 from .full_check import FullCheck
 from .holdout import Interval, Verdict
 from .host import Check
-from .language import say
+from .language import N_, say
 from .progress import describe
 from .summary import Measured, Summary, ranked, summarize
 from .verdict import against_itself
@@ -97,7 +97,7 @@ def self_check(summary: Summary) -> str:
     if found is None:
         return say("A/A check: too few runs of the baseline, {count}", count=len(values))
     verdict, interval = found
-    said = (
+    said = N_(
         "A/A check, the baseline against itself in {pairs} pairs: {verdict}, {low} to {high}; "
         "such pairs show a speed-up of {effect} 4 times of 5"
     )
@@ -109,7 +109,13 @@ def self_check(summary: Summary) -> str:
 def configurations(summary: Summary) -> Table:
     """Every configuration: a lone call, a call of a block, and the part in which it returns."""
     table = new_table(
-        "outcome", "latency", "in blocks", "dispatch", "first call", "speed-up", "configuration"
+        say("outcome"),
+        say("latency"),
+        say("in blocks"),
+        say("dispatch"),
+        say("first call"),
+        say("speed-up"),
+        say("configuration"),
     )
     good = ranked(summary.measured, summary.objective, None)
     for one in [*good, *(one for one in summary.measured if one not in good)]:

@@ -23,7 +23,7 @@ import psutil
 
 from . import npu_smi
 from .errors import Interrupted, StudyConflictError, UnfitEnvironmentError
-from .language import say
+from .language import N_, say
 
 FOLDER_VARIABLE = "NPU_TUNE_LOCKS"
 FOLDER = "/tmp/npu-tune-locks"  # not $TMPDIR: that is often one user's or one job's own
@@ -119,7 +119,7 @@ def _wait(
         if stop():
             raise Interrupted("")
         if not told:
-            said = (
+            said = N_(
                 "{device} is being measured by study {study} (process {pid} on {host}) since "
                 "{since}; waiting. --no-wait: fail instead; Ctrl-C stops"
             )

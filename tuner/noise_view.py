@@ -7,18 +7,20 @@ from collections.abc import Iterator
 
 from .budget import TOO_BUSY
 from .cells import times
-from .language import say
+from .language import N_, say
 from .noise import Noise
 from .result import Result
 
 ADVICE = {  # what disturbed a run -> what to do
-    "other processes": "stop what else runs here",
-    "steal": "the host of this virtual machine is busy",
-    "throttling": "the processor was hot: cool it, or wait",
-    "slow processor": "a neighbour of this virtual machine, or its clock: measure again later",
-    "low frequency": "set the governor to performance",
-    "involuntary switches": "give it cores of its own: --cpus",
-    "device shared": "wait until nobody else uses the NPU",
+    N_("other processes"): N_("stop what else runs here"),
+    N_("steal"): N_("the host of this virtual machine is busy"),
+    N_("throttling"): N_("the processor was hot: cool it, or wait"),
+    N_("slow processor"): N_(
+        "a neighbour of this virtual machine, or its clock: measure again later"
+    ),
+    N_("low frequency"): N_("set the governor to performance"),
+    N_("involuntary switches"): N_("give it cores of its own: --cpus"),
+    N_("device shared"): N_("wait until nobody else uses the NPU"),
 }
 NOISY_SPREAD = 0.03  # above it even a 5 % gain takes more than a dozen pairs
 
@@ -36,12 +38,12 @@ def noise_lines(found: Result) -> Iterator[str]:
             line += say("; a quieter machine, or --cpus with cores of one node, lowers it")
         yield line
     if evidence.interval:
-        said = (
+        said = N_(
             "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
             "for less: npu-tune --resume --study {name} --confirm {more}"
         )
         if evidence.interval.smallest_effect > 1 + TOO_BUSY:
-            said = (
+            said = N_(
                 "too busy a machine for an answer: these {pairs} pairs show nothing below "
                 "{effect}; stop what else runs, then: npu-tune --resume --study {name} "
                 "--confirm {more}"
@@ -49,7 +51,7 @@ def noise_lines(found: Result) -> Iterator[str]:
         pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
         yield say(said, name=shlex.quote(found.study), pairs=pairs, effect=effect, more=2 * pairs)
     if any(2 * one.unsteady >= one.runs for one in (evidence.baseline, evidence.best)):
-        said = (
+        said = N_(
             "never settled: {baseline} of {baseline_runs} runs of the baseline, {best} of {runs} "
             "of the best: give more warm-up, such as --set warmup=200, or a quieter machine"
         )

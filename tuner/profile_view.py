@@ -11,31 +11,38 @@ from rich.text import Text
 
 from .cells import milliseconds, new_table
 from .diagnosis import EVENTS, Diagnosis, Pointer, Times
-from .language import say
+from .language import N_, say
 from .profile import Profile
 from .profile_files import Operator
 from .progress import describe
 
 SHOWN_OPERATORS = 8
-HEADERS = {"device": "operator on the device", "host": "operator on the host"}
 DISTURBED = 3.0  # a profiler alone does not slow a call so much
 WRONG_BY = 1.1  # an un-synchronised time that is off by less is not called wrong
 NOTABLE_SHARE = 0.01
 SENTENCES = {
-    "dispatch-bound": "dispatch-bound: the device idles {share:.0%} of a call; feeding it without "
-    "gaps would make it {at_most:.3g}x faster at most",
-    "device-bound": "device-bound: the device works {rest:.0%} of a call; only faster kernels or "
-    "fewer of them help",
-    "copy-bound": "copy-bound: {share:.0%} of the time goes into copies; without them it would be "
-    "{at_most:.3g}x faster at most",
-    "overhead-bound": "overhead-bound: {share:.0%} of a call lies outside of operators; without "
-    "that it would be {at_most:.3g}x faster at most",
-    "operator-bound": "operator-bound: {share:.0%} of a call is spent in operators",
+    "dispatch-bound": N_(
+        "dispatch-bound: the device idles {share:.0%} of a call; feeding it without "
+        "gaps would make it {at_most:.3g}x faster at most"
+    ),
+    "device-bound": N_(
+        "device-bound: the device works {rest:.0%} of a call; only faster kernels or "
+        "fewer of them help"
+    ),
+    "copy-bound": N_(
+        "copy-bound: {share:.0%} of the time goes into copies; without them it would be "
+        "{at_most:.3g}x faster at most"
+    ),
+    "overhead-bound": N_(
+        "overhead-bound: {share:.0%} of a call lies outside of operators; without "
+        "that it would be {at_most:.3g}x faster at most"
+    ),
+    "operator-bound": N_("operator-bound: {share:.0%} of a call is spent in operators"),
 }
 UNKNOWN = {  # where neither the profiler nor events told how long the device works
-    "dispatch-bound": "dispatch-bound: the call returns when nearly all of its time has passed",
-    "device-bound": "device-bound, it seems: the call returns long before its work is done",
-    "operator-bound": "what bounds a call is not known: the profiler told nothing",
+    "dispatch-bound": N_("dispatch-bound: the call returns when nearly all of its time has passed"),
+    "device-bound": N_("device-bound, it seems: the call returns long before its work is done"),
+    "operator-bound": N_("what bounds a call is not known: the profiler told nothing"),
 }
 
 
@@ -54,9 +61,9 @@ def measured(found: Profile) -> RenderableType:
     parts += [times(found.times, found.backend)]
     calls = found.traced_calls or 1
     if found.operators:
-        parts += [Text(), operators(HEADERS["device"], found.operators, calls)]
+        parts += [Text(), operators(say("operator on the device"), found.operators, calls)]
     if found.host_operators:
-        parts += [Text(), operators(HEADERS["host"], found.host_operators, calls)]
+        parts += [Text(), operators(say("operator on the host"), found.host_operators, calls)]
     return Group(*parts, Text(), *map(Text, remarks(found)))
 
 
@@ -76,7 +83,7 @@ def pointers(found: Sequence[Pointer]) -> Iterator[str]:
 
 def times(found: Times, backend: str) -> Table:
     """True time, what a careless timer shows, the device's own, copies, under the profiler."""
-    table = new_table("time of a call", "", "")
+    table = new_table(say("time of a call"), "", "")
     table.columns[0].no_wrap = True
     table.add_row(say("synchronised"), milliseconds(found.latency_ms), say("the true one"))
     if backend == "npu":
@@ -108,7 +115,7 @@ def unsynchronised(found: Times) -> str:
 
 def operators(header: str, found: Sequence[Operator], calls: int) -> Table:
     """The longest operators, in one call; the rest in one line."""
-    table = new_table(header, "in a call", "time", "share")
+    table = new_table(header, say("in a call"), say("time"), say("share"))
     for column in table.columns[1:]:
         column.no_wrap = True
     for one in found[:SHOWN_OPERATORS]:

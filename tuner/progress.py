@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .language import say
+from .language import N_, say
 from .objectives import Objective
 from .records import RecordedRun
 from .search_space import BATCH_SIZE, WARMUP, Configuration
@@ -58,9 +58,11 @@ class Progress:
 
     def line(self) -> str:
         """One line, most important first."""
-        said = "confirming: run {n} of {total}" if self.confirming else "trial {n} of {total}"
+        said = (
+            N_("confirming: run {n} of {total}") if self.confirming else N_("trial {n} of {total}")
+        )
         if self.explaining:
-            said = "why it is faster: run {n} of {total}"
+            said = N_("why it is faster: run {n} of {total}")
         parts = [say(said, n=min(self.done + 1, self.total), total=self.total)]
         if self.baselines:
             first = next(iter(self.baselines.values()))

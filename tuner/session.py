@@ -13,7 +13,7 @@ from typing import Any
 from . import export, holdout, lease, owner, search_space, setup
 from .concluding import conclude
 from .errors import StudyConflictError, UsageError
-from .language import say
+from .language import N_, say
 from .probing import make_launcher, probe
 from .records import StudyRecord
 from .result import Result
@@ -193,21 +193,23 @@ def resumed(asked: Setup, summary: Summary) -> Setup:
 def _warn_of_changes(old: dict[str, Any], new: dict[str, Any], note: Callable[[str], None]) -> None:
     for key in old:
         if key not in ("usable_cpus", "executable") and old[key] != new.get(key):
-            said = "warning: {key} was {old!r} when the study began, is {new!r} now"
+            said = N_("warning: {key} was {old!r} when the study began, is {new!r} now")
             note(say(said, key=key, old=old[key], new=new.get(key)))
 
 
 def _warn_of_others(device: str, note: Callable[[str], None]) -> None:
     others = lease.other_processes(device)
     if others:
-        said = "warning: npu-smi shows other processes on {device}: {others}; a busy one disturbs"
+        said = N_(
+            "warning: npu-smi shows other processes on {device}: {others}; a busy one disturbs"
+        )
         note(say(said, device=device, others=", ".join(map(str, others))))
 
 
 def _note_asked(name: str, asked: Setup, note: Callable[[str], None]) -> None:
-    said = "study {name}: {model}, {trials} trials, objective {objective}"
+    said = N_("study {name}: {model}, {trials} trials, objective {objective}")
     if asked.budget_s is not None:
-        said = "study {name}: {model}, about {minutes:g} minutes, objective {objective}"
+        said = N_("study {name}: {model}, about {minutes:g} minutes, objective {objective}")
     minutes = (asked.budget_s or 0.0) / 60
     facts = {"model": asked.model, "trials": asked.trials, "objective": asked.objective}
     note(say(said, name=name, minutes=minutes, **facts))
@@ -216,7 +218,7 @@ def _note_asked(name: str, asked: Setup, note: Callable[[str], None]) -> None:
 def _note_device(fingerprint: dict[str, Any], note: Callable[[str], None]) -> None:
     if "soc" not in fingerprint:
         return
-    said = "device: {soc}, CANN {cann}, driver {driver}, torch_npu {torch_npu}"
+    said = N_("device: {soc}, CANN {cann}, driver {driver}, torch_npu {torch_npu}")
     unknown = {name: fingerprint[name] or "?" for name in ("soc", "cann", "driver", "torch_npu")}
     note(say(said, **unknown))
     if fingerprint["emulated_cann"]:

@@ -36,7 +36,15 @@ def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> Renderab
     """`npu-tune list`."""
     if not records:
         return Text(say("no studies yet; begin with: npu-tune --model mobilenet_v2"))
-    table = new_table("study", "model", "backend", "objective", "trials", "state", "begun (UTC)")
+    table = new_table(
+        say("study"),
+        say("model"),
+        say("backend"),
+        say("objective"),
+        say("trials"),
+        say("state"),
+        say("begun (UTC)"),
+    )
     for record in records:
         setup = record.setup
         table.add_row(
@@ -60,7 +68,7 @@ def study(summary: Summary, width: int) -> RenderableType:
     """`npu-tune show STUDY`: environment, every configuration, failures."""
     facts = summary.study.facts
     shown = {name: value for name, value in facts["fingerprint"].items() if value not in ("", {})}
-    environment = new_table("environment", "")
+    environment = new_table(say("environment"), "")
     environment.add_row(say("model"), f"{summary.study.setup['model']} {' '.join(facts['inputs'])}")
     for name, value in shown.items():
         environment.add_row(name, str(value))
@@ -77,14 +85,12 @@ def study(summary: Summary, width: int) -> RenderableType:
 
 def configurations(summary: Summary, width: int) -> RenderableType:
     """Every configuration with its figures, the main ones only where there is no room for more."""
-    table = new_table(
-        "trial", "batch", "outcome", "latency", "p90", "p99", "dispatch", "first call", "speed-up",
-        "configuration",
-    )  # fmt: skip
+    main = [say("trial"), say("batch"), say("outcome"), say("latency")]
+    more = [say("p90"), say("p99"), say("dispatch"), say("first call")]
     rows = [_configuration_row(summary, one) for one in sorted(summary.measured, key=_rank)]
     if width < FULL_WIDTH:
-        table = new_table("trial", "batch", "outcome", "latency", "speed-up", "configuration")
-        rows = [[*row[:4], *row[-2:]] for row in rows]
+        rows, more = [[*row[:4], *row[-2:]] for row in rows], []
+    table = new_table(*main, *more, say("speed-up"), say("configuration"))
     for row in rows:
         table.add_row(*row)
     return table
@@ -148,7 +154,7 @@ def trial(summary: Summary, runs: list[RecordedRun]) -> RenderableType:
 
 def _run(summary: Summary, recorded: RecordedRun) -> Iterator[RenderableType]:
     run, result = recorded.run, recorded.run.result
-    table = new_table("trial", f"{recorded.trial} ({run.spec.role.value})")
+    table = new_table(say("trial"), f"{recorded.trial} ({run.spec.role.value})")
     table.add_row(say("configuration"), describe(recorded.configuration))
     table.add_row(say("outcome"), f"{result.outcome.value} {result.message}".strip())
     if result.measurement:

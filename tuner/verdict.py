@@ -22,7 +22,7 @@ from .holdout import (
     runs_of,
     verdict,
 )
-from .language import say
+from .language import N_, say
 from .records import RecordedRun
 from .search_space import Configuration
 from .setup import MIN_PAIRS
@@ -62,7 +62,7 @@ def judge(summary: Summary) -> Judgement:
     pairs = pairs_of(summary, won)
     seen = _seen(summary, len(pairs))
     if seen is None:
-        said = "{count} pairs of fresh runs are there, {needed} are needed"
+        said = N_("{count} pairs of fresh runs are there, {needed} are needed")
         needed = max([MIN_PAIRS, *(look.pairs for look in planned(summary)[:1])])
         return _of_search(summary, reason=say(said, count=len(pairs), needed=needed))
     pairs = pairs[: seen.pairs]
