@@ -13,6 +13,7 @@ from tuner.ablation import findings, minimal
 from tuner.closing import finding, why_lines
 from tuner.concluding import conclude
 from tuner.confirm import NextRun
+from tuner.language import Message
 from tuner.search_space import Configuration, Rule
 from tuner.setup import Setup
 from tuner.summary import Summary, summarize
@@ -164,13 +165,16 @@ def test_a_knob_without_which_it_fails_is_kept_and_not_measured_again() -> None:
 
 
 def test_a_knob_that_a_rule_asks_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    rule = Rule({"mode": ("fast",)}, {"spin": ("on",)}, "fast needs spin")
+    rule = Rule({"mode": ("fast",)}, {"spin": ("on",)}, "fast needs spin", "快需旋")
     frozen = search_space.to_dict(replace(SPACE, rules=(rule,)))
     record = replace(study_record(ASKED), space=frozen)
     monkeypatch.setattr("tests.fakes.study_record", lambda _: record)
     _, summary = ablated(ms)
     (one,) = [one for one in findings(summary) if one.knob == "spin"]
-    assert (one.verdict, one.reason) == ("not confirmed", "fast needs spin")
+    assert (one.verdict, one.reason) == (
+        "not confirmed",
+        Message("fast needs spin", {"zh": "快需旋"}),
+    )
     smaller = minimal(summary)
     assert smaller is not None
     assert smaller.configuration == {"mode": "fast", "spin": "on"}
@@ -183,7 +187,8 @@ def test_a_winner_that_fails_here_ends_it() -> None:
 
     steps, summary = confirmed(SEARCHED, answer, asked=ASKED)
     assert {step.block for step in steps if step.role == Role.ABLATION} == {0}
-    assert [one.reason for one in findings(summary)] == ["0 of 6 blocks were measured"] * 3
+    reasons = [str(one.reason) for one in findings(summary)]
+    assert reasons == ["0 of 6 blocks were measured"] * 3
 
 
 def test_what_is_exported_is_the_minimal_configuration_with_both_intervals() -> None:

@@ -51,7 +51,7 @@ def promising(fast_ms: float = 4.0) -> BestConfiguration:
 
 def answer(best: BestConfiguration, now: Summary) -> tuple[str, str]:
     found = check.judged(best, now, conclude(now))
-    return found.answer, found.reason
+    return found.answer, str(found.reason)
 
 
 def test_it_holds_where_it_is_faster_as_promised() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tuner import doctor, host, npu_smi
-from tuner.host import Check
+from tuner.host import Finding
+from tuner.language import Message
 from tuner.launcher import Run
 from tuner.worker.protocol import ModelSpec, Outcome, Role, TrialResult, TrialSpec
 
@@ -29,8 +30,8 @@ def run(outcome: Outcome = Outcome.OK, message: str = "", log: str = "", **facts
     return Run(spec, result, log, datetime(2026, 11, 24, tzinfo=timezone.utc), 1)
 
 
-def states(found: list[Check]) -> list[tuple[str, str]]:
-    return [(check.name, check.state) for check in found]
+def states(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(one.name, one.state) for one in found]
 
 
 def test_a_pair_that_fits_is_three_times_ok() -> None:
@@ -42,7 +43,7 @@ def test_without_torch_nothing_else_is_asked() -> None:
     failed = run(Outcome.ENVIRONMENT_ERROR, "python has no usable torch (ImportError): install it")
     found = list(doctor.software("python", failed, failed))
     assert states(found) == [("interpreter", "OK"), ("torch", "FAIL")]
-    assert found[1].seen == "python has no usable torch (ImportError)"
+    assert str(found[1].seen) == "python has no usable torch (ImportError)"
 
 
 def test_without_torch_npu_the_cpu_is_still_fine() -> None:
@@ -53,7 +54,7 @@ def test_without_torch_npu_the_cpu_is_still_fine() -> None:
 def test_a_pair_that_does_not_fit_is_named_with_the_right_one() -> None:
     found = list(doctor.software("python", run(torch="2.13.0"), run()))
     assert states(found)[2:] == [("pairing", "FAIL")]
-    assert found[2].todo == "install torch_npu 2.13.0: each goes with its own torch"
+    assert str(found[2].todo) == "install torch_npu 2.13.0: each goes with its own torch"
 
 
 @pytest.mark.parametrize(
@@ -74,15 +75,15 @@ def test_a_pair_that_does_not_fit_is_named_with_the_right_one() -> None:
     ],
 )
 def test_each_way_an_import_fails_has_its_sentence(ended: Run, seen: str, todo: str) -> None:
-    check = list(doctor.software("python", run(), ended))[2]
-    assert (check.name, check.state) == ("torch_npu", "FAIL")
-    assert check.seen.startswith(seen) or seen in check.seen
-    assert todo in check.todo
+    found = list(doctor.software("python", run(), ended))[2]
+    assert (found.name, found.state) == ("torch_npu", "FAIL")
+    assert seen in str(found.seen)
+    assert todo in str(found.todo)
 
 
 def test_a_log_level_is_suspected_when_the_import_hangs() -> None:
     said = doctor.remedy(run(Outcome.TIMEOUT), {"ASCEND_GLOBAL_LOG_LEVEL": "9"})
-    assert said.startswith("ASCEND_GLOBAL_LOG_LEVEL=9 may be why")
+    assert str(said).startswith("ASCEND_GLOBAL_LOG_LEVEL=9 may be why")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_cann_and_driver_are_held_against_what_the_knobs_need(
     monkeypatch.delenv("ASCEND_HOME_PATH", raising=False)
     seen = run(cann=cann, driver=driver, emulated_cann=False, devices=1, soc="Ascend910B3")
     found = [c for c in doctor.devices(seen, None) if c.name in ("CANN", "driver")]
-    assert [check.state for check in found] == wanted
+    assert [one.state for one in found] == wanted
 
 
 def test_an_unhealthy_and_a_used_device_are_told_apart() -> None:
@@ -115,16 +116,15 @@ def test_an_unhealthy_and_a_used_device_are_told_apart() -> None:
 
 def test_without_an_interpreter_the_host_is_still_examined() -> None:
     found = doctor.examine("/nonexistent/python", None)
-    assert found[0] == Check(
-        "interpreter", "FAIL", "/nonexistent/python: there is none", "name one with --python"
-    )
-    assert [check.name for check in found[1:]] == [check.name for check in host.checks()]
+    seen = Message("{path}: there is none", {"path": "/nonexistent/python"})
+    assert found[0] == Finding("interpreter", "FAIL", seen, Message("name one with --python"))
+    assert [one.name for one in found[1:]] == [one.name for one in host.checks()]
 
 
 def test_variables_that_slow_or_break_are_named() -> None:
     given = {"ASCEND_LAUNCH_BLOCKING": "1", "ASCEND_GLOBAL_LOG_LEVEL": "1"}
     found = list(host.checks(Path("/nonexistent"), {**given, "TASK_QUEUE_ENABLE": "yes"}))
-    variables = [(c.seen, c.state) for c in found if c.name == "variable"]
+    variables = [(str(c.seen), c.state) for c in found if c.name == "variable"]
     assert variables == [
         ("ASCEND_LAUNCH_BLOCKING=1", "WARN"),
         ("ASCEND_GLOBAL_LOG_LEVEL=1", "WARN"),
@@ -142,7 +142,7 @@ def test_host_settings_are_read_where_the_kernel_tells_them(tmp_path: Path) -> N
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
-    found = {c.name: (c.state, c.seen) for c in host.checks(tmp_path, {})}
+    found = {c.name: (c.state, str(c.seen)) for c in host.checks(tmp_path, {})}
     assert found["governor"] == ("WARN", "powersave")
     assert found["machine"] == ("WARN", "a virtual machine")
     assert found["numa_balancing"] == ("WARN", "1")
@@ -167,10 +167,10 @@ def test_the_emulated_device_is_examined_and_labelled(
     emulated = build.environment(cann, devices=2, cann="7.0.0", driver="25.2.0")
     for name, value in emulated.items():
         monkeypatch.setenv(name, value)
-    found = {check.name: check for check in doctor.examine(torch_python, 1)}
-    assert found["device"].seen == "2 x Ascend910B3 (emulated CANN: no device)"
-    assert (found["CANN"].state, found["CANN"].seen) == ("WARN", "7.0.0, older than 8.0.RC1")
-    assert found["driver"] == Check("driver", "OK", "25.2.0")
+    found = {one.name: one for one in doctor.examine(torch_python, 1)}
+    assert str(found["device"].seen) == "2 x Ascend910B3 (emulated CANN: no device)"
+    assert (found["CANN"].state, str(found["CANN"].seen)) == ("WARN", "7.0.0, older than 8.0.RC1")
+    assert found["driver"] == Finding("driver", "OK", Message("25.2.0"))
     assert found["torch_npu"].state == "OK"
 
 
@@ -180,8 +180,8 @@ def test_torch_npu_without_cann_is_its_own_sentence(
     monkeypatch.setenv("PYTHONPATH", str(torch_npu_site))
     for name in ("LD_LIBRARY_PATH", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH"):
         monkeypatch.delenv(name, raising=False)
-    found = {check.name: check for check in doctor.examine(torch_python, None)}
+    found = {one.name: one for one in doctor.examine(torch_python, None)}
     assert found["torch"].state == "OK"
     assert found["torch_npu"].state == "FAIL"
-    assert "source set_env.sh" in found["torch_npu"].todo
-    assert os.linesep not in found["torch_npu"].seen
+    assert "source set_env.sh" in str(found["torch_npu"].todo)
+    assert os.linesep not in str(found["torch_npu"].seen)

@@ -11,7 +11,8 @@ import pytest
 from tuner import doctor, full_check, recording, session
 from tuner.doctor_view import as_json, self_check
 from tuner.errors import TunerError, UsageError
-from tuner.host import Check
+from tuner.host import Finding
+from tuner.language import Message
 from tuner.recording import Recording
 from tuner.store import Store
 from tuner.summary import summarize
@@ -19,7 +20,10 @@ from tuner.verdict import against_itself
 
 from .fakes import recorded, study_record
 
-CHECKS = [Check("torch", "OK", "2.7.1"), Check("governor", "WARN", "powersave", "as root")]
+FINDINGS = [
+    Finding("torch", "OK", Message("2.7.1")),
+    Finding("governor", "WARN", Message("powersave"), Message("as root: {it}", {"it": "x"})),
+]
 
 
 def test_what_is_written_loads_back(tmp_path: Path) -> None:
@@ -45,6 +49,12 @@ def test_nothing_of_this_host_is_left_in_a_file(tmp_path: Path) -> None:
     recording.write(Recording(None, (run,)), tmp_path / "r.json.gz")
     text = gzip.decompress((tmp_path / "r.json.gz").read_bytes()).decode()
     assert [name for name in names if name in text.split()] == []
+
+
+def test_the_key_of_a_translation_is_no_name(tmp_path: Path) -> None:
+    said = {"text": "{count} usable at ann", "fields": {"count": "of ann"}}
+    recording.write(Recording(None, (), {"a": said}), tmp_path / "r", {"ann": "U", "count": "U"})
+    assert recording.read(tmp_path / "r").notes["a"] == {**said, "fields": {"count": "of U"}}
 
 
 DAMAGED = gzip.compress(b"[]" * 500)[:20] + b"damage" * 9
@@ -84,13 +94,13 @@ def test_a_full_check_keeps_what_it_has_whatever_happens(
     def fails(*_: object, **__: object) -> None:
         raise TunerError("no profiler")
 
-    monkeypatch.setattr(doctor, "examine", lambda *_: CHECKS)
+    monkeypatch.setattr(doctor, "examine", lambda *_: FINDINGS)
     monkeypatch.setattr(full_check, "profile", fails)
     path = tmp_path / "full.json.gz"
     asked = full_check.setup("m", "", None)
     found = full_check.make(asked, path, None, lambda: False, str, str)  # type: ignore[arg-type]
-    assert list(found.checks) == CHECKS
-    assert found.stopped == ("the device was lost" if error else "no profiler")
+    assert list(found.findings) == FINDINGS
+    assert found.stopped == Message("the device was lost" if error else "no profiler")
     assert found == full_check.read(path)
     assert found.recording.study is not None
     line = self_check(summarize(found.recording.study, found.recording.runs))

@@ -8,8 +8,11 @@ import pytest
 
 from tuner import narrowing, search_space
 from tuner.errors import UsageError
+from tuner.language import Message
+from tuner.progress import left_out
 from tuner.search_space import Knob, Rule, SearchSpace
 
+NO_COMPILER = Message("there is no {library} on this host", {"library": "compiler"})
 SPACE = SearchSpace(
     name="test",
     backend="cpu",
@@ -40,7 +43,7 @@ def test_a_pinned_batch_size_is_the_baselines_too() -> None:
 def test_a_preset_that_contradicts_a_pin_is_left_out_with_a_line() -> None:
     pinned = narrowing.pin(SPACE, "mode", "unset")
     assert list(pinned.presets) == ["spin"]
-    assert pinned.left_out == ("left out: preset fast: mode is set to unset",)
+    assert list(left_out(pinned)) == ["left out: preset fast: mode is set to unset"]
 
 
 @pytest.mark.parametrize(
@@ -57,12 +60,12 @@ def test_a_wrong_pin_says_what_is_allowed(name: str, value: str, message: str) -
 
 
 def test_a_narrowed_space_says_what_was_left_out() -> None:
-    narrowed = narrowing.narrow(SPACE, "mode", ["fast"], "there is no compiler")
+    narrowed = narrowing.narrow(SPACE, "mode", ["fast"], NO_COMPILER)
     assert narrowed.knobs[0].domain == ("unset",)
-    assert narrowed.left_out == (
-        "left out: mode=fast: there is no compiler",
+    assert list(left_out(narrowed)) == [
+        "left out: mode=fast: there is no compiler on this host",
         "left out: preset fast with it",
-    )
+    ]
 
 
 def test_another_default_batch_joins_the_domain() -> None:
@@ -99,9 +102,30 @@ def test_a_frozen_space_thaws_to_the_same() -> None:
     assert search_space.difference(frozen, frozen) == ""
 
 
+def test_what_was_left_out_thaws_to_the_same() -> None:
+    narrowed = narrowing.pin(narrowing.narrow(SPACE, "spin", ["on"], NO_COMPILER), "mode", "unset")
+    assert search_space.from_dict(search_space.to_dict(narrowed)) == narrowed
+
+
+def test_a_translation_that_a_rule_has_got_since_is_no_change() -> None:
+    frozen = search_space.to_dict(SPACE)
+    del frozen["rules"][0]["why_zh"]
+    translated = replace(SPACE, rules=(replace(SPACE.rules[0], why_zh="快则不旋"),))
+    assert search_space.difference(frozen, search_space.to_dict(translated)) == ""
+
+
+def test_sentences_of_an_earlier_version_are_told_as_they_are() -> None:
+    frozen = {**search_space.to_dict(SPACE), "left_out": ["略去 mode=fast, 没有 {x}"]}
+    thawed = search_space.from_dict(frozen)
+    assert list(left_out(thawed)) == ["略去 mode=fast, 没有 {x}"]
+    thawed = search_space.from_dict({**frozen, "gone": {"mode": {"fast": "没有 {x}"}}})
+    assert list(left_out(thawed)) == ["left out: mode=fast: 没有 {x}"]
+    assert narrowing.why_left_out(thawed, "mode", "fast") == Message("没有 {x}")
+
+
 def test_a_changed_space_is_named_by_its_first_difference() -> None:
     frozen = search_space.to_dict(SPACE)
-    now = search_space.to_dict(narrowing.narrow(SPACE, "mode", ["fast"], "gone"))
+    now = search_space.to_dict(narrowing.narrow(SPACE, "mode", ["fast"], NO_COMPILER))
     assert search_space.difference(frozen, now) == (
         "mode.domain was ['unset', 'fast'], is now ['unset']"
     )
@@ -110,13 +134,15 @@ def test_a_changed_space_is_named_by_its_first_difference() -> None:
 def test_a_rule_holds_for_what_unset_turned_out_to_be() -> None:
     rule = Rule({"mode": ("fast",)}, {"spin": ("unset", "off")}, "no spinning when fast")
     space, fast = replace(SPACE, rules=(rule,)), {**SPACE.baseline(), "mode": "fast"}
-    assert space.broken_rule(fast) == ""
-    assert space.broken_once_resolved(fast, {"spin": "off"}) == ""
-    assert space.broken_once_resolved(fast, {"spin": "on"}) == "no spinning when fast"
+    assert space.broken_rule(fast) is None
+    assert space.broken_once_resolved(fast, {"spin": "off"}) is None
+    broken = space.broken_once_resolved(fast, {"spin": "on"})
+    assert broken is not None
+    assert broken.why == "no spinning when fast"
     # The baseline itself was both fast and spinning, and ran: the rule does not hold here.
-    assert space.broken_once_resolved(fast, {"mode": "fast", "spin": "on"}) == ""
+    assert space.broken_once_resolved(fast, {"mode": "fast", "spin": "on"}) is None
 
 
 def test_a_knob_that_must_be_left_alone_may_turn_out_to_be_anything() -> None:
     fast = {**SPACE.baseline(), "mode": "fast"}
-    assert SPACE.broken_once_resolved(fast, {"spin": "on"}) == ""
+    assert SPACE.broken_once_resolved(fast, {"spin": "on"}) is None

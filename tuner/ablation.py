@@ -19,10 +19,9 @@ from dataclasses import dataclass
 
 from .confirm import NextRun
 from .holdout import Interval, Verdict, baseline, interval_of, log_speedups, runs_of, verdict
-from .language import N_, say
-from .progress import duration
+from .language import Message
 from .records import RecordedRun
-from .search_space import Configuration, Value
+from .search_space import Configuration, Rule, Value
 from .setup import MIN_PAIRS, PRACTICAL_EFFECT
 from .stats import median
 from .summary import Measured, Summary, grouped, ranked
@@ -55,7 +54,7 @@ class KnobFinding:
     verdict: Verdict
     speedup: float | None = None
     interval: Interval | None = None
-    reason: str = ""
+    reason: Message | None = None
 
 
 @dataclass(frozen=True)
@@ -93,19 +92,6 @@ def next_run(summary: Summary, seed: int) -> NextRun | None:
                     total=total,
                 )
     return None
-
-
-def announcement(summary: Summary, step: NextRun) -> str:
-    """How many runs are to come and how long they take, by the wall times of the fresh runs."""
-    each_s = statistics.fmean(r.run.wall_ns / 1e9 for r in summary.confirmation_runs)
-    runs, more = step.total - step.done, 3 * MIN_PAIRS
-    said = N_(
-        "why it is faster: {runs} runs, about {time}, with one knob at a time back at its default; "
-        "then {more} runs, about {longer}, for each smaller configuration that is tried"
-    )
-    return say(
-        said, runs=runs, time=duration(runs * each_s), more=more, longer=duration(more * each_s)
-    )
 
 
 def findings(summary: Summary) -> tuple[KnobFinding, ...]:
@@ -161,8 +147,8 @@ def _without(summary: Summary, won: Configuration, *names: str) -> Configuration
     return {**won, **{name: baseline(summary)[name] for name in names}}
 
 
-def _forbidden(summary: Summary, one: Configuration) -> str:
-    """Why a rule forbids this configuration; "" where none does."""
+def _forbidden(summary: Summary, one: Configuration) -> Rule | None:
+    """The rule that forbids this configuration."""
     space, full = summary.space, {**summary.space.baseline(), **one}
     return space.broken_rule(full) or space.broken_once_resolved(full, summary.resolved)
 
@@ -232,15 +218,16 @@ def _finding(summary: Summary, judged: Judgement, name: str, value: Value) -> Kn
     return KnobFinding(name, value, seen.verdict, seen.speedup, seen.interval)
 
 
-def _why_not_measured(summary: Summary, one: Configuration, done: int) -> str:
-    """A rule forbids it, it fails, or blocks are missing; "" for none of these."""
-    if why := _forbidden(summary, one):
-        return why
+def _why_not_measured(summary: Summary, one: Configuration, done: int) -> Message | None:
+    """A rule forbids it, it fails, or blocks are missing; None for none of these."""
+    if rule := _forbidden(summary, one):
+        return rule.reason
     for block in range(MIN_PAIRS):
         if outcome := _failed(summary, one, block):
-            return say("without it: {outcome}", outcome=outcome)
-    said = N_("{done} of {blocks} blocks were measured")
-    return say(said, done=done, blocks=MIN_PAIRS) if done < MIN_PAIRS else ""
+            return Message("without it: {outcome}", {"outcome": outcome})
+    if done == MIN_PAIRS:
+        return None
+    return Message("{done} of {blocks} blocks were measured", {"done": done, "blocks": MIN_PAIRS})
 
 
 def _candidates(summary: Summary, won: Configuration) -> Iterator[tuple[range, tuple[str, ...]]]:

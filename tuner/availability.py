@@ -1,4 +1,4 @@
-"""Narrows a search space to what the worker's host has, saying what was left out and why."""
+"""Narrows a search space to what the worker's host has, with what was left out and why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from .errors import UsageError
-from .language import N_, say
+from .language import Message
 from .narrowing import narrow
 from .search_space import Knob, SearchSpace, Value
 from .search_space_file import LoadedFile
@@ -36,7 +36,7 @@ def narrowed(
     for name, entry in loaded.entries.items():
         knob = space.knob(name)
         assert knob is not None
-        reasons: dict[str, list[Value]] = {}
+        reasons: dict[Message, list[Value]] = {}
         for value in entry.entries():
             why = _why_not(knob, entry, value, facts, fingerprint, allow_lossy)
             if why and value.value == knob.default:
@@ -55,19 +55,23 @@ def _why_not(
     facts: dict[str, Any],
     fingerprint: dict[str, Any],
     allow_lossy: bool,
-) -> str:
+) -> Message | None:
     if (value.changes_numbers or entry.changes_numbers) == "lossy" and not allow_lossy:
-        return say("it changes the numbers: add --allow-lossy to search it")
+        return Message("it changes the numbers: add --allow-lossy to search it")
     if entry.at_most == "cpus" and _exceeds(value.value, int(fingerprint["usable_cpus"])):
-        return say("only {count} processors are usable", count=fingerprint["usable_cpus"])
+        count = fingerprint["usable_cpus"]
+        return Message("only {count} processors are usable", {"count": count})
     if value.shared_library and not facts["libraries"].get(value.shared_library):
-        return say("there is no {library} on this host", library=value.shared_library)
+        return Message("there is no {library} on this host", {"library": value.shared_library})
     for package, specifier in {**entry.needs, **value.needs}.items():
         have = str(fingerprint.get(package, "")).split("+")[0]
         if not have or not SpecifierSet(specifier, prereleases=True).contains(have):
-            said = N_("it needs {package} {specifier}, here is {have}")
-            return say(said, package=package, specifier=specifier, have=have or say("none"))
-    return str(facts["missing"].get(knob.handler, {}).get(str(value.value), ""))
+            return Message(
+                "it needs {package} {specifier}, here is {have}",
+                {"package": package, "specifier": specifier, "have": have or Message("none")},
+            )
+    missing = facts["missing"].get(knob.handler, {}).get(str(value.value), "")
+    return Message(str(missing)) if missing else None
 
 
 def _exceeds(value: Value, limit: int) -> bool:

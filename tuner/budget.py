@@ -6,12 +6,12 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-from .confirm import FINALISTS, block_runs
+from .confirm import FINALISTS, NextRun, block_runs
 from .holdout import effect_shown, planned
 from .language import N_, say
 from .progress import duration
 from .records import RecordedRun
-from .setup import BASELINE_RUNS
+from .setup import BASELINE_RUNS, MIN_PAIRS
 from .summary import CONFIRMATION_ROLES, Summary, finished_trials
 
 TOO_BUSY = 1.0  # where no gain below 2x can be shown
@@ -104,3 +104,16 @@ def _short(summary: Summary, runs: Sequence[RecordedRun]) -> str:
     needed_s = (BASELINE_RUNS + least) * _run_s(runs) + confirmation_s(summary, runs)
     said = N_("warning: --budget is too short: presets and confirmation alone take about {time}")
     return say(said, time=duration(needed_s)) if needed_s > budget_s else ""
+
+
+def ablation_cost(summary: Summary, step: NextRun) -> str:
+    """How many runs of an ablation are to come and how long they take, as the fresh runs took."""
+    each_s = statistics.fmean(r.run.wall_ns / 1e9 for r in summary.confirmation_runs)
+    runs, more = step.total - step.done, 3 * MIN_PAIRS
+    said = N_(
+        "why it is faster: {runs} runs, about {time}, with one knob at a time back at its default; "
+        "then {more} runs, about {longer}, for each smaller configuration that is tried"
+    )
+    return say(
+        said, runs=runs, time=duration(runs * each_s), more=more, longer=duration(more * each_s)
+    )

@@ -15,7 +15,7 @@ from .concluding import conclude
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .export import BestConfiguration
 from .holdout import Interval
-from .language import say
+from .language import Message
 from .repeat import run_folder
 from .result import Result
 from .runner import Observer
@@ -40,7 +40,7 @@ class Check:
     """
 
     answer: Answer
-    reason: str
+    reason: Message
     promised: tuple[float, Interval | None]
     seen: tuple[float, Interval | None] | None
     pairs: int
@@ -57,7 +57,7 @@ def without_measuring(best: BestConfiguration) -> Check | None:
     """The answer of a file that keeps the defaults; None where there is something to measure."""
     if best.recommendation != "keep the defaults":
         return None
-    return Check("kept", say("it keeps the defaults"), (1.0, None), None, 0, (), "", False)
+    return Check("kept", Message("it keeps the defaults"), (1.0, None), None, 0, (), "", False)
 
 
 def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Setup:
@@ -159,7 +159,7 @@ def _answer(
     promised: tuple[float, Interval | None],
     summary: Summary,
     found: Result,
-) -> tuple[Answer, str]:
+) -> tuple[Answer, Message]:
     failed = _failure(summary)
     if failed is not None:
         outcome, message = failed
@@ -168,21 +168,23 @@ def _answer(
                 f"{best.study}: the configuration cannot run here: {outcome.value}: {message}; "
                 "tune anew in this environment"
             )
-        return "regression", f"{outcome.value}: {message}"
+        return "regression", Message(f"{outcome.value}: {message}")
     interval, (speedup, held) = found.evidence.interval, promised
     least = KEPT_SHARE * (held.low if held else speedup)
     limit_ms = best.measured_with.max_latency_ms if best.measured_with else None
     if limit_ms is not None and found.evidence.best.latency_ms > limit_ms:
-        return "regression", say("over the limit of {limit:g} ms", limit=limit_ms)
+        return "regression", Message("over the limit of {limit:g} ms", {"limit": limit_ms})
     if summary.space.is_baseline(summary.identity(_asked(summary))):
-        return "regression", say("it is what the defaults are here")
+        return "regression", Message("it is what the defaults are here")
     if interval and best.recommendation == "apply" and interval.high < least:
-        return "regression", say("less than {share:.0%} of what it promised", share=KEPT_SHARE)
+        return "regression", Message(
+            "less than {share:.0%} of what it promised", {"share": KEPT_SHARE}
+        )
     if found.verdict == "faster":
-        return "kept", say("faster than the baseline, as it promised")
+        return "kept", Message("faster than the baseline, as it promised")
     if found.verdict in ("slower", "same"):
-        return "regression", say("not faster than the baseline any more")
-    return "unclear", found.reason or say("the noise forbids an answer")
+        return "regression", Message("not faster than the baseline any more")
+    return "unclear", found.reason or Message("the noise forbids an answer")
 
 
 def _asked(summary: Summary) -> Configuration:

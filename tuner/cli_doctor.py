@@ -63,11 +63,11 @@ def doctor(
     if full or read is not None:
         asked = full_check.setup(model, python, device)
         found = full_check.read(read) if read else _full_check(asked, output, as_json)
-        checks = list(found.checks)
+        findings = list(found.findings)
         view, data = doctor_view.full(found), doctor_view.as_json(found)
     else:
-        checks = examine(python, device)
-        view, data = doctor_view.checks(checks), {"checks": [asdict(check) for check in checks]}
+        findings = examine(python, device)
+        view, data = doctor_view.findings(findings), {"checks": [asdict(one) for one in findings]}
     if as_json:
         click.echo(json.dumps(data, indent=2))
     else:
@@ -76,7 +76,7 @@ def doctor(
         click.echo(say("written: {path}", path=output), err=as_json)
         if found.stopped:
             raise SystemExit(1)
-    raise SystemExit(4 if any(check.state == "FAIL" for check in checks) else 0)
+    raise SystemExit(4 if any(one.state == "FAIL" for one in findings) else 0)
 
 
 def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:

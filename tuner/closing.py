@@ -14,7 +14,7 @@ from .ablation import KnobFinding
 from .cells import mebibytes, milliseconds, new_table, percentile, shortened, times, with_interval
 from .effects import Effect
 from .figures import Figures
-from .language import N_, chosen, say
+from .language import N_, Message, chosen, say
 from .noise_view import noise_lines
 from .progress import describe
 from .result import Evidence, FinalistResult, Result
@@ -61,10 +61,10 @@ def headline(found: Result) -> str:
     at = say(" at batch size {size}", size=evidence.batch_size) if evidence.batch_size else ""
     if evidence.interval is None:
         if found.recommendation == "keep the defaults":
-            why = found.reason or say("no configuration beat the baseline")
+            why = found.reason or Message("no configuration beat the baseline")
             return say("keep the defaults{at}: {why}", at=at, why=why)
         said = N_("not confirmed: {speedup} faster{at} in the search's own runs; {reason}")
-        return say(said, speedup=times(evidence.speedup), at=at, reason=found.reason)
+        return say(said, speedup=times(evidence.speedup), at=at, reason=found.reason or "")
     seen = say(
         "{low} to {high} with {coverage:.1%} confidence, {pairs} pairs of fresh runs",
         low=times(evidence.interval.low),
@@ -115,7 +115,7 @@ def knobs(found: Result) -> Table:
 def finding(one: KnobFinding) -> str:
     """What the knob does while the others stay set, in fresh runs."""
     if one.speedup is None or one.interval is None:
-        return say("not measured: {why}", why=one.reason)
+        return say("not measured: {why}", why=one.reason or "")
     return say(FINDINGS[one.verdict], seen=with_interval(one.speedup, one.interval))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from .concluding import conclude
 from .holdout import ALL_ERRORS, Interval, Verdict, verdict
 from .knob_changes import KnobChange, knob_changes
-from .language import N_, say
+from .language import Message
 from .records import RecordedRun
 from .result import Recommendation
 from .search_space import BATCH_SIZE, WARMUP, Configuration
@@ -95,7 +95,7 @@ class Comparison:
     second: Side
     objective: str
     unit: str
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
     environment: tuple[Difference, ...]
     baseline: Change | None
     winner: Change | None
@@ -159,7 +159,7 @@ def _side(summary: Summary) -> Side:
     )
 
 
-def _warnings(first: Summary, second: Summary) -> Iterator[str]:
+def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
     pairs = [(name, first.study.setup, second.study.setup) for name in SETUP_ALIKE]
     pairs += [(name, first.study.facts, second.study.facts) for name in FACTS_ALIKE]
     pairs += [(name, _fingerprint(first), _fingerprint(second)) for name in HOST]
@@ -168,17 +168,17 @@ def _warnings(first: Summary, second: Summary) -> Iterator[str]:
         before, after = one.get(name), other.get(name)
         if before != after and name not in seen:
             seen.add(name)
-            said = N_("unfair: {name} differs: {before} and {after}")
-            yield say(said, name=name, before=_shown(before), after=_shown(after))
+            both = {"before": _shown(before), "after": _shown(after)}
+            yield Message("unfair: {name} differs: {before} and {after}", {"name": name, **both})
     defaults = [one.space.default_batch() for one in (first, second)]
     bests = [one.best.batch_size if one.best else None for one in (first, second)]
     for before, after in dict.fromkeys([tuple(defaults), tuple(bests)]):
         if before != after:
-            said = N_(
+            yield Message(
                 "batch sizes differ: {before} and {after}; what is measured at either is not "
-                "compared"
+                "compared",
+                {"before": before, "after": after},
             )
-            yield say(said, before=before, after=after)
 
 
 def _fingerprint(summary: Summary) -> dict[str, Any]:

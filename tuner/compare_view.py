@@ -36,7 +36,7 @@ SHOWN_CONFIGURATIONS = 12
 
 def comparison(found: Comparison, fresh: Remeasured | None) -> RenderableType:
     """Warnings, both studies, what changed, knobs, configurations, environment."""
-    parts: list[RenderableType] = [Text(line, style="yellow") for line in found.warnings]
+    parts: list[RenderableType] = [Text(say(one), style="yellow") for one in found.warnings]
     if found.first.emulated_cann or found.second.emulated_cann:
         parts.append(Text(say("emulated CANN: no figure below is a device's")))
     parts += [studies(found), Text(), changes(found, fresh)]
@@ -142,7 +142,8 @@ def knobs(changed: list[KnobChange]) -> Table:
     """The knobs that do something else now."""
     table = new_table(say("knob that changed"), say("first"), say("second"), say("why"))
     for one in changed:
-        table.add_row(f"{one.name}={one.value}", *knob_states(one), one.why)
+        why = say(one.why) if one.why else ""
+        table.add_row(f"{one.name}={one.value}", *knob_states(one), why)
     return table
 
 

@@ -6,12 +6,13 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from . import host, lease, npu_smi
 from .errors import UnfitEnvironmentError
-from .host import Check
-from .language import N_, say
+from .host import Finding
+from .language import N_, Message
 from .launcher import Launcher, Run
 from .probing import interpreter
 from .versions import at_least
@@ -37,14 +38,15 @@ REMEDIES = {
 }
 
 
-def examine(python: str, device: int | None) -> list[Check]:
+def examine(python: str, device: int | None) -> list[Finding]:
     """Every check of this host and of what the interpreter can do."""
     of_host = list(host.checks())  # first: the load must not be the examination's own
     try:
         found = interpreter(python)
     except UnfitEnvironmentError:
-        seen, todo = say("{path}: there is none", path=python), say("name one with --python")
-        return [Check("interpreter", "FAIL", seen, todo), *of_host]
+        seen = Message("{path}: there is none", {"path": python})
+        todo = Message("name one with --python")
+        return [Finding("interpreter", "FAIL", seen, todo), *of_host]
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as folder:
         launcher = Launcher(found, Path(folder))
         torch_run, npu_run = (launcher.run(_spec(one, device)) for one in ("cpu", "npu"))
@@ -54,12 +56,13 @@ def examine(python: str, device: int | None) -> list[Check]:
     return [*software(found, torch_run, npu_run), *of_devices, *of_host]
 
 
-def _held(chosen: str) -> Iterator[Check]:
+def _held(chosen: str) -> Iterator[Finding]:
     """Does a study of this tool measure on what would be measured?"""
     for name in (chosen, lease.CPU):
         holder = lease.holder(name)
         if holder:
-            yield Check("study", "WARN", holder, say("wait for it: the examination disturbs it"))
+            todo = Message("wait for it: the examination disturbs it")
+            yield Finding("study", "WARN", Message(holder), todo)
 
 
 def _spec(backend: str, device: int | None) -> TrialSpec:
@@ -74,70 +77,79 @@ def _spec(backend: str, device: int | None) -> TrialSpec:
     )
 
 
-def software(python: str, torch_run: Run, npu_run: Run) -> Iterator[Check]:
+def software(python: str, torch_run: Run, npu_run: Run) -> Iterator[Finding]:
     """Interpreter, torch, torch_npu and how they go together."""
     facts = torch_run.result.fingerprint
     if torch_run.result.outcome != Outcome.OK:
-        yield Check("interpreter", "OK", python)
-        todo = say("install torch there, or name an interpreter that has it with --python")
+        yield Finding("interpreter", "OK", Message(python))
+        todo = Message("install torch there, or name an interpreter that has it with --python")
         if torch_run.result.outcome != Outcome.ENVIRONMENT_ERROR:
-            todo = say("repeat it by hand: python -c 'import torch'")
-        yield Check("torch", "FAIL", why_not(torch_run).partition(": install")[0], todo)
+            todo = Message("repeat it by hand: python -c 'import torch'")
+        seen = why_not(torch_run)
+        seen = replace(seen, text=seen.text.partition(": install")[0])  # that is for torch_npu
+        yield Finding("torch", "FAIL", seen, todo)
         return
     yield _python(python, str(facts["python"]))
     torch, torch_npu = str(facts["torch"]), str(facts["torch_npu"])
-    yield Check("torch", "OK", torch)
+    yield Finding("torch", "OK", Message(torch))
     if not torch_npu:
-        todo = say("install the one for this torch, if there is an NPU; the CPU is tuned without")
-        yield Check("torch_npu", "WARN", say("not installed"), todo)
+        todo = Message(
+            "install the one for this torch, if there is an NPU; the CPU is tuned without"
+        )
+        yield Finding("torch_npu", "WARN", Message("not installed"), todo)
         return
     wanted, have = (re.match(r"\d+\.\d+\.\d+", version) for version in (torch, torch_npu))
     paired = not wanted or not have or wanted[0] == have[0]
     if not paired and wanted:
-        seen = say("torch_npu {torch_npu} beside torch {torch}", torch_npu=torch_npu, torch=torch)
-        todo = say("install torch_npu {version}: each goes with its own torch", version=wanted[0])
-        yield Check("pairing", "FAIL", seen, todo)
+        both = {"torch_npu": torch_npu, "torch": torch}
+        seen = Message("torch_npu {torch_npu} beside torch {torch}", both)
+        version = {"version": wanted[0]}
+        todo = Message("install torch_npu {version}: each goes with its own torch", version)
+        yield Finding("pairing", "FAIL", seen, todo)
     if npu_run.result.outcome != Outcome.OK:
-        yield Check("torch_npu", "FAIL", why_not(npu_run), remedy(npu_run))
+        yield Finding("torch_npu", "FAIL", why_not(npu_run), remedy(npu_run))
     elif paired:
-        yield Check("torch_npu", "OK", torch_npu)
+        yield Finding("torch_npu", "OK", Message(torch_npu))
 
 
-def _python(python: str, version: str) -> Check:
+def _python(python: str, version: str) -> Finding:
     numbers = tuple(int(part) for part in version.split(".")[:2])
     if numbers < OLDEST_PYTHON:
-        return Check("interpreter", "FAIL", f"{python}: {version}", say("use Python 3.8 or later"))
-    return Check("interpreter", "OK", f"{python}: Python {version}")
+        seen, todo = Message(f"{python}: {version}"), Message("use Python 3.8 or later")
+        return Finding("interpreter", "FAIL", seen, todo)
+    return Finding("interpreter", "OK", Message(f"{python}: Python {version}"))
 
 
-def why_not(run: Run) -> str:
+def why_not(run: Run) -> Message:
     """What became of an import, in one line."""
     result = run.result
     if result.outcome == Outcome.TIMEOUT:
-        return say("its import did not end within {s:.0f} s", s=run.spec.deadline_s)
+        return Message("its import did not end within {s:.0f} s", {"s": run.spec.deadline_s})
     if result.outcome == Outcome.CRASHED:
         lines = [line for line in run.log_tail.splitlines() if "what():" in line or "rror" in line]
-        seen = say("its import ended the process: {message}", message=result.message)
-        return seen + "".join(f"; {line.strip()}" for line in lines[:1])
-    return result.message.removeprefix("backend npu: ")
+        told = "; ".join([result.message, *(line.strip() for line in lines[:1])])
+        return Message("its import ended the process: {message}", {"message": told})
+    return Message(result.message.removeprefix("backend npu: "))
 
 
-def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> str:
-    """What to do about an import that failed."""
+def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> Message | None:
+    """What to do about an import that failed; None where its message says it."""
     level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "")
     if run.result.outcome == Outcome.TIMEOUT and level:
-        said = N_("ASCEND_GLOBAL_LOG_LEVEL={level} may be why: unset it, or set 3")
-        return say(said, level=level)
+        return Message(
+            "ASCEND_GLOBAL_LOG_LEVEL={level} may be why: unset it, or set 3", {"level": level}
+        )
     if "in the environment: " in run.result.message:
-        return ""  # a variable's value, and the message says which are right
+        return None  # a variable's value, and the message says which are right
     text = f"{run.result.message}\n{run.log_tail}"
-    found = next((todo for pattern, todo in REMEDIES.items() if re.search(pattern, text)), "")
-    return say(found) if found else say("repeat it by hand: python -c 'import torch, torch_npu'")
+    by_hand = Message("repeat it by hand: python -c 'import torch, torch_npu'")
+    found = (Message(todo) for pattern, todo in REMEDIES.items() if re.search(pattern, text))
+    return next(found, by_hand)
 
 
 def devices(
     npu_run: Run, listing: npu_smi.Listing | None, chosen: str = "NPU 0"
-) -> Iterator[Check]:
+) -> Iterator[Finding]:
     """CANN, driver and the devices, where torch_npu sees any; npu-smi's view of them.
 
     chosen: the device that would be measured; another's fault is no reason to stop.
@@ -145,8 +157,10 @@ def devices(
     facts = npu_run.result.fingerprint if npu_run.result.outcome == Outcome.OK else {}
     emulated = bool(facts.get("emulated_cann"))
     if facts:
-        label = say(" (emulated CANN: no device)") if emulated else ""
-        yield Check("device", "OK", f"{facts['devices']} x {facts['soc']}{label}")
+        seen = Message(f"{facts['devices']} x {facts['soc']}")
+        if emulated:
+            seen = Message("{device} (emulated CANN: no device)", {"device": seen})
+        yield Finding("device", "OK", seen)
     cann = str(facts.get("cann", "")) or host.cann_from_files(os.environ)
     driver = str(facts.get("driver", "")) or (listing.driver if listing else "")
     if facts or cann:
@@ -155,33 +169,34 @@ def devices(
         yield _version("driver", driver, OLDEST_DRIVER)
     if listing is None:
         if facts and not emulated:
-            todo = say("map npu-smi into the container to see the device's health and users")
-            yield Check("npu-smi", "WARN", say("not there, or no answer"), todo)
+            todo = Message("map npu-smi into the container to see the device's health and users")
+            yield Finding("npu-smi", "WARN", Message("not there, or no answer"), todo)
         return
     for chip in listing.chips:
         yield _health(chip, chosen)
 
 
-def _version(name: str, have: str, needed: str) -> Check:
+def _version(name: str, have: str, needed: str) -> Finding:
     enough = at_least(have, needed)
     if enough:
-        return Check(name, "OK", have)
+        return Finding(name, "OK", Message(have))
     if enough is None:
-        todo = say("{needed} or later is needed: look it up by hand", needed=needed)
-        return Check(name, "WARN", have or say("unknown version"), todo)
-    todo = say("below {needed} some knobs were seen to do nothing: upgrade", needed=needed)
-    return Check(name, "WARN", say("{have}, older than {needed}", have=have, needed=needed), todo)
+        todo = Message("{needed} or later is needed: look it up by hand", {"needed": needed})
+        seen = Message(have) if have else Message("unknown version")
+        return Finding(name, "WARN", seen, todo)
+    todo = Message("below {needed} some knobs were seen to do nothing: upgrade", {"needed": needed})
+    seen = Message("{have}, older than {needed}", {"have": have, "needed": needed})
+    return Finding(name, "WARN", seen, todo)
 
 
-def _health(chip: npu_smi.Chip, chosen: str) -> Check:
-    name, seen = f"NPU {chip.npu}", f"{chip.name}, {chip.health or '?'}"
+def _health(chip: npu_smi.Chip, chosen: str) -> Finding:
+    name, seen = f"NPU {chip.npu}", Message(f"{chip.name}, {chip.health or '?'}")
     if chip.health.upper() != "OK":
-        todo = say("npu-smi info -t health; choose another with --device")
-        return Check(name, "FAIL" if name == chosen and chip.health else "WARN", seen, todo)
+        todo = Message("npu-smi info -t health; choose another with --device")
+        return Finding(name, "FAIL" if name == chosen and chip.health else "WARN", seen, todo)
     if chip.processes:
         used = ", ".join(map(str, chip.processes))
-        todo = say("wait for them, or choose another with --device")
-        return Check(
-            name, "WARN", say("{seen}; in use by process {used}", seen=seen, used=used), todo
-        )
-    return Check(name, "OK", seen)
+        todo = Message("wait for them, or choose another with --device")
+        seen = Message("{seen}; in use by process {used}", {"seen": seen, "used": used})
+        return Finding(name, "WARN", seen, todo)
+    return Finding(name, "OK", seen)

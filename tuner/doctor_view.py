@@ -15,7 +15,7 @@ from .cells import milliseconds, new_table, times
 from .figures import figures
 from .full_check import FullCheck
 from .holdout import Interval, Verdict
-from .host import Check
+from .host import Finding
 from .language import N_, say
 from .progress import describe
 from .summary import Measured, Summary, ranked, summarize
@@ -24,21 +24,21 @@ from .verdict import against_itself
 STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 
 
-def checks(found: Sequence[Check]) -> RenderableType:
-    """One line for each check, with what to do below it."""
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """One line for each finding, with what to do below it."""
     text = Text()
-    for check in found:
-        text.append(f"{check.state:<5}", style=STYLES[check.state])
-        text.append(f"{check.name}: {check.seen}\n")
-        if check.todo:
-            text.append(f"     {check.todo}\n")
+    for one in found:
+        text.append(f"{one.state:<5}", style=STYLES[one.state])
+        text.append(f"{one.name}: {say(one.seen)}\n")
+        if one.todo:
+            text.append(f"     {say(one.todo)}\n")
     text.rstrip()
     return text
 
 
 def full(found: FullCheck) -> RenderableType:
-    """Checks, A/A check, every configuration in calls and in blocks, the baseline's profile."""
-    parts: list[RenderableType] = [checks(found.checks), Text()]
+    """Findings, A/A check, every configuration in calls and in blocks, the baseline's profile."""
+    parts: list[RenderableType] = [findings(found.findings), Text()]
     summary = _summary(found)
     if summary is not None:
         label = say("emulated CANN, ") if _emulated(summary) else ""
@@ -58,8 +58,8 @@ def as_json(found: FullCheck) -> dict[str, Any]:
     verdict = None if summary is None else against_itself(_baseline_values(summary))
     return {
         "made_by": found.made_by,
-        "stopped": found.stopped,
-        "checks": [asdict(check) for check in found.checks],
+        "stopped": asdict(found.stopped) if found.stopped else None,
+        "checks": [asdict(one) for one in found.findings],
         "environment": {} if summary is None else summary.study.facts["fingerprint"],
         "against_itself": None if verdict is None else _named(*verdict),
         "measured": rows,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from .ablation import KnobFinding, Minimal
 from .errors import UsageError
 from .holdout import Verdict
+from .language import Message
 from .result import Evidence, Recommendation, Result
 from .search_space import WARMUP
 
@@ -65,6 +67,15 @@ class BestConfiguration(BaseModel):
     ablation: tuple[KnobFinding, ...] = ()  # files of earlier versions have none of these
     minimal: Minimal | None = None
     measured_with: MeasuredWith | None = None
+
+    @field_validator("ablation", mode="before")
+    @classmethod
+    def _sentences(cls, ablation: Any) -> Any:
+        """Earlier versions wrote each reason as a sentence, or none as ""."""
+        for one in ablation if isinstance(ablation, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("reason"), str):
+                one["reason"] = asdict(Message(one["reason"])) if one["reason"] else None
+        return ablation
 
 
 def best_configuration(found: Result, asked: Mapping[str, Any]) -> BestConfiguration:

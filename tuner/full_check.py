@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from . import __version__, doctor, recording, session
 from .errors import Interrupted, TunerError, UsageError
-from .host import Check
-from .language import say
+from .host import Finding
+from .language import Message, message, say
 from .profile import Profile, profile
 from .recording import Recording
 from .runner import Observer
@@ -32,16 +32,16 @@ LONGEST_TABLE = 500_000  # characters kept of one of the profiler's tables
 
 @dataclass(frozen=True)
 class FullCheck:
-    """What a full check has found. stopped: why it did not come to its end; "" where it did.
+    """What a full check has found. stopped: why it did not come to its end; None where it did.
 
     profiler_files: name -> text of the profiler's tables, for parsers to be tested on.
     """
 
-    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
     recording: Recording
     profile: Profile | None
     profiler_files: dict[str, str]
-    stopped: str
+    stopped: Message | None
     made_by: str
 
 
@@ -60,14 +60,15 @@ def make(
     Raises UsageError where `path` cannot be written.
     """
     notes: dict[str, Any] = {
-        "checks": [asdict(check) for check in doctor.examine(asked.python, asked.device)],
+        "checks": [asdict(one) for one in doctor.examine(asked.python, asked.device)],
         "made_by": f"npu-tune {__version__}",
-        "stopped": "",
+        "stopped": asdict(Message("just begun")),
     }
     try:
-        recording.write(Recording(None, (), {**notes, "stopped": "just begun"}), path)
+        recording.write(Recording(None, (), notes), path)
     except OSError as error:
         raise UsageError(f"-o {path}: {error.strerror}: name a file to write") from error
+    stopped: Message | None = None
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
         folder, store = Path(made), Store(f"sqlite:///{made}/study.db")
         try:
@@ -77,13 +78,14 @@ def make(
             notes["profile"] = replace(found, folder="").to_dict()
             notes["profiler_files"] = _tables(folder / "profile")
         except (Interrupted, KeyboardInterrupt):
-            notes["stopped"] = "interrupted"
+            stopped = Message("interrupted")
         except TunerError as error:
-            notes["stopped"] = str(error)
+            stopped = Message(str(error))
         except Exception as error:  # whatever it is: what was measured must not be lost
-            notes["stopped"] = f"{type(error).__name__}: {error}"
+            stopped = Message(f"{type(error).__name__}: {error}")
         record, runs = store.study(NAME), store.runs(NAME)
         store.close()
+    notes["stopped"] = asdict(stopped) if stopped else None
     recording.write(Recording(record, tuple(runs), notes), path)
     return read(path)
 
@@ -102,15 +104,24 @@ def read(path: Path) -> FullCheck:
     notes = found.notes
     try:
         return FullCheck(
-            checks=tuple(Check(**check) for check in notes["checks"]),
+            findings=tuple(_finding(one) for one in notes["checks"]),
             recording=found,
             profile=TypeAdapter(Profile | None).validate_python(notes.get("profile")),
             profiler_files=notes.get("profiler_files", {}),
-            stopped=str(notes["stopped"]),
+            stopped=_message(notes["stopped"]),
             made_by=str(notes["made_by"]),
         )
-    except (KeyError, TypeError, ValidationError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: a recording, but not of npu-tune doctor --full") from error
+
+
+def _finding(data: dict[str, Any]) -> Finding:
+    return Finding(data["name"], data["state"], message(data["seen"]), _message(data["todo"]))
+
+
+def _message(data: Any) -> Message | None:
+    """None, or "" in files of earlier versions, for nothing."""
+    return message(data) if data else None
 
 
 def setup(model: str, python: str, device: int | None) -> Setup:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .language import say
+from .language import Message
 
 # Variables that slow every operator or every call, with the value at which they are harmless.
 DEBUG_VARIABLES = {
@@ -31,36 +31,39 @@ OLDEST_KERNEL = (5, 10)  # what the vendor's own host check asks for (msprecheck
 
 
 @dataclass(frozen=True)
-class Check:
+class Finding:
     """One line of the diagnosis: what was seen, and what to do about it."""
 
     name: str
     state: Literal["OK", "WARN", "FAIL"]
-    seen: str
-    todo: str = ""
+    seen: Message
+    todo: Message | None = None
 
 
-def checks(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+def checks(
+    root: Path = Path("/"), environment: Mapping[str, str] = os.environ
+) -> Iterator[Finding]:
     """Processors, governor, kernel and memory settings, virtual machine, variables."""
     yield _processors()
     governor = _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor:
-        good, todo = governor == "performance", "cpupower -c all frequency-set -g performance"
-        yield _as_root("governor", good, governor, todo)
+        good, command = governor == "performance", "cpupower -c all frequency-set -g performance"
+        yield _as_root("governor", good, governor, command)
     if "hypervisor" in _text(root / "proc/cpuinfo"):
-        seen, todo = say("a virtual machine"), say("its neighbours disturb it: expect more noise")
-        yield Check("machine", "WARN", seen, todo)
+        seen = Message("a virtual machine")
+        todo = Message("its neighbours disturb it: expect more noise")
+        yield Finding("machine", "WARN", seen, todo)
     yield from _kernel(root)
     yield from _variables(environment)
 
 
-def _kernel(root: Path) -> Iterator[Check]:
+def _kernel(root: Path) -> Iterator[Finding]:
     """What the vendor's host check asks of the kernel, where the kernel tells it."""
     version = platform.release()
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST_KERNEL:
-        todo = say("5.10 or later schedules better; nothing to do in a container")
-        yield Check("kernel", "WARN", version, todo)
+        todo = Message("5.10 or later schedules better; nothing to do in a container")
+        yield Finding("kernel", "WARN", Message(version), todo)
     for name, harmless in (("numa_balancing", "0"), ("swappiness", "0")):
         folder = "vm" if name == "swappiness" else "kernel"
         value = _text(root / "proc/sys" / folder / name)
@@ -68,41 +71,42 @@ def _kernel(root: Path) -> Iterator[Check]:
             yield _as_root(name, value == harmless, value, f"sysctl {folder}.{name}={harmless}")
     pages = re.search(r"\[(\w+)\]", _text(root / "sys/kernel/mm/transparent_hugepage/enabled"))
     if pages:
-        todo = "echo always > /sys/kernel/mm/transparent_hugepage/enabled"
-        yield _as_root("huge pages", pages[1] != "never", pages[1], todo)
+        command = "echo always > /sys/kernel/mm/transparent_hugepage/enabled"
+        yield _as_root("huge pages", pages[1] != "never", pages[1], command)
 
 
-def _as_root(name: str, good: bool, seen: str, command: str) -> Check:
+def _as_root(name: str, good: bool, seen: str, command: str) -> Finding:
     if good:
-        return Check(name, "OK", seen)
-    return Check(name, "WARN", seen, say("as root, on the host: {command}", command=command))
+        return Finding(name, "OK", Message(seen))
+    todo = Message("as root, on the host: {command}", {"command": command})
+    return Finding(name, "WARN", Message(seen), todo)
 
 
-def _processors() -> Check:
+def _processors() -> Finding:
     usable, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    seen = say("{count} usable, load {load:.1f}", count=usable, load=load)
+    seen = Message("{count} usable, load {load:.1f}", {"count": usable, "load": load})
     if usable < 2:
-        todo = say("level 1 and 2 of the task queue need a second one: widen the affinity")
-        return Check("processors", "WARN", seen, todo)
+        todo = Message("level 1 and 2 of the task queue need a second one: widen the affinity")
+        return Finding("processors", "WARN", seen, todo)
     if load > 0.5 * usable:
-        return Check("processors", "WARN", seen, say("stop what else runs here"))
-    return Check("processors", "OK", seen)
+        return Finding("processors", "WARN", seen, Message("stop what else runs here"))
+    return Finding("processors", "OK", seen)
 
 
-def _variables(environment: Mapping[str, str]) -> Iterator[Check]:
+def _variables(environment: Mapping[str, str]) -> Iterator[Finding]:
     for name, harmless in DEBUG_VARIABLES.items():
         value = environment.get(name, "")
         if value not in ("", harmless):
-            todo = say("unset it: it slows everything")
-            yield Check("variable", "WARN", f"{name}={value}", todo)
+            todo = Message("unset it: it slows everything")
+            yield Finding("variable", "WARN", Message(f"{name}={value}"), todo)
     level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "") or "3"
     if level not in QUIET_LOG_LEVELS:
-        todo = say("set 3: lower levels slow everything, others make torch_npu hang")
-        yield Check("variable", "WARN", f"ASCEND_GLOBAL_LOG_LEVEL={level}", todo)
+        todo = Message("set 3: lower levels slow everything, others make torch_npu hang")
+        yield Finding("variable", "WARN", Message(f"ASCEND_GLOBAL_LOG_LEVEL={level}"), todo)
     queue = environment.get("TASK_QUEUE_ENABLE")
     if queue not in (None, "0", "1", "2"):
-        todo = say("set 0, 1 or 2, or unset it: torch_npu takes other text silently for 0")
-        yield Check("variable", "FAIL", f"TASK_QUEUE_ENABLE={queue!r}", todo)
+        todo = Message("set 0, 1 or 2, or unset it: torch_npu takes other text silently for 0")
+        yield Finding("variable", "FAIL", Message(f"TASK_QUEUE_ENABLE={queue!r}"), todo)
 
 
 def cann_from_files(environment: Mapping[str, str]) -> str:

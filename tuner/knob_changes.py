@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .effects import Effect, every_effect
+from .language import Message
 from .narrowing import why_left_out
 from .search_space import BATCH_SIZE, WARMUP, Value
 from .setup import PRACTICAL_EFFECT
@@ -24,7 +25,7 @@ class KnobChange:
     """One value of one knob: what it did in either study.
 
     default_moved: leaving the knob alone means another value in the second. why: it cannot be set
-    any more.
+    any more, where that is known.
     """
 
     name: str
@@ -33,7 +34,7 @@ class KnobChange:
     after: State
     effects: tuple[Effect | None, Effect | None]
     default_moved: bool = False
-    why: str = ""
+    why: Message | None = None
 
     @property
     def changed(self) -> bool:
@@ -61,7 +62,7 @@ def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
             for summary, found in zip(sides, effects, strict=True)
         )
         gone = next((s for s, state in ((second, after), (first, before)) if state == GONE), None)
-        why = _why_gone(gone, name, value) if gone else ""
+        why = _why_gone(gone, name, value) if gone else None
         yield KnobChange(name, value, before, after, (one, other), name in moved, why)
 
 
@@ -97,13 +98,12 @@ def _state(
     return ("harms" if effect.high < 1 / (1 + PRACTICAL_EFFECT) else "unclear"), effect
 
 
-def _why_gone(summary: Summary, name: str, value: Value) -> str:
+def _why_gone(summary: Summary, name: str, value: Value) -> Message | None:
     """Why a value cannot be set in a study: what was left out, or the failed run's message."""
-    why = why_left_out(summary.space, name, value)
     messages = (
-        r.run.result.message
+        Message(r.run.result.message)
         for one in summary.measured
         if one.configuration.get(name) == value
         for r in one.runs
     )
-    return why or next(messages, "")
+    return why_left_out(summary.space, name, value) or next(messages, None)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .errors import UsageError
-from .language import say
-from .search_space import BATCH_SIZE, WARMUP, SearchSpace, Value
+from .language import Message
+from .search_space import BATCH_SIZE, WARMUP, LeftOut, SearchSpace, Value
 
 
-def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: str) -> SearchSpace:
-    """The space without some values of one knob, saying which were left out and why."""
+def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: Message) -> SearchSpace:
+    """The space without some values of one knob, which are among what was left out."""
     knobs = tuple(
         replace(knob, domain=tuple(value for value in knob.domain if value not in gone))
         if knob.name == name
@@ -19,34 +19,27 @@ def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: str) -> Se
         for knob in space.knobs
     )
     presets = {p: held for p, held in space.presets.items() if held.get(name) not in gone}
-    values = ", ".join(map(str, gone))
-    lines = [say("left out: {name}={values}: {why}", name=name, values=values, why=why)]
-    lines += [
-        say("left out: preset {preset} with it", preset=preset)
-        for preset in space.presets
-        if preset not in presets
-    ]
-    why_gone = {**space.gone.get(name, {}), **{str(value): why for value in gone}}
-    return replace(
-        space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lines),
-        gone={**space.gone, name: why_gone},
-    )  # fmt: skip
+    lost = LeftOut(why, name, tuple(gone), tuple(p for p in space.presets if p not in presets))
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, lost))
 
 
 def why_not(space: SearchSpace, name: str, value: Value) -> str:
-    """Why a value cannot be set in a narrowed space; "" where it can."""
+    """Why a value cannot be set in a narrowed space, for an error; "" where it can."""
     knob = space.knob(name)
     if knob is None:
         return f"there is no knob {name!r}"
     if value in knob.domain:
         return ""
-    return why_left_out(space, name, value) or f"{name} cannot be {value!r}"
+    why = why_left_out(space, name, value)
+    return f"{name}={value}: {why}" if why else f"{name} cannot be {value!r}"
 
 
-def why_left_out(space: SearchSpace, name: str, value: Value) -> str:
-    """Why a value of the file is not to be had here; "" for one that was not left out."""
-    why = space.gone.get(name, {}).get(str(value), "")
-    return f"{name}={value}: {why}" if why else ""
+def why_left_out(space: SearchSpace, name: str, value: Value) -> Message | None:
+    """Why a value of the file is not to be had here; None for one that was not left out."""
+    whys = (
+        one.why for one in space.left_out if one.knob == name and str(value) in map(str, one.values)
+    )
+    return next(whys, None)
 
 
 def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
@@ -74,18 +67,11 @@ def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
         for preset, configuration in space.presets.items()
         if configuration.get(name, value) == value
     }
-    gone = [
-        say(
-            "left out: preset {preset}: {name} is set to {value}",
-            preset=preset,
-            name=name,
-            value=value,
-        )
-        for preset in space.presets
-        if preset not in presets
-    ]
+    gone = tuple(preset for preset in space.presets if preset not in presets)
+    why = Message("{name} is set to {value}", {"name": name, "value": value})
+    lost = (LeftOut(why, name, presets=gone),) if gone else ()
     knobs = tuple(pinned if k.name == name else k for k in space.knobs)
-    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *gone))
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lost))
 
 
 def with_default_batch(space: SearchSpace, batch_size: int) -> SearchSpace:

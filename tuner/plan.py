@@ -74,10 +74,10 @@ def why_refused(
     space: SearchSpace, configuration: Configuration, runs: Sequence[RecordedRun]
 ) -> str:
     """Why a proposal is not launched: a rule, or a batch size that has no reference output."""
-    why = space.broken_rule(configuration)
-    why = why or space.broken_once_resolved(configuration, resolve_unset(space, runs))
-    if why or BATCH_SIZE not in configuration:
-        return why
+    broken = space.broken_rule(configuration)
+    broken = broken or space.broken_once_resolved(configuration, resolve_unset(space, runs))
+    if broken or BATCH_SIZE not in configuration:
+        return broken.why if broken else ""
     batch = configuration[BATCH_SIZE]
     if space.is_baseline(configuration) or batch == space.default_batch():
         return ""

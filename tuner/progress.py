@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from .language import N_, say
 from .objectives import Objective
 from .records import RecordedRun
-from .search_space import BATCH_SIZE, WARMUP, Configuration
+from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
 from .summary import CONFIRMATION_ROLES
 from .worker.protocol import UNSET, Outcome, Role
 
@@ -87,6 +87,21 @@ def describe(configuration: Configuration) -> str:
     if batch != 1:
         shown.append(f"batch_size={batch}")
     return " ".join(shown) or say("defaults")
+
+
+def left_out(space: SearchSpace) -> Iterator[str]:
+    """What of the search space file is not here, one a line."""
+    for one in space.left_out:
+        if not one.knob:
+            yield say(one.why)
+        if one.values:
+            values = ", ".join(map(str, one.values))
+            yield say("left out: {name}={values}: {why}", name=one.knob, values=values, why=one.why)
+        for preset in one.presets:
+            if one.values:
+                yield say("left out: preset {preset} with it", preset=preset)
+            else:
+                yield say("left out: preset {preset}: {why}", preset=preset, why=one.why)
 
 
 def duration(seconds: float) -> str:

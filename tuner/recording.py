@@ -29,6 +29,7 @@ from .worker.protocol import TrialResult, TrialSpec
 FORMAT, FORMAT_VERSION = "npu-tune recording", 1
 SHORTEST_NAME = 4  # replacing shorter names would spoil other words
 KEPT = ("format", "role", "outcome", "backend", "source", "state", "verdict")  # words of our own
+KEPT_TEXT = ("text",)
 IP_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 
 
@@ -83,7 +84,9 @@ def private_names() -> dict[str, str]:
 def redacted(value: Any, hidden: Mapping[str, str], key: str = "") -> Any:
     """JSON types without those names, where they stand as words in a text; keys stay."""
     if isinstance(value, dict):
-        return {name: redacted(held, hidden, name) for name, held in value.items()}
+        # The text of a message with fields is the key of its translation.
+        whole = KEPT_TEXT if value.get("fields") else ()
+        return {n: v if n in whole else redacted(v, hidden, n) for n, v in value.items()}
     if isinstance(value, list):
         return [redacted(held, hidden, key) for held in value]
     if not isinstance(value, str) or key in KEPT:

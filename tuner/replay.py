@@ -176,7 +176,7 @@ def scaled(measurement: Measurement, factor: float) -> Measurement:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnlyRecorded(Rule):
     """A rule that only a configuration that was recorded keeps."""
 
@@ -202,7 +202,7 @@ def only_recorded(world: World) -> SearchSpace:
         else replace(knob, domain=tuple(v for v in knob.domain if v in seen[knob.name]))
         for knob in world.space.knobs
     )
-    rule = OnlyRecorded({}, {}, "it was not recorded", world)
+    rule = OnlyRecorded({}, {}, "it was not recorded", world=world)
     domains = {knob.name: knob.domain for knob in knobs}
     presets = {
         name: held

@@ -256,14 +256,16 @@ def _comparison(found: Comparison) -> dict[str, Any]:
         "first": found.first,
         "second": found.second,
         "emulated": found.first.emulated_cann or found.second.emulated_cann,
-        "warnings": found.warnings,
+        "warnings": map(say, found.warnings),
         "changes": list(change_rows(found, None)),
         "plot": Markup(plots.intervals(drawn, say("times better"), said)) if drawn else None,
         "configurations": [
             (name_of(c), *change_cells(c.change, found.unit)) for c in found.configurations
         ],
         "knobs": [
-            (f"{k.name}={k.value}", *knob_states(k), k.why) for k in found.knobs if k.changed
+            (f"{k.name}={k.value}", *knob_states(k), say(k.why) if k.why else "")
+            for k in found.knobs
+            if k.changed
         ],
         "environment": found.environment,
         "how_sure": how_sure(found, None),

@@ -9,6 +9,7 @@ from .ablation import KnobFinding, Minimal
 from .effects import Effect
 from .figures import Figures
 from .holdout import Interval, Verdict
+from .language import Message
 from .noise import Noise
 from .search_space import Configuration, Value
 
@@ -104,7 +105,7 @@ class Result:
     model: str
     backend: str
     verdict: Verdict
-    reason: str
+    reason: Message | None
     recommendation: Recommendation
     configuration: Configuration
     environment_variables: dict[str, str]

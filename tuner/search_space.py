@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .errors import UsageError
+from .language import Message, message
 from .worker.protocol import UNSET, KnobSetting
 
 Value = str | int | float | bool
@@ -57,6 +58,12 @@ class Rule:
     when: Mapping[str, tuple[Value, ...]]
     require: Mapping[str, tuple[Value, ...]]
     why: str
+    why_zh: str = ""  # as in a knob
+
+    @property
+    def reason(self) -> Message:
+        """Why, with the translation that the file has."""
+        return Message(self.why, {"zh": self.why_zh} if self.why_zh else {})
 
     def broken_by(self, configuration: Configuration) -> bool:
         """Does the configuration break this rule?"""
@@ -72,19 +79,28 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class SearchSpace:
-    """Knobs with their domains, presets and rules.
+class LeftOut:
+    """Values of a knob that are not to be had here, and the presets that go with them.
 
-    left_out: lines that say what is not here. gone: knob -> value as text -> why it is not here.
+    Without values the presets go for `why` alone; without either, `why` says all of it.
     """
+
+    why: Message
+    knob: str = ""
+    values: tuple[Value, ...] = ()
+    presets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Knobs with their domains, presets and rules. left_out: what of the file is not here."""
 
     name: str
     backend: str
     knobs: tuple[Knob, ...]
     presets: Mapping[str, Configuration]
     rules: tuple[Rule, ...]
-    left_out: tuple[str, ...] = ()
-    gone: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
     def knob(self, name: str) -> Knob | None:
         """The knob of this name."""
@@ -127,12 +143,14 @@ class SearchSpace:
         """A preset as a full configuration: its values, then pins, then defaults."""
         return {**self.baseline(), **self.pins(), **self.presets[name]}
 
-    def broken_rule(self, configuration: Configuration) -> str:
-        """Why a rule forbids this configuration; "" where none does."""
-        return next((rule.why for rule in self.rules if rule.broken_by(configuration)), "")
+    def broken_rule(self, configuration: Configuration) -> Rule | None:
+        """The first rule that forbids this configuration."""
+        return next((rule for rule in self.rules if rule.broken_by(configuration)), None)
 
-    def broken_once_resolved(self, configuration: Configuration, resolved: Configuration) -> str:
-        """Why a rule forbids it with unset knobs at what they turned out to be; "" where none does.
+    def broken_once_resolved(
+        self, configuration: Configuration, resolved: Configuration
+    ) -> Rule | None:
+        """The first rule that forbids it with unset knobs at what they turned out to be.
 
         `require: {knob: unset}` alone asks to leave the knob alone, whatever it turned out to be. A
         rule that the baseline itself breaks does not hold here: it ran.
@@ -140,8 +158,7 @@ class SearchSpace:
         named = {n: resolved.get(n, v) if v == UNSET else v for n, v in configuration.items()}
         ran = {**self.baseline(), **resolved}
         rules = [rule.for_named_values() for rule in self.rules]
-        broken = (r.why for r in rules if r.broken_by(named) and not r.broken_by(ran))
-        return next(broken, "")
+        return next((r for r in rules if r.broken_by(named) and not r.broken_by(ran)), None)
 
     def configurations(self, batch_size: int | None) -> Iterator[Configuration]:
         """Every allowed configuration, warm-up at its default; all batch sizes for None."""
@@ -182,10 +199,10 @@ class SearchSpace:
 
     def check(self) -> SearchSpace:
         """Refuse a space whose rules forbid the baseline, or everything else."""
-        why = self.broken_rule(self.baseline())
-        if why:
+        broken = self.broken_rule(self.baseline())
+        if broken:
             raise UsageError(
-                f"search space {self.name}: a rule forbids the baseline itself ({why}): "
+                f"search space {self.name}: a rule forbids the baseline itself ({broken.why}): "
                 "a rule must allow every knob at its default"
             )
         found = itertools.islice(self.configurations(None), EXCLUSION_CHECK_LIMIT)
@@ -215,11 +232,32 @@ def from_dict(data: Mapping[str, Any]) -> SearchSpace:
             when={name: tuple(values) for name, values in rule["when"].items()},
             require={name: tuple(values) for name, values in rule["require"].items()},
             why=rule["why"],
+            why_zh=rule.get("why_zh", ""),
         )
         for rule in data["rules"]
     ]
-    changed = {"knobs": tuple(knobs), "rules": tuple(rules), "left_out": tuple(data["left_out"])}
-    return SearchSpace(**{**data, **changed})
+    return SearchSpace(
+        name=data["name"],
+        backend=data["backend"],
+        knobs=tuple(knobs),
+        presets=data["presets"],
+        rules=tuple(rules),
+        left_out=tuple(_left_out(data)),
+    )
+
+
+def _left_out(data: Mapping[str, Any]) -> Iterator[LeftOut]:
+    """Earlier versions kept sentences, and beside them `gone`: knob -> value as text -> why."""
+    if data.get("gone"):
+        for knob, whys in data["gone"].items():
+            yield from (LeftOut(Message(why), knob, (value,)) for value, why in whys.items())
+        return
+    for one in data["left_out"]:
+        if isinstance(one, str):
+            yield LeftOut(Message(one))
+        else:
+            listed = {"values": tuple(one["values"]), "presets": tuple(one["presets"])}
+            yield LeftOut(message(one["why"]), one["knob"], **listed)
 
 
 def difference(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -232,7 +270,8 @@ def difference(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         for key, value in old[name].items():
             if value != new[name].get(key):
                 return f"{name}.{key} was {value}, is now {new[name].get(key)}"
-    for key in ("name", "backend", "presets", "rules"):
+    for key in ("name", "backend", "presets"):
         if frozen[key] != now[key]:
             return f"{key} was {frozen[key]}, is now {now[key]}"
-    return ""
+    before, after = ([{**rule, "why_zh": ""} for rule in one["rules"]] for one in (frozen, now))
+    return "" if before == after else f"rules was {frozen['rules']}, is now {now['rules']}"

@@ -138,7 +138,7 @@ def _build(file: SpaceFile) -> SearchSpace:
     for number, rule in enumerate(file.rules):
         when = _allowed(knobs, rule.when, ("rules", number, "when"))
         require = _allowed(knobs, rule.require, ("rules", number, "require"))
-        rules.append(Rule(when, require, rule.why))
+        rules.append(Rule(when, require, rule.why, rule.why_zh))
     return SearchSpace(file.name, file.backend, tuple(knobs.values()), presets, tuple(rules))
 
 

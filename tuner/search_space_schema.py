@@ -72,6 +72,7 @@ class RuleEntry(Part):
     when: dict[str, Any]
     require: dict[str, Any]
     why: str
+    why_zh: str = ""
 
 
 class SpaceFile(Part):

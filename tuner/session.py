@@ -15,6 +15,7 @@ from .concluding import conclude
 from .errors import StudyConflictError, UsageError
 from .language import N_, say
 from .probing import make_launcher, probe
+from .progress import left_out
 from .records import StudyRecord
 from .result import Result
 from .runner import Observer, Runner
@@ -160,7 +161,7 @@ def _owned(
             raise StudyConflictError(f"study {name!r} was just taken by another process")
         store.update_study(name, setup=stored)
         record = replace(existing, setup=stored, owner=me)
-    for line in space.left_out:
+    for line in left_out(space):
         note(line)
     _note_size(space, note)
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from . import ablation
-from .budget import noise_found, wanted_trials
+from .budget import ablation_cost, noise_found, wanted_trials
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .launcher import Run
@@ -174,7 +174,7 @@ class Study:
         spec = self.runner.trial_spec(step.trial, step.configuration, step.role)
         if step.role == Role.ABLATION and not self.announced:
             self.announced = True
-            self.note(ablation.announcement(self.runner.summary(), step))
+            self.note(ablation_cost(self.runner.summary(), step))
         self.runner.observer.run_started(step.done, step.total, step.role, step.configuration)
         spec = replace(spec, block=step.block, after_trials=self.done)
         return self.runner.run(step.configuration, spec)

@@ -13,7 +13,7 @@ from .cells import milliseconds, new_table, times
 from .figures import Figures, figures
 from .language import say
 from .noise import page_faults_per_call
-from .progress import describe
+from .progress import describe, left_out
 from .records import RecordedRun, StudyRecord
 from .run_log import without_traces
 from .stats import median
@@ -74,6 +74,7 @@ def study(summary: Summary, width: int) -> RenderableType:
         environment.add_row(name, str(value))
     table = configurations(summary, width)
     parts: list[RenderableType] = [environment, Text(), table, Text()]
+    parts[2:2] = map(Text, left_out(summary.space))
     if emulated(summary.study):
         parts.insert(2, Text(say("emulated CANN: no figure below is a device's")))
     runs = [r for one in summary.measured for r in one.runs]

@@ -22,7 +22,7 @@ from .holdout import (
     runs_of,
     verdict,
 )
-from .language import N_, say
+from .language import Message
 from .records import RecordedRun
 from .search_space import Configuration
 from .setup import MIN_PAIRS
@@ -40,7 +40,7 @@ class Judgement:
     """
 
     verdict: Verdict
-    reason: str
+    reason: Message | None
     best: Measured
     baseline: Measured
     speedup: float
@@ -57,20 +57,24 @@ def judge(summary: Summary) -> Judgement:
         return _of_search(summary)
     bad = next((r.run.result for r in hold_out if _failed(summary, r, won)), None)
     if bad is not None:
-        reason = say("the winner failed when measured again: {outcome}", outcome=bad.outcome.value)
+        said = {"outcome": bad.outcome.value}
+        reason = Message("the winner failed when measured again: {outcome}", said)
         return _of_search(summary, "unclear", reason)
     pairs = pairs_of(summary, won)
     seen = _seen(summary, len(pairs))
     if seen is None:
-        said = N_("{count} pairs of fresh runs are there, {needed} are needed")
         needed = max([MIN_PAIRS, *(look.pairs for look in planned(summary)[:1])])
-        return _of_search(summary, reason=say(said, count=len(pairs), needed=needed))
+        reason = Message(
+            "{count} pairs of fresh runs are there, {needed} are needed",
+            {"count": len(pairs), "needed": needed},
+        )
+        return _of_search(summary, reason=reason)
     pairs = pairs[: seen.pairs]
     logs = log_speedups(summary, pairs)
     interval = _interval(summary, logs, seen)
     return Judgement(
         verdict=verdict(interval.low, interval.high),
-        reason="",
+        reason=None,
         best=grouped(won, [mine for mine, _ in pairs], summary.objective),
         baseline=grouped(base, [theirs for _, theirs in pairs], summary.objective),
         speedup=math.exp(median(logs)),
@@ -107,7 +111,9 @@ def _interval(summary: Summary, logs: Sequence[float], seen: Look) -> Interval:
     return replace(found, coverage=round(found.coverage - spent, 4))
 
 
-def _of_search(summary: Summary, ruling: Verdict = "not confirmed", reason: str = "") -> Judgement:
+def _of_search(
+    summary: Summary, ruling: Verdict = "not confirmed", reason: Message | None = None
+) -> Judgement:
     """What the search's own runs say: one lucky run is enough to be the best here."""
     best = summary.best
     base = summary.baseline_at(best.batch_size) if best else None
@@ -117,12 +123,12 @@ def _of_search(summary: Summary, ruling: Verdict = "not confirmed", reason: str 
             f"npu-tune --resume --study {summary.study.name}"
         )
     if not finalists(summary):
-        reason = reason or say("nothing but the baseline ran well")
+        reason = reason or Message("nothing but the baseline ran well")
     elif _all_failed(summary):
-        ruling, reason = "unclear", say("every finalist failed when measured again")
+        ruling, reason = "unclear", Message("every finalist failed when measured again")
     return Judgement(
         verdict=ruling,
-        reason=reason or say("no fresh runs were made"),
+        reason=reason or Message("no fresh runs were made"),
         best=best,
         baseline=base,
         speedup=summary.speedup(best) or 1.0,
