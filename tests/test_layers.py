@@ -15,6 +15,12 @@ import tuner
 PACKAGE = Path(tuner.__file__).parent
 WORKER = sorted((PACKAGE / "worker").rglob("*.py"))
 CONTROLLER = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER))
+# What these say is shown at once: views, and lines for whoever waits. All others keep messages.
+SPEAKING = {
+    "applying", "budget", "cells", "check_view", "cli_common", "cli_doctor", "cli_studies",
+    "cli_tune", "cli_upgrade", "closing", "compare_view", "doctor_view", "full_check", "lease",
+    "noise_view", "profile_view", "progress", "report", "session", "terminal",
+}  # fmt: skip
 ALLOWED_IN_WORKER = {"torch", "torch_npu", "torchvision", *sys.stdlib_module_names}
 
 
@@ -50,6 +56,16 @@ def test_only_the_cli_prints_or_exits() -> None:
             assert "print(" not in text.replace("fingerprint(", "")
             assert "sys.exit" not in text
             assert "SystemExit" not in text
+
+
+def test_what_makes_data_speaks_no_language() -> None:
+    speaking = {
+        path.stem
+        for path in CONTROLLER
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and "say" in [alias.name for alias in node.names]
+    }
+    assert speaking == SPEAKING
 
 
 def test_the_worker_fits_python_3_8() -> None:

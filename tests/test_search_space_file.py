@@ -42,6 +42,7 @@ def test_a_shipped_space_loads_and_holds_its_baseline(path: Path) -> None:
     space = search_space_file.load(path).space.check()
     assert space.name == path.stem
     assert all(knob.default in knob.domain and knob.why for knob in space.knobs)
+    assert all(rule.why and rule.why_zh for rule in space.rules)
     assert space.broken_rule(space.baseline()) is None
     assert all(space.broken_rule(space.preset(name)) is None for name in space.presets)
 
