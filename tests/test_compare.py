@@ -11,8 +11,9 @@ import pytest
 
 from tuner import narrowing, search_space
 from tuner.ablation import minimal
-from tuner.compare import compare, differences
+from tuner.compare import compare
 from tuner.compare_view import change_rows, comparison
+from tuner.environment import differences
 from tuner.language import Message
 from tuner.records import RecordedRun
 from tuner.setup import Setup

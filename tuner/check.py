@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import session
-from .compare import Difference, differences
 from .concluding import conclude
+from .environment import Difference, differences
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .export import BestConfiguration
 from .holdout import Interval

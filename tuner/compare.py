@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .concluding import conclude
+from .environment import Difference, differences, shown
 from .holdout import ALL_ERRORS, Interval, Verdict, verdict
 from .knob_changes import KnobChange, knob_changes
 from .language import Message
@@ -30,7 +31,6 @@ SETUP_ALIKE = (
 )  # fmt: skip
 FACTS_ALIKE = ("backend", "inputs", "parameters")
 HOST = ("machine", "processor", "cpus", "usable_cpus", "memory_bytes", "governor", "soc")
-NOT_ENVIRONMENT = ("executable",)
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,6 @@ class ConfigurationChange:
     configuration: Configuration
     batch_size: int | None
     change: Change
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One item of the fingerprint."""
-
-    name: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True)
@@ -168,7 +159,7 @@ def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
         before, after = one.get(name), other.get(name)
         if before != after and name not in seen:
             seen.add(name)
-            both = {"before": _shown(before), "after": _shown(after)}
+            both = {"before": shown(before), "after": shown(after)}
             yield Message("unfair: {name} differs: {before} and {after}", {"name": name, **both})
     defaults = [one.space.default_batch() for one in (first, second)]
     bests = [one.best.batch_size if one.best else None for one in (first, second)]
@@ -184,24 +175,6 @@ def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
 def _fingerprint(summary: Summary) -> dict[str, Any]:
     found: dict[str, Any] = summary.study.facts["fingerprint"]
     return found
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{name}={held}" for name, held in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
-    """The items in which two fingerprints differ, variables one by one."""
-    for name in [*before, *(name for name in after if name not in before)]:
-        one, other = before.get(name, ""), after.get(name, "")
-        if name in NOT_ENVIRONMENT or one == other:
-            continue
-        if isinstance(one or other, dict) and isinstance(other or one, dict):
-            yield from differences(one or {}, other or {})
-        else:
-            yield Difference(name, _shown(one), _shown(other))
 
 
 def _runs(summary: Summary, one: Configuration) -> list[RecordedRun]:

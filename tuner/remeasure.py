@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from . import lease, setup
-from .compare import Change, best, differences
+from .compare import Change, best
+from .environment import upgrade
 from .errors import Interrupted, UnfitEnvironmentError, UsageError
 from .holdout import Pair, interval_of, verdict
 from .launcher import Launcher
@@ -23,8 +24,6 @@ from .stats import median
 from .store import MemoryStore
 from .summary import Summary
 from .worker.protocol import Outcome, Role
-
-VERSIONS = ("python", "torch", "torchvision", "torch_npu", "cann", "driver", "soc")
 
 
 @dataclass(frozen=True)
@@ -108,13 +107,13 @@ def _runner(
 
 def _require_unchanged(summary: Summary, now: dict[str, Any]) -> None:
     """An environment that was upgraded in place is not there any more to be measured."""
-    for one in differences(summary.study.facts["fingerprint"], now):
-        if one.name in VERSIONS:
-            raise UnfitEnvironmentError(
-                f"study {summary.study.name!r} was measured with {one.name} "
-                f"{one.before or 'none'}, its environment has {one.after or 'none'} now: compare "
-                "without --remeasure"
-            )
+    changed = upgrade(summary.study.facts["fingerprint"], now)
+    if changed:
+        raise UnfitEnvironmentError(
+            f"study {summary.study.name!r} was measured with {changed.name} "
+            f"{changed.before or 'none'}, its environment has {changed.after or 'none'} now: "
+            "compare without --remeasure"
+        )
 
 
 def _tried(summary: Summary) -> tuple[Configuration, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import export, holdout, lease, owner, search_space, setup
 from .concluding import conclude
+from .environment import differences, upgrade
 from .errors import StudyConflictError, UsageError
 from .language import N_, say
 from .probing import make_launcher, probe
@@ -150,13 +151,13 @@ def _owned(
         record = StudyRecord(name, now, None, stored, frozen, facts, me)
         store.create_study(record)
     else:
+        _require_same_environment(existing, facts["fingerprint"], note)
         changed = search_space.difference(existing.space, search_space.to_dict(space))
         if changed:
             raise StudyConflictError(
                 f"study {name!r} was begun with another search space: {changed}; finish it in the "
                 "environment that it was begun in, or start another study"
             )
-        _warn_of_changes(existing.facts["fingerprint"], facts["fingerprint"], note)
         if not store.claim(name, existing.owner, me):
             raise StudyConflictError(f"study {name!r} was just taken by another process")
         store.update_study(name, setup=stored)
@@ -191,11 +192,21 @@ def resumed(asked: Setup, summary: Summary) -> Setup:
     return asked
 
 
-def _warn_of_changes(old: dict[str, Any], new: dict[str, Any], note: Callable[[str], None]) -> None:
-    for key in old:
-        if key not in ("usable_cpus", "executable") and old[key] != new.get(key):
-            said = N_("warning: {key} was {old!r} when the study began, is {new!r} now")
-            note(say(said, key=key, old=old[key], new=new.get(key)))
+def _require_same_environment(
+    existing: StudyRecord, now: dict[str, Any], note: Callable[[str], None]
+) -> None:
+    """Runs of two environments do not make one ranking; what matters less is named."""
+    before = existing.facts["fingerprint"]
+    changed = upgrade(before, now)
+    if changed:
+        raise StudyConflictError(
+            f"study {existing.name!r} was begun with {changed.name} {changed.before or 'none'}, "
+            f"its environment has {changed.after or 'none'} now: go back to that environment to "
+            "resume it, or start another study; whether its result still holds: npu-tune check"
+        )
+    for one in differences(before, now):
+        said = N_("warning: {key} was {old!r} when the study began, is {new!r} now")
+        note(say(said, key=one.name, old=one.before, new=one.after))
 
 
 def _warn_of_others(device: str, note: Callable[[str], None]) -> None:

@@ -1,0 +1,54 @@
+"""Two fingerprints against each other: in what they differ, and whether it is one environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# Of another of these, runs are runs of another environment; what else differs is only told.
+VERSIONS = ("python", "torch", "torchvision", "torch_npu", "cann", "driver", "soc")
+NOT_ENVIRONMENT = ("executable",)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One item of the fingerprint."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def is_of_version(self) -> bool:
+        """Does it make another environment? Another patch of Python does not."""
+        patched = self.name == "python" and _minor(self.before) == _minor(self.after)
+        return self.name in VERSIONS and not patched
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
+    """The items in which two fingerprints differ, variables one by one."""
+    for name in [*before, *(name for name in after if name not in before)]:
+        one, other = before.get(name, ""), after.get(name, "")
+        if name in NOT_ENVIRONMENT or one == other:
+            continue
+        if isinstance(one or other, dict) and isinstance(other or one, dict):
+            yield from differences(one or {}, other or {})
+        else:
+            yield Difference(name, shown(one), shown(other))
+
+
+def upgrade(before: dict[str, Any], after: dict[str, Any]) -> Difference | None:
+    """The first difference that makes it another environment; None where it is the same one."""
+    return next((one for one in differences(before, after) if one.is_of_version), None)
+
+
+def shown(value: Any) -> str:
+    """An item's value as text."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={held}" for name, held in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:2]
