@@ -144,3 +144,21 @@ def test_an_empty_file_is_no_search_space(tmp_path: Path) -> None:
 def test_a_name_that_is_not_shipped_is_answered_with_those_that_are() -> None:
     with pytest.raises(UsageError, match=r"no search space 'gpu'; shipped: cpu"):
         search_space_file.find("gpu")
+
+
+@pytest.mark.parametrize("own", [["cpu"], []], ids=["a wheel", "a wheel without its files"])
+def test_another_packages_folder_of_that_name_is_not_read(
+    own: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, foreign = tmp_path / "tuner" / "search_spaces", tmp_path / "search_spaces"
+    foreign.mkdir()
+    for path in [*(inside / f"{name}.yaml" for name in own), foreign / "cpu.yaml"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(GOOD)
+    monkeypatch.setattr(search_space_file, "PACKAGE", tmp_path / "tuner")
+    read = [search_space_file.find(name) for name in search_space_file.shipped()]
+    assert read == [inside / f"{name}.yaml" for name in own]
+
+
+def test_a_clone_reads_the_folder_beside_its_package() -> None:
+    assert search_space_file.find("cpu") in SHIPPED

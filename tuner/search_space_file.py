@@ -57,8 +57,11 @@ def shipped() -> list[str]:
 
 
 def _shipped() -> dict[str, Path]:
-    folders = [PACKAGE / "search_spaces", PACKAGE.parent / "search_spaces"]
-    return {path.stem: path for folder in folders for path in folder.glob("*.yaml")}
+    """Inside the package in a wheel, beside it in a clone: what else lies there is a stranger's."""
+    folder, project = PACKAGE / "search_spaces", PACKAGE.parent / "pyproject.toml"
+    if not folder.is_dir() and project.is_file() and 'name = "npu-tune"' in project.read_text():
+        folder = project.with_name("search_spaces")
+    return {path.stem: path for path in folder.glob("*.yaml")}
 
 
 def load(path: Path) -> LoadedFile:
