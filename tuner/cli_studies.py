@@ -125,7 +125,11 @@ def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
 @no_wait
 @storage
 def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
-    """Repeat one trial outside the record, showing its command and its log."""
+    """Repeat one trial outside the record, showing its command and its log.
+
+    Exit code 0: it ran well; 1: its configuration failed; 4: the environment did; the others as
+    everywhere.
+    """
     from . import repeat
     from .store import Store
 

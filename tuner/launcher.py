@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -76,7 +77,7 @@ class Launcher:
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.folder))
         try:
             started_at, started_ns = datetime.now(timezone.utc), time.monotonic_ns()
-            result = self._result(replace(spec, launched_ns=started_ns), folder)
+            result = self._logged(replace(spec, launched_ns=started_ns), folder)
             wall_ns = time.monotonic_ns() - started_ns
             tail = log_tail(folder / protocol.LOG_FILE)
             return Run(spec, result, tail, started_at, wall_ns)
@@ -101,41 +102,36 @@ class Launcher:
             return [*self.prefix, shlex.join([*sourcing, *worker])]
         return [*self.prefix, *sourcing, *worker]
 
-    def foreground(self, command: list[str], deadline_s: float) -> int:
-        """Run a command with its output on the terminal; its exit code, negative for a signal."""
+    def foreground(self, command: list[str], spec: TrialSpec) -> TrialResult:
+        """Run a command with its output on the terminal, in this launcher's own folder."""
         token = str(self.folder)
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            env={**os.environ, **self._own_variables(token)},
-            pass_fds=self._inherited(),
-        )
+        variables = {**os.environ, **self._own_variables(token)}
+        return self._result(command, spec, self.folder, token, env=variables)
+
+    def _logged(self, spec: TrialSpec, folder: Path) -> TrialResult:
+        token = f"{self.folder.resolve()}:{folder.name}"
+        command = self.command(spec, folder, token)
+        with (folder / protocol.LOG_FILE).open("wb") as log:
+            return self._result(command, spec, folder, token, stdout=log, stderr=subprocess.STDOUT)
+
+    def _result(
+        self, command: list[str], spec: TrialSpec, folder: Path, token: str, **options: Any
+    ) -> TrialResult:
+        protocol.write(spec, str(folder / protocol.SPEC_FILE))
         try:
-            wait(process, deadline_s)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+                pass_fds=self._inherited(),
+                **options,
+            )
+        except OSError as error:
+            return _environment_error(f"cannot start a worker: {error}")
+        try:
+            in_time = wait(process, spec.deadline_s)
         finally:
             _end(process, token)
-        return process.returncode
-
-    def _result(self, spec: TrialSpec, folder: Path) -> TrialResult:
-        protocol.write(spec, str(folder / protocol.SPEC_FILE))
-        token = f"{self.folder.resolve()}:{folder.name}"
-        with (folder / protocol.LOG_FILE).open("wb") as log:
-            try:
-                process = subprocess.Popen(
-                    self.command(spec, folder, token),
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=self._inherited(),
-                )
-            except OSError as error:
-                return _environment_error(f"cannot start a worker: {error}")
-            try:
-                in_time = wait(process, spec.deadline_s)
-            finally:
-                _end(process, token)
         return self._classify(spec, folder, process.returncode, in_time)
 
     def _own_variables(self, token: str) -> dict[str, str]:
@@ -163,8 +159,8 @@ class Launcher:
         return TrialResult(Outcome.CRASHED, _how_ended(code) + (PREFIX_HINT if self.prefix else ""))
 
     def _has_started(self, folder: Path, code: int, log: str) -> bool:
-        """Did the worker itself run? Of a prefix and a script only the worker's own mark tells."""
-        if self.prefix or self.env_script:
+        """Did the worker itself run? Without a log of its own only the worker's mark tells."""
+        if self.prefix or self.env_script or not (folder / protocol.LOG_FILE).exists():
             return (folder / protocol.STARTED_FILE).exists()
         return code <= 0 or log_has_started(log)
 

@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import lease, search_space, session, setup
-from .errors import StudyConflictError
+from .errors import BaselineError, StudyConflictError, TunerError, UnfitEnvironmentError
 from .launcher import Launcher
 from .objectives import latency
 from .probing import make_launcher, probe_spec, require_ok
 from .records import RecordedRun, StudyRecord
 from .store import Store
+from .study import baseline_failure
 from .work_folder import make_folder
-from .worker import protocol
-from .worker.protocol import ProbeRequest, Role, TrialResult, TrialSpec
+from .worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 
 
 def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
@@ -87,28 +87,42 @@ def rerun(
     echo: Callable[[str], None],
     on_wait: Callable[[str], None] | None = None,
 ) -> int:
-    """Repeat a trial's last run with its log on the terminal; the worker's exit code.
+    """Repeat a trial's last run with its log on the terminal; the exit code that says how it ended.
 
     The reference is made anew, too. on_wait: as in `prepared`.
+
+    Raises BaselineError where the baseline, which makes the reference, does not run.
     """
     record = session.load(store, name).study
     recorded = runs_of(store, name, trial)[-1]
     with prepared(record, recorded, on_wait) as (launcher, spec):
-        folder = launcher.folder
         if spec.role != Role.BASELINE:
-            space = search_space.from_dict(record.space)
-            knobs = space.settings(space.baseline(spec.batch_size))
-            launcher.run(replace(spec, role=Role.BASELINE, knobs=knobs))
-        protocol.write(spec, str(folder / protocol.SPEC_FILE))
-        command = launcher.command(spec, folder)
+            _make_reference(record, launcher, spec)
+        command = launcher.command(spec, launcher.folder)
         echo(shlex.join(command))
-        code = launcher.foreground(command, spec.deadline_s)
-        with contextlib.suppress(OSError, ValueError):
-            result = protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
-            echo(f"outcome: {result.outcome.value} {result.message}".strip())
-            if result.measurement is not None:
-                echo(f"latency: {latency(result.measurement):.4g} ms")
-        return code
+        result = launcher.foreground(command, spec)
+        echo(f"outcome: {result.outcome.value} {result.message}".strip())
+        if result.measurement is not None:
+            echo(f"latency: {latency(result.measurement):.4g} ms")
+        return exit_code(result.outcome)
+
+
+def exit_code(outcome: Outcome) -> int:
+    """0: it ran well; 1: the configuration failed; 4: the environment did."""
+    if outcome == Outcome.ENVIRONMENT_ERROR:
+        return UnfitEnvironmentError.exit_code
+    return 0 if outcome == Outcome.OK else TunerError.exit_code
+
+
+def _make_reference(record: StudyRecord, launcher: Launcher, spec: TrialSpec) -> None:
+    """Run the baseline, which leaves the output that the run's own is compared with."""
+    space = search_space.from_dict(record.space)
+    knobs = space.settings(space.baseline(spec.batch_size))
+    run = launcher.run(replace(spec, role=Role.BASELINE, knobs=knobs))
+    if run.result.outcome == Outcome.ENVIRONMENT_ERROR:
+        raise UnfitEnvironmentError(run.result.message)
+    if run.result.outcome != Outcome.OK:
+        raise BaselineError(baseline_failure(record.name, 0, run))
 
 
 def _ranges(numbers: list[int]) -> str:
