@@ -21,7 +21,8 @@ from tuner.summary import Summary, summarize
 from tuner.worker.protocol import ModelSpec, Outcome, ReadBack, Role
 
 from .conftest import DATA
-from .fakes import recorded, study_record
+from .fakes import confirmed, recorded, study_record
+from .test_ablation import ablated, ms
 from .test_npu import CONVNET, Emulated
 
 MS = 10**6
@@ -110,16 +111,28 @@ def test_on_the_cpu_copies_and_overhead_are_shares_of_the_traced_time() -> None:
     assert "without synchronising" not in shown(found)
 
 
-def test_the_trial_is_the_named_one_the_baselines_or_the_best() -> None:
+def test_it_is_the_baseline_or_the_best() -> None:
     summary = summarize(study_record(), [recorded(0, 4.0), recorded(1, 2.0, mode="fast")])
-    assert choose(summary, 7, baseline=False) == 7
-    assert choose(summary, None, baseline=True) == 0
-    assert choose(summary, None, baseline=False) == 1
+    assert choose(summary, baseline=True).trial == 0
+    assert choose(summary, baseline=False).trial == 1
+
+
+def test_where_a_smaller_configuration_is_exported_that_one_is_profiled() -> None:
+    _, summary = ablated(ms)
+    chosen = choose(summary, baseline=False)
+    assert summary.space.changed(chosen.configuration) == {"mode": "fast"}
+    assert chosen.run.spec.role == Role.ABLATION
+
+
+def test_where_the_defaults_are_to_be_kept_they_are_profiled() -> None:
+    runs = [recorded(0, 4.0), recorded(1, 2.0, mode="fast")]  # which was luck
+    _, summary = confirmed(runs, lambda _: 4.0)
+    assert choose(summary, baseline=False).trial == 0
 
 
 def test_nothing_measured_is_a_conflict() -> None:
     with pytest.raises(StudyConflictError):
-        choose(summarize(study_record(), []), None, baseline=True)
+        choose(summarize(study_record(), []), baseline=True)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
 @click.command()
 @click.argument("study")
 @click.option("--trial", type=int, help="The trial whose configuration is profiled.")
-@click.option("--best", is_flag=True, help="The best configuration: what happens without --trial.")
+@click.option("--best", is_flag=True, help="What is to be applied: what happens without --trial.")
 @click.option("--baseline", is_flag=True, help="The environment as it was.")
 @click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: the study's]")
 @no_wait
@@ -174,12 +174,15 @@ def profile(
     if (trial is not None) + best + baseline > 1:
         raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
     store = Store(storage)
-    number = profiling.choose(session.load(store, study), trial, baseline)
+    if trial is None:
+        recorded = profiling.choose(session.load(store, study), baseline)
+    else:
+        recorded = repeat.runs_of(store, study, trial)[-1]
+    number = recorded.trial
     folder = output or session.RESULTS / "profile" / f"{study}-{number}"
-    repeat.runs_of(store, study, number)  # a wrong number is the only line
     console_of(stderr=True).print(say("trial {n} under the profiler, about a minute", n=number))
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
-    found = profiling.profile(store, study, number, python, folder, on_wait)
+    found = profiling.profile(store, study, recorded, python, folder, on_wait)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:

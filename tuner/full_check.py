@@ -18,7 +18,7 @@ from . import __version__, doctor, recording, session
 from .errors import Interrupted, TunerError, UsageError
 from .host import Finding
 from .language import Message, message, say
-from .profile import Profile, profile
+from .profile import Profile, choose, profile
 from .recording import Recording
 from .runner import Observer
 from .setup import MIN_PAIRS, Setup
@@ -74,7 +74,8 @@ def make(
         try:
             session.tune(asked, store, NAME, observer, stop, note, on_wait=on_wait, results=folder)
             note(say("trial {n} under the profiler, about a minute", n=0))
-            found = profile(store, NAME, 0, asked.python, folder / "profile", on_wait)
+            baseline = choose(session.load(store, NAME), baseline=True)
+            found = profile(store, NAME, baseline, asked.python, folder / "profile", on_wait)
             notes["profile"] = replace(found, folder="").to_dict()
             notes["profiler_files"] = _tables(folder / "profile")
         except (Interrupted, KeyboardInterrupt):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import profile_files, repeat, session
-from .concluding import conclude
+from .compare import best
 from .diagnosis import EVENTS, Diagnosis, Pointer, Shares, Times, diagnose_cpu, diagnose_device
 from .errors import StudyConflictError, TunerError, UnfitEnvironmentError, UsageError
 from .launcher import Run
@@ -65,38 +65,35 @@ class Profile:
         return asdict(self)
 
 
-def choose(summary: Summary, trial: int | None, baseline: bool) -> int:
-    """The trial to profile: the one named, the baseline's, else that of the best configuration.
+def choose(summary: Summary, baseline: bool) -> RecordedRun:
+    """The last run of the baseline, else of the configuration that is to be applied.
 
     Raises StudyConflictError when nothing was measured yet.
     """
-    if trial is not None:
-        return trial
-    if baseline:
-        if summary.baseline is None:
-            raise StudyConflictError(
-                f"study {summary.study.name!r} has no measured baseline: profile one with --trial"
-            )
-        return summary.baseline.trials[0]
-    return conclude(summary).evidence.best.trials[0]
+    if baseline and summary.baseline is None:
+        raise StudyConflictError(
+            f"study {summary.study.name!r} has no measured baseline: profile one with --trial"
+        )
+    wanted = summary.identity(summary.space.baseline() if baseline else best(summary))
+    runs = [*(r for one in summary.measured for r in one.runs), *summary.confirmation_runs]
+    return [r for r in runs if summary.identity(r.configuration) == wanted][-1]
 
 
 def profile(
     store: Store,
     name: str,
-    trial: int,
+    recorded: RecordedRun,
     python: str,
     output: Path,
     on_wait: Callable[[str], None] | None = None,
 ) -> Profile:
-    """Repeat a trial's configuration under the profiler; the files end in `output`.
+    """Repeat a recorded run under the profiler; the files end in `output`.
 
     on_wait: is told when a study holds the device; None: fail instead of waiting.
 
-    Raises a TunerError: no such study or trial, an unfit interpreter, a run that failed.
+    Raises a TunerError: no such study, an unfit interpreter, a run that failed.
     """
     summary = session.load(store, name)
-    recorded = repeat.runs_of(store, name, trial)[-1]
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -107,7 +104,7 @@ def profile(
         # torch_npu takes a path of plain characters only: it writes here, then it is moved.
         written = Path(tempfile.mkdtemp(prefix="profile-", dir=launcher.folder.resolve()))
         run = launcher.run(_spec(spec, written))
-        _require_ok(run, name, trial)
+        _require_ok(run, name, recorded.trial)
         moved = _move(written, output)
     return judge(summary, recorded, run, moved, output)
 
