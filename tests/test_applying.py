@@ -8,15 +8,20 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from click.testing import CliRunner
 
 from tuner import applying, export, formats
 from tuner.applying import Plan, plan
+from tuner.cli import main
 from tuner.concluding import conclude
 from tuner.errors import UnfitEnvironmentError, UsageError
 from tuner.export import BestConfiguration
 from tuner.search_space import Configuration
+from tuner.setup import Setup
+from tuner.store import Store
 from tuner.summary import summarize
 from tuner.worker import after_import
 
@@ -309,6 +314,61 @@ def test_the_python_file_gives_the_same_read_back(torch_python: str, tmp_path: P
     assert prepared == "True True 1 4 6 6"
     too_late = ran([torch_python, "-c", "import best"], tmp_path)
     assert "to be set before Python starts: MALLOC_TRIM_THRESHOLD_" in too_late.stderr
+
+
+OWN_SPACE = """\
+name: mine
+backend: cpu
+knobs:
+  mode:
+    why: a flag
+    apply: model
+    handler: execution
+    default: unset
+    values: [{value: fast, code: model.be_fast()}]
+"""
+
+
+def test_the_python_file_has_the_code_of_the_studys_own_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text(OWN_SPACE)
+    store = Store(f"sqlite:///{tmp_path}/s.db")
+    store.create_study(study_record(Setup("m", space="mine.yaml", folder=str(tmp_path))))
+    for run in [recorded(0, 10), recorded(1, 4, mode="fast")]:
+        store.record("s", run)
+    store.close()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    command = ["export", "s", "--format", "python", "-o", "best.py", "--storage", store.url]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert "    # mode=fast\n    model.be_fast()\n" in Path("best.py").read_text()
+
+
+PRELOADED = "/lib/libjemalloc.so.2:/own.so"
+
+
+def run_python_file(held: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `import best` does in a program that was started with these libraries preloaded."""
+    path = written("python", {}, {"LD_PRELOAD": PRELOADED}, folder / "best.py")
+    monkeypatch.setenv("LD_PRELOAD", held)
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    exec(path.read_text(), {})
+
+
+def test_the_python_file_takes_more_libraries_in_another_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "/own.so:/lib/libjemalloc.so.2:/b.so"
+    run_python_file(more, tmp_path, monkeypatch)
+    assert os.environ["LD_PRELOAD"] == more
+
+
+def test_the_python_file_names_the_libraries_where_one_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RuntimeError, match=f"before Python starts: LD_PRELOAD={PRELOADED}$"):
+        run_python_file("/own.so", tmp_path, monkeypatch)
 
 
 def test_every_value_of_the_shipped_spaces_says_how_code_sets_it() -> None:

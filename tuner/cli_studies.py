@@ -85,7 +85,8 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
     if form == "yaml":
         export_file.write(best, path)
     else:
-        entries = formats.entries_of(best, summary.study.setup["space"])
+        asked = summary.study.setup
+        entries = formats.entries_of(best, asked["space"], asked.get("folder", ""))
         stages = {knob.name: knob.apply for knob in summary.space.knobs}
         export_file.write_text(formats.text(best, form, entries, stages), path)
     click.echo(f"written: {path}")

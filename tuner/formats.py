@@ -22,15 +22,16 @@ IMPORTS = ("torch", "torch_npu")
 Parts = tuple[list[tuple[str, list[str]]], list[tuple[str, list[str]]]]
 
 
-def entries_of(best: BestConfiguration, space: str) -> dict[str, KnobEntry]:
+def entries_of(best: BestConfiguration, space: str, folder: str = "") -> dict[str, KnobEntry]:
     """What the search space files say of the configuration's knobs; without those that are gone.
 
-    space: the study's own file or name; the shipped ones of its backend come after it.
+    space: the study's own file or name, folder: where a relative one begins; the shipped ones of
+    its backend come after it.
     """
     entries: dict[str, KnobEntry] = {}
     for name in [*([space] if space else []), *search_space_file.shipped()]:
         try:
-            loaded = search_space_file.load(search_space_file.find(name))
+            loaded = search_space_file.load(search_space_file.find(name, folder))
         except UsageError:  # the study's own file was moved: what it says of code is lost
             continue
         if loaded.space.backend == best.backend:
@@ -79,6 +80,10 @@ def python(best: BestConfiguration, parts: Parts) -> Iterator[str]:
     yield ""
     yield f"VARIABLES = {best.environment_variables!r}"
     yield "missed = {n: v for n, v in VARIABLES.items() if os.environ.get(n) != v}"
+    if "LD_PRELOAD" in best.environment_variables:  # more libraries, and in any order, are fine
+        yield 'preloaded = os.environ.get("LD_PRELOAD", "").split(":")'
+        yield 'if set(VARIABLES["LD_PRELOAD"].split(":")) <= set(preloaded):'
+        yield '    missed.pop("LD_PRELOAD", None)'
     yield f"at_start = [n for n in missed if n.startswith({AT_START!r})]"
     yield "if at_start:"
     yield '    held = " ".join(f"{n}={VARIABLES[n]}" for n in at_start)'

@@ -94,7 +94,7 @@ def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, 
 
 
 def _space_file(asked: Setup, backend: str) -> LoadedFile:
-    return search_space_file.load(search_space_file.find(asked.space or backend))
+    return search_space_file.load(search_space_file.find(asked.space or backend, asked.folder))
 
 
 def probe_spec(asked: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:

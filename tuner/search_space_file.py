@@ -35,12 +35,16 @@ class _Mistake(Exception):
         self.location = location
 
 
-def find(name: str) -> Path:
-    """The file for `--space NAME|FILE`: a path, or one of the search spaces shipped."""
+def find(name: str, folder: str = "") -> Path:
+    """The file for `--space NAME|FILE`: a path, or one of the search spaces shipped.
+
+    folder: where a relative path begins. Raises UsageError.
+    """
     if name.endswith((".yaml", ".yml")) or "/" in name:
-        if Path(name).is_file():
-            return Path(name)
-        raise UsageError(f"there is no search space file {name}")
+        path = Path(folder, name)
+        if path.is_file():
+            return path
+        raise UsageError(f"there is no search space file {path}")
     found = _shipped()
     if name in found:
         return found[name]
