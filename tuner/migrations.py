@@ -1,7 +1,7 @@
 """The database schema, one numbered function per version, applied in order.
 
-Each runs in one transaction together with the record that it was applied. Never change one that
-was released: add another, and save a database of the old version for the tests.
+All that are missing are applied in one transaction, together with the record of it. Never change
+one that was released: add another, and save a database of the old version for the tests.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from .database import READS_ONLY
 from .errors import StorageError
 
 MIGRATIONS: list[Callable[[Connection], None]] = []
@@ -60,26 +61,37 @@ def m001_initial(connection: Connection) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema up to date. Raises StorageError for one newer than this program."""
-    with engine.begin() as connection:
-        if not inspect(connection).has_table("tuner_schema"):
-            connection.execute(
-                text(
-                    "CREATE TABLE tuner_schema"
-                    " (version INTEGER PRIMARY KEY, applied_at VARCHAR(40) NOT NULL)"
-                )
-            )
-    with engine.begin() as connection:
-        version = connection.execute(text("SELECT MAX(version) FROM tuner_schema")).scalar() or 0
+    """Bring the schema up to date. Raises StorageError for one newer than this program.
+
+    One that is up to date is only read.
+    """
+    with engine.execution_options(**READS_ONLY).begin() as connection:
+        version = _version(connection)
     if version > len(MIGRATIONS):
         raise StorageError(
             f"{engine.url} has schema version {version}, this npu-tune knows up to "
             f"{len(MIGRATIONS)}: upgrade npu-tune, or choose another --storage"
         )
-    for number, change in enumerate(MIGRATIONS[version:], start=version + 1):
-        with engine.begin() as connection:
+    if version == len(MIGRATIONS):
+        return
+    with engine.begin() as connection:
+        version = _version(connection)  # another process may have been faster
+        if version == 0:
+            connection.execute(
+                text(
+                    "CREATE TABLE IF NOT EXISTS tuner_schema"
+                    " (version INTEGER PRIMARY KEY, applied_at VARCHAR(40) NOT NULL)"
+                )
+            )
+        for number, change in enumerate(MIGRATIONS[version:], start=version + 1):
             change(connection)
             connection.execute(
                 text("INSERT INTO tuner_schema (version, applied_at) VALUES (:version, :now)"),
                 {"version": number, "now": datetime.now(timezone.utc).isoformat()},
             )
+
+
+def _version(connection: Connection) -> int:
+    if not inspect(connection).has_table("tuner_schema"):
+        return 0
+    return connection.execute(text("SELECT MAX(version) FROM tuner_schema")).scalar() or 0

@@ -9,13 +9,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from . import database
 from .errors import StorageError, StudyConflictError
 from .launcher import Run
 from .migrations import migrate
@@ -27,7 +26,6 @@ from .worker.protocol import TrialResult, TrialSpec
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
-BUSY_TIMEOUT_S = 30
 SAMPLE_SERIES = (
     "warmup_ns",
     "dispatch_ns",
@@ -57,30 +55,32 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         with _storage_errors(url):
-            parsed = make_url(url)
-            self._sqlite = parsed.get_backend_name() == "sqlite"
-            if self._sqlite and parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(url, connect_args=self._connect_args())
-            if self._sqlite:
-                event.listen(self._engine, "connect", _set_up_sqlite)
-            migrate(self._engine)
+            self._engine = database.make_engine(url)
+            file = database.file_of(self._engine.url)
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            with database.alone(self._engine):
+                migrate(self._engine)
         self._engines: list[Engine] = [self._engine]
-
-    def _connect_args(self) -> dict[str, Any]:
-        return {"timeout": BUSY_TIMEOUT_S} if self._sqlite else {}
 
     def optuna_storage(self) -> RDBStorage:
         """Optuna's own tables in the same database."""
         from optuna.storages import RDBStorage
 
-        with _storage_errors(self.url):
-            storage = RDBStorage(self.url, engine_kwargs={"connect_args": self._connect_args()})
+        arguments = {"connect_args": database.connect_args(self.url)}
+        with _storage_errors(self.url), database.alone(self._engine):
+            storage = RDBStorage(self.url, engine_kwargs=arguments)
         self._engines.append(storage.engine)
         return storage
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _reading(self) -> Iterator[Connection]:
+        engine = self._engine.execution_options(**database.READS_ONLY)
+        with _storage_errors(self.url), engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
         with _storage_errors(self.url), self._engine.begin() as connection:
             yield connection
 
@@ -91,7 +91,7 @@ class Store:
                 f"study {record.name!r} exists in {self.url}: continue it with "
                 f"--resume --study {record.name}, or choose another name"
             )
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(
                 text(
                     "INSERT INTO tuner_studies (name, created_at, setup, space, facts, owner) "
@@ -114,7 +114,7 @@ class Store:
             for key, value in fields.items()
         }
         columns = ", ".join(f"{key} = :{key}" for key in values)
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(
                 text(f"UPDATE tuner_studies SET {columns} WHERE name = :name"),
                 {**values, "name": name},
@@ -122,7 +122,7 @@ class Store:
 
     def claim(self, name: str, seen: dict[str, Any] | None, owner: dict[str, Any]) -> bool:
         """Take the study over from the owner that was seen; False when another was faster."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             changed = connection.execute(
                 text("UPDATE tuner_studies SET owner = :new WHERE name = :name AND owner = :old"),
                 {"name": name, "new": json.dumps(owner), "old": json.dumps(seen)},
@@ -131,7 +131,7 @@ class Store:
 
     def studies(self) -> list[StudyRecord]:
         """Every study, oldest first."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 text(
                     "SELECT name, created_at, finished_at, setup, space, facts, owner "
@@ -148,7 +148,7 @@ class Store:
         """Commit one run. Called before Optuna is told, so that nothing told is missing here."""
         run = recorded.run
         light, samples = _without_samples(run.result)
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(
                 text(
                     "INSERT INTO tuner_runs (uid, study, trial, role, outcome, started_at, wall_ns,"
@@ -174,7 +174,7 @@ class Store:
 
     def runs(self, study: str) -> list[RecordedRun]:
         """Every run of a study, in the order in which they started."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 text(
                     "SELECT uid, trial, started_at, wall_ns, configuration, spec, result, samples,"
@@ -263,12 +263,6 @@ def _study(row: Any) -> StudyRecord:
         facts=json.loads(row.facts),
         owner=json.loads(row.owner) if row.owner else None,
     )
-
-
-def _set_up_sqlite(connection: Any, _: Any) -> None:
-    # WAL lets `show` read while a study writes; foreign keys are off unless asked for.
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 @contextlib.contextmanager
