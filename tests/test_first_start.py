@@ -44,7 +44,7 @@ def tables(path: Path) -> list[str]:
         return [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
 
 
-@pytest.mark.parametrize("moment", range(1, 12))
+@pytest.mark.parametrize("moment", range(1, 18))
 def test_a_first_start_killed_at_any_statement_leaves_no_table_and_the_next_opens(
     moment: int, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ SPEAKING = {
     "cli_tune", "cli_upgrade", "closing", "compare_view", "doctor_view", "full_check", "lease",
     "noise_view", "profile_view", "progress", "report", "session", "terminal",
 }  # fmt: skip
-SPEAKS_SQL = ("database.py", "migrations.py", "store.py")
+SPEAKS_SQL = ("database.py", "migrations.py", "store.py", "tables.py")
 ALLOWED_IN_WORKER = {"torch", "torch_npu", "torchvision", *sys.stdlib_module_names}
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tuner import search_space, setup
+from tuner.cli import main
 from tuner.errors import StorageError, StudyConflictError
 from tuner.migrations import MIGRATIONS
 from tuner.store import Store, pack, unpack
+from tuner.tables import METADATA
 from tuner.worker.protocol import Outcome
 
 from .conftest import DATA
@@ -94,3 +99,36 @@ def test_a_database_of_every_version_still_opens(version: int, tmp_path: Path) -
     first = store.runs("s")[0].run.result.measurement
     assert first is not None
     assert first.latency_ns == [10_000_000] * 3
+
+
+def test_a_study_is_read_without_the_others(store: Store, tmp_path: Path) -> None:
+    store.create_study(replace(study_record(), name="t"))
+    with sqlite3.connect(tmp_path / "deep" / "test.db") as connection:
+        connection.execute("UPDATE tuner_studies SET setup = 'damaged' WHERE name = 't'")
+    assert store.study("s") == study_record()
+
+
+def test_finished_trials_are_counted_without_reading_a_sample(store: Store, tmp_path: Path) -> None:
+    store.create_study(replace(study_record(), name="t"))
+    for run in (recorded(0, 10), recorded(0, 10), recorded(1, outcome=Outcome.CRASHED)):
+        store.record("s", run)
+    store.record("s", recorded(2, outcome=Outcome.ENVIRONMENT_ERROR))
+    with sqlite3.connect(tmp_path / "deep" / "test.db") as connection:
+        connection.execute("UPDATE tuner_runs SET samples = 'damaged', result = 'damaged'")
+    listed = CliRunner().invoke(main, ["list", "--storage", store.url])
+    assert re.findall(r"\d of \d+", listed.stdout) == ["2 of 10", "0 of 10"]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_new_database_has_the_columns_of_a_saved_one(tmp_path: Path) -> None:
+    def columns(path: Path) -> list[tuple[str, ...]]:
+        query = (
+            "SELECT m.name, c.name, c.type, c.pk FROM sqlite_master m, pragma_table_info(m.name) c"
+        )
+        with sqlite3.connect(path) as connection:
+            return sorted(row for row in connection.execute(query) if row[0].startswith("tuner_"))
+
+    saved = columns(DATA / f"store-v{len(MIGRATIONS)}.db")
+    assert columns(tmp_path / "deep" / "test.db") == saved
+    known = [(t.name, c.name) for t in METADATA.tables.values() for c in t.columns]
+    assert sorted(known) == [row[:2] for row in saved if row[0] in METADATA.tables]

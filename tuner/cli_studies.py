@@ -20,12 +20,9 @@ def list_studies(storage: str) -> None:
     """List the studies."""
     from . import terminal
     from .store import Store
-    from .summary import finished_trials
 
     store = Store(storage)
-    records = store.studies()
-    done = {record.name: len(finished_trials(store.runs(record.name))) for record in records}
-    console_of().print(terminal.studies(records, done))
+    console_of().print(terminal.studies(store.studies(), store.trials_done()))
 
 
 @click.command()

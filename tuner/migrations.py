@@ -9,11 +9,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    inspect,
+    select,
+)
 
 from .database import READS_ONLY
 from .errors import StorageError
 
+SCHEMA = Table(
+    "tuner_schema",
+    MetaData(),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("applied_at", String(40), nullable=False),
+)
 MIGRATIONS: list[Callable[[Connection], None]] = []
 migration = MIGRATIONS.append
 
@@ -21,43 +44,36 @@ migration = MIGRATIONS.append
 @migration
 def m001_initial(connection: Connection) -> None:
     """Studies and runs. Times in ns, dates UTC in ISO 8601, samples zlib-compressed int64."""
-    blob = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
-    connection.execute(
-        text(
-            """
-            CREATE TABLE tuner_studies (
-                name VARCHAR(200) PRIMARY KEY,
-                created_at VARCHAR(40) NOT NULL,
-                finished_at VARCHAR(40),
-                setup TEXT NOT NULL,
-                space TEXT NOT NULL,
-                facts TEXT NOT NULL,
-                owner TEXT
-            )
-            """
-        )
+    made = MetaData()
+    Table(
+        "tuner_studies",
+        made,
+        Column("name", String(200), primary_key=True),
+        Column("created_at", String(40), nullable=False),
+        Column("finished_at", String(40)),
+        Column("setup", Text, nullable=False),
+        Column("space", Text, nullable=False),
+        Column("facts", Text, nullable=False),
+        Column("owner", Text),
     )
-    connection.execute(
-        text(
-            f"""
-            CREATE TABLE tuner_runs (
-                uid VARCHAR(40) PRIMARY KEY,
-                study VARCHAR(200) NOT NULL REFERENCES tuner_studies(name),
-                trial INTEGER NOT NULL,
-                role VARCHAR(20) NOT NULL,
-                outcome VARCHAR(20) NOT NULL,
-                started_at VARCHAR(40) NOT NULL,
-                wall_ns BIGINT NOT NULL,
-                configuration TEXT NOT NULL,
-                spec TEXT NOT NULL,
-                result TEXT NOT NULL,
-                samples {blob} NOT NULL,
-                log_tail TEXT NOT NULL
-            )
-            """
-        )
+    Table(
+        "tuner_runs",
+        made,
+        Column("uid", String(40), primary_key=True),
+        Column("study", String(200), ForeignKey("tuner_studies.name"), nullable=False),
+        Column("trial", Integer, nullable=False),
+        Column("role", String(20), nullable=False),
+        Column("outcome", String(20), nullable=False),
+        Column("started_at", String(40), nullable=False),
+        Column("wall_ns", BigInteger, nullable=False),
+        Column("configuration", Text, nullable=False),
+        Column("spec", Text, nullable=False),
+        Column("result", Text, nullable=False),
+        Column("samples", LargeBinary, nullable=False),
+        Column("log_tail", Text, nullable=False),
+        Index("tuner_runs_by_trial", "study", "trial"),
     )
-    connection.execute(text("CREATE INDEX tuner_runs_by_trial ON tuner_runs (study, trial)"))
+    made.create_all(connection)
 
 
 def migrate(engine: Engine) -> None:
@@ -75,23 +91,15 @@ def migrate(engine: Engine) -> None:
     if version == len(MIGRATIONS):
         return
     with engine.begin() as connection:
+        SCHEMA.create(connection, checkfirst=True)
         version = _version(connection)  # another process may have been faster
-        if version == 0:
-            connection.execute(
-                text(
-                    "CREATE TABLE IF NOT EXISTS tuner_schema"
-                    " (version INTEGER PRIMARY KEY, applied_at VARCHAR(40) NOT NULL)"
-                )
-            )
         for number, change in enumerate(MIGRATIONS[version:], start=version + 1):
             change(connection)
-            connection.execute(
-                text("INSERT INTO tuner_schema (version, applied_at) VALUES (:version, :now)"),
-                {"version": number, "now": datetime.now(timezone.utc).isoformat()},
-            )
+            now = datetime.now(timezone.utc).isoformat()
+            connection.execute(insert(SCHEMA).values(version=number, applied_at=now))
 
 
 def _version(connection: Connection) -> int:
-    if not inspect(connection).has_table("tuner_schema"):
+    if not inspect(connection).has_table(SCHEMA.name):
         return 0
-    return connection.execute(text("SELECT MAX(version) FROM tuner_schema")).scalar() or 0
+    return connection.scalar(select(func.max(SCHEMA.c.version))) or 0

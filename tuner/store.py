@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, distinct, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import database
@@ -20,8 +20,9 @@ from .launcher import Run
 from .migrations import migrate
 from .records import RecordedRun, StudyRecord
 from .setup import DEFAULT_STORAGE
+from .tables import RUNS, STUDIES
 from .worker import protocol
-from .worker.protocol import TrialResult, TrialSpec
+from .worker.protocol import Outcome, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
@@ -91,21 +92,16 @@ class Store:
                 f"study {record.name!r} exists in {self.url}: continue it with "
                 f"--resume --study {record.name}, or choose another name"
             )
+        values = {
+            "name": record.name,
+            "created_at": record.created_at.isoformat(),
+            "setup": json.dumps(record.setup),
+            "space": json.dumps(record.space),
+            "facts": json.dumps(record.facts),
+            "owner": json.dumps(record.owner),
+        }
         with self._writing() as connection:
-            connection.execute(
-                text(
-                    "INSERT INTO tuner_studies (name, created_at, setup, space, facts, owner) "
-                    "VALUES (:name, :created_at, :setup, :space, :facts, :owner)"
-                ),
-                {
-                    "name": record.name,
-                    "created_at": record.created_at.isoformat(),
-                    "setup": json.dumps(record.setup),
-                    "space": json.dumps(record.space),
-                    "facts": json.dumps(record.facts),
-                    "owner": json.dumps(record.owner),
-                },
-            )
+            connection.execute(insert(STUDIES).values(values))
 
     def update_study(self, name: str, **fields: Any) -> None:
         """Set `setup`, `owner` or `finished_at`."""
@@ -113,19 +109,15 @@ class Store:
             key: value.isoformat() if isinstance(value, datetime) else json.dumps(value)
             for key, value in fields.items()
         }
-        columns = ", ".join(f"{key} = :{key}" for key in values)
         with self._writing() as connection:
-            connection.execute(
-                text(f"UPDATE tuner_studies SET {columns} WHERE name = :name"),
-                {**values, "name": name},
-            )
+            connection.execute(update(STUDIES).where(STUDIES.c.name == name).values(values))
 
     def claim(self, name: str, seen: dict[str, Any] | None, owner: dict[str, Any]) -> bool:
         """Take the study over from the owner that was seen; False when another was faster."""
+        as_seen = STUDIES.c.name == name, STUDIES.c.owner == json.dumps(seen)
         with self._writing() as connection:
             changed = connection.execute(
-                text("UPDATE tuner_studies SET owner = :new WHERE name = :name AND owner = :old"),
-                {"name": name, "new": json.dumps(owner), "old": json.dumps(seen)},
+                update(STUDIES).where(*as_seen).values(owner=json.dumps(owner))
             )
             return changed.rowcount == 1
 
@@ -133,55 +125,52 @@ class Store:
         """Every study, oldest first."""
         with self._reading() as connection:
             rows = connection.execute(
-                text(
-                    "SELECT name, created_at, finished_at, setup, space, facts, owner "
-                    "FROM tuner_studies ORDER BY created_at, name"
-                )
+                select(STUDIES).order_by(STUDIES.c.created_at, STUDIES.c.name)
             ).all()
         return [_study(row) for row in rows]
 
     def study(self, name: str) -> StudyRecord | None:
         """The study of this name."""
-        return next((record for record in self.studies() if record.name == name), None)
+        with self._reading() as connection:
+            row = connection.execute(select(STUDIES).where(STUDIES.c.name == name)).one_or_none()
+        return None if row is None else _study(row)
+
+    def trials_done(self) -> dict[str, int]:
+        """Of each study that has some: how many `summary.finished_trials` there are."""
+        counted = (
+            select(RUNS.c.study, func.count(distinct(RUNS.c.trial)))
+            .where(RUNS.c.outcome != Outcome.ENVIRONMENT_ERROR.value)
+            .group_by(RUNS.c.study)
+        )
+        with self._reading() as connection:
+            return {study: count for study, count in connection.execute(counted)}
 
     def record(self, study: str, recorded: RecordedRun) -> None:
         """Commit one run. Called before Optuna is told, so that nothing told is missing here."""
         run = recorded.run
         light, samples = _without_samples(run.result)
+        values = {
+            "uid": run.uid,
+            "study": study,
+            "trial": recorded.trial,
+            "role": run.spec.role.value,
+            "outcome": run.result.outcome.value,
+            "started_at": run.started_at.isoformat(),
+            "wall_ns": run.wall_ns,
+            "configuration": json.dumps(recorded.configuration),
+            "spec": json.dumps(asdict(run.spec)),
+            "result": json.dumps(light),
+            "samples": samples,
+            "log_tail": run.log_tail,
+        }
         with self._writing() as connection:
-            connection.execute(
-                text(
-                    "INSERT INTO tuner_runs (uid, study, trial, role, outcome, started_at, wall_ns,"
-                    " configuration, spec, result, samples, log_tail) VALUES (:uid, :study, :trial,"
-                    " :role, :outcome, :started_at, :wall_ns, :configuration, :spec, :result,"
-                    " :samples, :log_tail)"
-                ),
-                {
-                    "uid": run.uid,
-                    "study": study,
-                    "trial": recorded.trial,
-                    "role": run.spec.role.value,
-                    "outcome": run.result.outcome.value,
-                    "started_at": run.started_at.isoformat(),
-                    "wall_ns": run.wall_ns,
-                    "configuration": json.dumps(recorded.configuration),
-                    "spec": json.dumps(asdict(run.spec)),
-                    "result": json.dumps(light),
-                    "samples": samples,
-                    "log_tail": run.log_tail,
-                },
-            )
+            connection.execute(insert(RUNS).values(values))
 
     def runs(self, study: str) -> list[RecordedRun]:
         """Every run of a study, in the order in which they started."""
+        asked = select(RUNS).where(RUNS.c.study == study).order_by(RUNS.c.started_at, RUNS.c.uid)
         with self._reading() as connection:
-            rows = connection.execute(
-                text(
-                    "SELECT uid, trial, started_at, wall_ns, configuration, spec, result, samples,"
-                    " log_tail FROM tuner_runs WHERE study = :study ORDER BY started_at, uid"
-                ),
-                {"study": study},
-            ).all()
+            rows = connection.execute(asked).all()
         return [_recorded(row) for row in rows]
 
     def close(self) -> None:

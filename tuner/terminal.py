@@ -52,7 +52,7 @@ def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> Renderab
             setup["model"],
             record.space["backend"] + emulated(record),
             setup["objective"],
-            _progress(trials_done[record.name], setup),
+            _progress(trials_done.get(record.name, 0), setup),
             say("finished") if record.finished_at else say("open"),
             f"{record.created_at:%Y-%m-%d %H:%M}",
         )
