@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -245,9 +246,12 @@ def parsed(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _how_to_resume(name: str, storage: str) -> str:
+    from .database import shown
     from .study import resume_command
 
-    command = resume_command(name) + ("" if storage == DEFAULT_STORAGE else f" --storage {storage}")
+    command = resume_command(name)
+    if storage != DEFAULT_STORAGE:
+        command += f" --storage {shlex.quote(shown(storage))}"
     return say("stopped; everything recorded is kept. Continue with: {command}", command=command)
 
 

@@ -1,30 +1,68 @@
-"""How a database is opened: one engine for a URL, its transactions, and who may make tables."""
+"""How a database is opened: one engine for a URL, its transactions, who may make tables, and what
+is said of it all: never a password."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from .errors import StorageError
+from .setup import DEFAULT_STORAGE
 
 BUSY_TIMEOUT_S = 30
 READS_ONLY = {"reads_only": True}  # execution options
 TABLE_MAKERS = 7_140_218  # an advisory lock of PostgreSQL has a number for its name
+SECRET_ARGUMENT = re.compile(
+    r"([?&][^=&]*(?:pass|pwd|secret|token|odbc_connect)[^=&]*=)[^&]*", re.I
+)
 
 
-def connect_args(url: str) -> dict[str, Any]:
+def shown(url: str) -> str:
+    """A URL as it may be printed: with *** for what is secret in it."""
+    parsed = _parsed(url)
+    if parsed is None:  # nothing says where the password begins
+        text = re.sub(r"^(.*?://)?.*@", r"\1***@", url)
+    else:
+        text = parsed.render_as_string(hide_password=True)
+    return SECRET_ARGUMENT.sub(r"\1***", text)
+
+
+@contextlib.contextmanager
+def errors(url: str) -> Iterator[None]:
+    """Whatever the database refuses becomes a StorageError of one line."""
+    try:
+        yield
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        parsed = _parsed(url)
+        if parsed is not None and parsed.password:
+            reason = reason.replace(parsed.password, "***")
+        raise _unusable(url, reason) from error
+
+
+def connect_args(url: URL) -> dict[str, Any]:
     """What the driver is told, ours and Optuna's alike."""
-    return {"timeout": BUSY_TIMEOUT_S} if _is_sqlite(make_url(url)) else {}
+    return {"timeout": BUSY_TIMEOUT_S} if _is_sqlite(url) else {}
 
 
 def make_engine(url: str) -> Engine:
-    """The engine, with SQLite's transactions made whole; nothing is opened yet."""
-    engine = create_engine(url, connect_args=connect_args(url))
-    if _is_sqlite(engine.url):
+    """The engine, with SQLite's transactions made whole; nothing is opened yet.
+
+    Raises StorageError for what is no URL.
+    """
+    parsed = _parsed(url)
+    if parsed is None:
+        raise _unusable(url, "it does not read as a URL of a database")
+    engine = create_engine(parsed, connect_args=connect_args(parsed))
+    if _is_sqlite(parsed):
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -64,6 +102,20 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def _parsed(url: str) -> URL | None:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # ValueError: the port is no number
+        return None
+
+
+def _unusable(url: str, reason: str) -> StorageError:
+    return StorageError(
+        f"storage {shown(url)}: {reason}; check the URL (for example {DEFAULT_STORAGE}) and that "
+        "its folder can be written"
+    )
 
 
 def _is_sqlite(url: URL) -> bool:

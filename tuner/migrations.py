@@ -28,7 +28,7 @@ from sqlalchemy import (
     select,
 )
 
-from .database import READS_ONLY
+from .database import READS_ONLY, shown
 from .errors import StorageError
 
 SCHEMA = Table(
@@ -85,7 +85,7 @@ def migrate(engine: Engine) -> None:
         version = _version(connection)
     if version > len(MIGRATIONS):
         raise StorageError(
-            f"{engine.url} has schema version {version}, this npu-tune knows up to "
+            f"{shown(str(engine.url))} has schema version {version}, this npu-tune knows up to "
             f"{len(MIGRATIONS)}: upgrade npu-tune, or choose another --storage"
         )
     if version == len(MIGRATIONS):

@@ -12,14 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Engine, distinct, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from . import database
-from .errors import StorageError, StudyConflictError
+from .errors import StudyConflictError
 from .launcher import Run
 from .migrations import migrate
 from .records import RecordedRun, StudyRecord
-from .setup import DEFAULT_STORAGE
 from .tables import RUNS, STUDIES
 from .worker import protocol
 from .worker.protocol import Outcome, TrialResult, TrialSpec
@@ -51,11 +49,14 @@ class Records(Protocol):
 
 
 class Store:
-    """Studies and runs. Every method is one transaction; errors become StorageError."""
+    """Studies and runs. Every method is one transaction; errors become StorageError.
+
+    url: as it may be printed, without a password.
+    """
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        with _storage_errors(url):
+        self.url, self._url = database.shown(url), url
+        with database.errors(url):
             self._engine = database.make_engine(url)
             file = database.file_of(self._engine.url)
             if file is not None:
@@ -68,21 +69,21 @@ class Store:
         """Optuna's own tables in the same database."""
         from optuna.storages import RDBStorage
 
-        arguments = {"connect_args": database.connect_args(self.url)}
-        with _storage_errors(self.url), database.alone(self._engine):
-            storage = RDBStorage(self.url, engine_kwargs=arguments)
+        arguments = {"connect_args": database.connect_args(self._engine.url)}
+        with database.errors(self._url), database.alone(self._engine):
+            storage = RDBStorage(self._url, engine_kwargs=arguments)
         self._engines.append(storage.engine)
         return storage
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
         engine = self._engine.execution_options(**database.READS_ONLY)
-        with _storage_errors(self.url), engine.begin() as connection:
+        with database.errors(self._url), engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with _storage_errors(self.url), self._engine.begin() as connection:
+        with database.errors(self._url), self._engine.begin() as connection:
             yield connection
 
     def create_study(self, record: StudyRecord) -> None:
@@ -252,15 +253,3 @@ def _study(row: Any) -> StudyRecord:
         facts=json.loads(row.facts),
         owner=json.loads(row.owner) if row.owner else None,
     )
-
-
-@contextlib.contextmanager
-def _storage_errors(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, ImportError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise StorageError(
-            f"storage {url}: {reason}; check the URL (for example {DEFAULT_STORAGE}) and that its "
-            "folder can be written"
-        ) from error
