@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import tuner
 from tuner.errors import StudyConflictError, UsageError
+from tuner.setup import DEFAULT_STORAGE
+from tuner.store import Store
 
 ROOT = Path(__file__).parent.parent
 MODEL = """
@@ -45,5 +48,16 @@ def test_a_wrong_argument_is_a_tuner_error(tmp_path: Path, monkeypatch: pytest.M
         tuner.tune("mobilenet_v2", trials=0)
     with pytest.raises(UsageError, match=r"--study \.\./x: letters, digits"):
         tuner.tune("mobilenet_v2", study="../x")
+    Store(DEFAULT_STORAGE).close()
     with pytest.raises(StudyConflictError, match="there is no study 'nosuch'"):
         tuner.load_result("nosuch")
+
+
+@pytest.mark.parametrize("read", [tuner.load_result, tuner.replay_study])
+def test_what_only_reads_makes_no_database(
+    read: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyConflictError, match="there is no database sqlite:///results/"):
+        read("nosuch")
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import tuner
 from tuner import lease, search_space_file
 from tuner.cli import main
+from tuner.store import Store
 
 from .conftest import DATA
 
@@ -97,13 +98,41 @@ def test_a_wrong_option_is_one_line_and_a_code(
 
 @pytest.mark.parametrize("command", ["show", "export", "profile"])
 def test_a_missing_study_is_named(command: str, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    Store(f"sqlite:///{tmp_path}/results/npu-tune.db").close()
     done = invoke(tmp_path, command, "nosuch")
     assert done.returncode == 7
     assert "there is no study 'nosuch'" in done.stderr
 
 
-def test_list_without_studies_says_how_to_begin(tmp_path: Path) -> None:
-    assert "npu-tune --model mobilenet_v2" in invoke(tmp_path, "list").stdout
+def test_list_without_studies_says_how_to_begin_and_makes_nothing(tmp_path: Path) -> None:
+    done = invoke(tmp_path, "list")
+    assert (done.returncode, list(tmp_path.iterdir())) == (0, [])
+    assert "npu-tune --model mobilenet_v2" in done.stdout
+
+
+READERS = [
+    ["show", "s"],
+    ["export", "s"],
+    ["report", "s"],
+    ["compare", "s", "t"],
+    ["rerun", "s", "--trial", "0"],
+    ["profile", "s"],
+    ["list"],
+    ["--resume"],
+]
+
+
+@pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
+def test_a_command_that_reads_names_a_missing_database_and_makes_none(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, [*command, "--storage", "sqlite:///deep/typo.db"])
+    assert done.exit_code == 7
+    assert "there is no database sqlite:///deep/typo.db: check --storage and" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interpreter_without_torch_is_an_unfit_environment(tmp_path: Path) -> None:

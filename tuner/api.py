@@ -104,7 +104,7 @@ def tune(
 
 def load_result(study: str, storage: str = DEFAULT_STORAGE) -> Result:
     """A stored study, judged by the rules of this version. Raises StudyConflictError."""
-    store = Store(storage)
+    store = Store(storage, create=False)
     try:
         return conclude(session.load(store, study))
     finally:
@@ -135,7 +135,7 @@ def replay_study(
             raise UsageError(f"{study}: a recording in which no study was begun")
         record, runs = found.study, found.runs
     else:
-        store = Store(storage)
+        store = Store(storage, create=False)
         try:
             record, runs = session.load(store, str(study)).study, tuple(store.runs(str(study)))
         finally:

@@ -11,6 +11,7 @@ import click
 from .cli_common import console_of, lang, no_wait, storage
 from .errors import UsageError
 from .language import N_, say
+from .setup import DEFAULT_STORAGE
 
 
 @click.command("list")
@@ -18,10 +19,13 @@ from .language import N_, say
 @lang
 def list_studies(storage: str) -> None:
     """List the studies."""
-    from . import terminal
+    from . import database, terminal
     from .store import Store
 
-    store = Store(storage)
+    if storage == DEFAULT_STORAGE and database.is_missing(storage):
+        console_of().print(terminal.studies([], {}))
+        return
+    store = Store(storage, create=False)
     console_of().print(terminal.studies(store.studies(), store.trials_done()))
 
 
@@ -37,7 +41,7 @@ def show(study: str, trial: int | None, storage: str) -> None:
     from .errors import StudyConflictError
     from .store import Store
 
-    store, console = Store(storage), console_of()
+    store, console = Store(storage, create=False), console_of()
     summary = session.load(store, study)
     if trial is not None:
         console.print(terminal.trial(summary, repeat.runs_of(store, study, trial)))
@@ -76,7 +80,7 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
     from .concluding import conclude
     from .store import Store
 
-    summary = session.load(Store(storage), study)
+    summary = session.load(Store(storage, create=False), study)
     best = export_file.best_configuration(conclude(summary), summary.study.setup)
     path = output or formats.path_of(session.RESULTS, study, form)
     if form == "yaml":
@@ -109,7 +113,7 @@ def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
     from .export import write_text
     from .store import Store
 
-    store = Store(storage)
+    store = Store(storage, create=False)
     summaries = [session.load(store, name) for name in studies]
     text = reporting.report(summaries, [search.importances(store, name) for name in studies])
     path = output or session.RESULTS / f"{studies[0]}.html"
@@ -132,7 +136,7 @@ def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
     from .store import Store
 
     on_wait = None if no_wait else click.echo
-    code = repeat.rerun(Store(storage), study, trial, click.echo, on_wait)
+    code = repeat.rerun(Store(storage, create=False), study, trial, click.echo, on_wait)
     raise SystemExit(code)
 
 
@@ -171,7 +175,7 @@ def profile(
 
     if (trial is not None) + best + baseline > 1:
         raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
-    store = Store(storage)
+    store = Store(storage, create=False)
     if trial is None:
         recorded = profiling.choose(session.load(store, study), baseline)
     else:

@@ -163,7 +163,7 @@ def tune(
     if not resume and not options["model"]:
         raise UsageError("--model is missing; for example: npu-tune --model mobilenet_v2")
     asked = None if resume else _setup(options, None)
-    store = Store(storage)
+    store = Store(storage, create=not resume)
     if resume:
         name = name or session.find_unfinished(store)
         record = session.load(store, name).study

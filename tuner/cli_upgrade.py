@@ -131,7 +131,7 @@ def compare(
     from .progress import Progress
     from .store import Store
 
-    store, console = Store(storage), console_of(stderr=as_json)
+    store, console = Store(storage, create=False), console_of(stderr=as_json)
     before, told = session.load(store, first), []
     rest = [session.load(store, name) for name in others]
     for after in rest if remeasure else ():

@@ -74,6 +74,13 @@ def file_of(url: URL) -> Path | None:
     return Path(name) if name and name != ":memory:" and not name.startswith("file:") else None
 
 
+def is_missing(url: str) -> bool:
+    """Is it the file of an SQLite database, and not there? What is no URL is not missing."""
+    parsed = _parsed(url)
+    file = None if parsed is None else file_of(parsed)
+    return file is not None and not file.exists()
+
+
 @contextlib.contextmanager
 def alone(engine: Engine) -> Iterator[None]:
     """No other process makes tables until the block ends: two first starts would make the same.

@@ -54,8 +54,14 @@ class Store:
     url: as it may be printed, without a password.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, create: bool = True) -> None:
+        """create: where there is none; else StudyConflictError, and nothing is made."""
         self.url, self._url = database.shown(url), url
+        if not create and database.is_missing(url):
+            raise StudyConflictError(
+                f"there is no database {self.url}: check --storage and the folder that you are in; "
+                "npu-tune --model mobilenet_v2 begins a first study"
+            )
         with database.errors(url):
             self._engine = database.make_engine(url)
             file = database.file_of(self._engine.url)
