@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tuner import session, setup
-from tuner.errors import StudyConflictError, UsageError
+from tuner.errors import Interrupted, StudyConflictError, UsageError
 from tuner.holdout import spent
 from tuner.replay import Silent
-from tuner.session import resumed, tune
+from tuner.session import _owned, find_unfinished, resumed, tune
 from tuner.setup import Setup
 from tuner.store import Store
 from tuner.study import Study
 from tuner.summary import Summary
 
-from .fakes import SPACE, confirmed, recorded, study_record
+from .fakes import BEGAN, SPACE, confirmed, recorded, study_record
 
 SEARCHED = [recorded(0, 10), recorded(1, 5, mode="fast")]
 
@@ -115,3 +116,19 @@ def test_every_other_change_of_the_environment_is_named_and_goes_on(
             ("OMP_NUM_THREADS", "4", ""),
         ]
     ]  # fmt: skip
+
+
+def test_a_finished_study_that_is_extended_is_open_until_it_finishes_again(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'test.db'}")
+    store.create_study(study_record())
+    store.update_study("s", finished_at=BEGAN)
+    with pytest.raises(StudyConflictError, match="no unfinished study"):
+        find_unfinished(store)
+    more, facts = Setup("m", trials=80), study_record().facts
+    with (
+        suppress(Interrupted),
+        _owned(store, store.study("s"), more, "s", SPACE, facts, lambda _: None) as record,
+    ):
+        raise Interrupted("")
+    assert (record.finished_at, record.setup["trials"]) == (None, 80)
+    assert find_unfinished(store) == "s"

@@ -160,8 +160,8 @@ def _owned(
             )
         if not store.claim(name, existing.owner, me):
             raise StudyConflictError(f"study {name!r} was just taken by another process")
-        store.update_study(name, setup=stored)
-        record = replace(existing, setup=stored, owner=me)
+        store.update_study(name, setup=stored, finished_at=None)
+        record = replace(existing, setup=stored, owner=me, finished_at=None)
     for line in left_out(space):
         note(line)
     _note_size(space, note)

@@ -113,7 +113,7 @@ class Store:
     def update_study(self, name: str, **fields: Any) -> None:
         """Set `setup`, `owner` or `finished_at`."""
         values = {
-            key: value.isoformat() if isinstance(value, datetime) else json.dumps(value)
+            key: value and value.isoformat() if key == "finished_at" else json.dumps(value)
             for key, value in fields.items()
         }
         with self._writing() as connection:
