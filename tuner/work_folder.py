@@ -1,4 +1,4 @@
-"""A study's working folder: locked while one process works in it, removed at the end."""
+"""A study's working folder: locked while one process works in it, removed when it is finished."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from pathlib import Path
 from .errors import Interrupted, StudyConflictError, UsageError
 from .launcher import kill_descendants
 
+REFERENCES = "reference-*.pt"  # a baseline's output for each batch size, as the runner names them
+
 
 @contextlib.contextmanager
 def work_folder(root: Path, study: str) -> Iterator[Path]:
     """The study's folder for weights, references, compile cache and run folders.
 
-    Kept when the study is interrupted or killed, so that a resumed one finds it; else removed.
+    Removed when the study is finished. Where it ends before, a resumed one finds its folder; only
+    one that was made here and fails without a measured baseline is not worth keeping.
     Raises StudyConflictError when another process works in it, UsageError where none can be made.
     """
     folder = (root / ".work" / study).resolve()  # a model may change the working directory
+    new = not folder.exists()
     make_folder(folder)
     with _claimed(folder, study):
         kill_descendants(f"{folder}:")
@@ -31,7 +35,8 @@ def work_folder(root: Path, study: str) -> Iterator[Path]:
         except (KeyboardInterrupt, Interrupted):
             raise
         except BaseException:
-            _remove(folder)
+            if new and not any(folder.glob(REFERENCES)):
+                _remove(folder)
             raise
         _remove(folder)
 
@@ -51,22 +56,27 @@ def _claimed(folder: Path, study: str) -> Iterator[None]:
     """The folder locked until the block or this process ends: what is in it is then stale."""
     lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _lock(lock, study)
+        if not _is_ours(lock, folder):
+            raise StudyConflictError(
+                f"study {study!r} is just being begun or run by another process: wait for it, or "
+                "name another with --study"
+            )
         yield
     finally:
         os.close(lock)
 
 
-def _lock(file: int, study: str) -> None:
+def _is_ours(lock: int, folder: Path) -> bool:
+    """Lock the open folder; False when another process holds it, or has made it anew meanwhile."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise StudyConflictError(
-            f"study {study!r} is just being begun or run by another process: wait for it, or name "
-            "another with --study"
-        ) from error
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     except OSError:  # a network file system that locks no folders: the owner in the store remains
-        pass
+        return True
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(lock), os.stat(folder))
+    return False
 
 
 def _remove(folder: Path) -> None:
