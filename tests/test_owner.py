@@ -12,14 +12,15 @@ from tuner import owner
 from tuner.errors import StudyConflictError
 
 
-def test_a_living_owner_keeps_its_study() -> None:
+@pytest.mark.parametrize("take_over", [False, True])
+def test_a_living_owner_on_this_host_keeps_its_study(take_over: bool) -> None:
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     started = psutil.Process(other.pid).create_time()
     living = {**owner.this_process(), "pid": other.pid, "started": started}
     with pytest.raises(StudyConflictError, match=f"run by process {other.pid}"):
-        owner.require_dead("s", living, take_over=False)
+        owner.require_dead("s", living, take_over)
     other.communicate()
-    owner.require_dead("s", living, take_over=False)
+    owner.require_dead("s", living, take_over)
 
 
 def test_a_process_number_used_again_is_another_process() -> None:

@@ -23,10 +23,13 @@ def this_process() -> dict[str, Any]:
 
 
 def require_dead(study: str, owner: dict[str, Any] | None, take_over: bool) -> None:
-    """Raises StudyConflictError unless the owner is shown to be gone."""
-    if owner is None or owner == this_process() or take_over:
+    """Raises StudyConflictError unless the owner is shown to be gone.
+
+    take_over: the word of the user stands for an owner that cannot be seen, on another host.
+    """
+    if owner is None or owner == this_process():
         return
-    if owner["host"] != platform.node():
+    if owner["host"] != platform.node() and not take_over:
         raise StudyConflictError(
             f"study {study!r} was last run on host {owner['host']}; whether it still runs cannot "
             "be seen from here: add --take-over when you know that it does not"
