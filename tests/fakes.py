@@ -33,7 +33,7 @@ SPACE = SearchSpace(
         Knob(
             "spin", "why spin", "environment", "unset", ("unset", "on"), "", {"on": {"SPIN": "1"}}
         ),
-        Knob("threads", "why threads", "process", "unset", ("unset", 1, 2), "threads"),
+        Knob("threads", "why threads", "process", "unset", ("unset", 1, 2, 3, 4), "threads"),
         Knob("warmup", "", "measurement", 10, (5, 10)),
         Knob("batch_size", "", "input", 1, (1, 8)),
     ),

@@ -108,10 +108,10 @@ def test_every_configuration_of_both_is_there_the_best_first() -> None:
 
 
 def effects_of(mode: float, spin: float, outcome: Outcome = Outcome.OK) -> list[RecordedRun]:
-    """Every combination of two knobs, their effects as factors, hardly any scatter."""
+    """Every combination of three knobs, the effects of two as factors, hardly any scatter."""
     runs = []
     for number, (m, s, t) in enumerate(
-        [(m, s, t) for m in ("unset", "fast") for s in ("unset", "on") for t in ("unset", 1)]
+        [(m, s, t) for m in ("unset", "fast") for s in ("unset", "on") for t in ("unset", 1, 3, 4)]
     ):
         ms = 10.0 / (mode if m == "fast" else 1) / (spin if s == "on" else 1)
         ms *= 1 + 0.001 * (number % 3)

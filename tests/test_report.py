@@ -60,7 +60,7 @@ def a_study(model: str = "m", **changes: Any) -> Summary:
             (m, s, t, b)
             for m in ("unset", "fast")
             for s in ("unset", "on")
-            for t in ("unset", 1)
+            for t in ("unset", 1, 3, 4)
             for b in (1, 8)
         ]
     ):

@@ -19,6 +19,22 @@ def test_spread_is_relative_and_needs_two() -> None:
     assert stats.relative_spread([9.0, 11.0]) == 2**0.5 / 10
 
 
+@pytest.mark.parametrize(
+    ("share", "freedom", "expected"),
+    [
+        (0.975, 1, 12.706205),
+        (0.975, 8, 2.306004),
+        (0.975, 9, 2.262157),
+        (0.995, 20, 2.845340),
+        (0.9995, 8, 5.041305),
+    ],
+)
+def test_quantiles_of_student_s_t_are_those_of_the_tables(
+    share: float, freedom: int, expected: float
+) -> None:
+    assert stats.t_quantile(share, freedom) == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_line_ignores_one_outlier() -> None:
     points = [(1.0, 12.0), (2.0, 14.0), (4.0, 18.0), (8.0, 26.0), (16.0, 500.0)]
     assert stats.line_through(points) == (10.0, 2.0)

@@ -76,6 +76,32 @@ def _at_most(hits: int, count: int, chance: float) -> float:
     )
 
 
+def t_quantile(share: float, freedom: int) -> float:
+    """What a value of Student's t with these degrees of freedom lies below this often, above half.
+
+    By bisection over the angle whose tangent is t over the root of the degrees of freedom.
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        angle = (low + high) / 2
+        enough = _within(angle, freedom) >= 2 * share - 1
+        low, high = (low, angle) if enough else (angle, high)
+    return math.sqrt(freedom) * math.tan(low)
+
+
+def _within(angle: float, freedom: int) -> float:
+    """How often Student's t lies within plus and minus this angle's value.
+
+    The finite series for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4).
+    """
+    cosine, odd = math.cos(angle), freedom % 2
+    term, total = (cosine if odd else 1.0), 0.0
+    for power in range(odd, freedom - 1, 2):
+        total += term
+        term *= cosine**2 * (power + 1) / (power + 2)
+    return (angle + math.sin(angle) * total) * 2 / math.pi if odd else math.sin(angle) * total
+
+
 def shift_interval(
     before: Sequence[float], after: Sequence[float], error: float
 ) -> tuple[float, float, float] | None:
