@@ -37,10 +37,72 @@ def result(**grown: float) -> TrialResult:
         ({"throttle_count": 1.0}, ["throttling"]),
     ],
 )
-def test_a_run_is_disturbed_beyond_four_percent_of_the_host(
+def test_a_run_of_an_old_study_is_disturbed_beyond_four_percent_of_the_host(
     grown: dict[str, float], expected: list[str]
 ) -> None:
     assert disturbances(result(**grown)) == expected
+
+
+def stat(busy: range, ticks: int) -> str:
+    """/proc/stat of 192 processors, of which some were busy for so many ticks."""
+    lines = [f"cpu{n} {ticks if n in busy else 0} 0 0 5 0 0 0 0 0 0" for n in range(192)]
+    return "\n".join([f"cpu {len(busy) * ticks} 0 0 960 0 0 0 0 0 0", *lines, "intr 1", "ctxt 2"])
+
+
+@pytest.mark.parametrize(
+    ("busy", "ticks", "expected"),
+    [
+        (range(8), 950, ["other processes"]),  # 7.6 cores on the run's own processors
+        (range(96, 104), 950, []),  # and on others of the host
+        (range(8), 9, []),  # 0.072 cores
+        (range(8), 11, ["other processes"]),  # 0.088 cores
+    ],
+)
+def test_only_what_runs_on_the_runs_own_processors_disturbs_it(
+    busy: range, ticks: int, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witnesses = []
+    for second, text in ((0.0, stat(busy, 0)), (10.0, stat(busy, ticks))):
+        monkeypatch.setattr(fingerprint, "_read", {"/proc/stat": text}.get)
+        monkeypatch.setattr(fingerprint, "_throttle_count", lambda: None)
+        monkeypatch.setattr(fingerprint, "_frequency_khz", lambda: None)
+        at = {"monotonic_s": second, "process_cpu_s": 3.0}
+        witnesses.append({**fingerprint.witnesses(set(range(16))), **at})
+    one = replace(result(), fingerprint={"cpus": 192})
+    before, after = witnesses
+    assert disturbances(replace(one, witnesses_before=before, witnesses_after=after)) == expected
+
+
+@pytest.mark.parametrize(
+    ("grown", "expected"),
+    [
+        ({"usable_busy_s": 10.7, "process_cpu_s": 10.0}, []),
+        ({"usable_busy_s": 10.9, "process_cpu_s": 10.0}, ["other processes"]),
+        ({"usable_steal_s": 0.7}, []),
+        ({"usable_steal_s": 0.9}, ["steal"]),
+    ],
+)
+def test_a_run_is_disturbed_beyond_eight_hundredths_of_a_core(
+    grown: dict[str, float], expected: list[str]
+) -> None:
+    after = {"usable_busy_s": 50.0, "usable_steal_s": 1.0, "process_cpu_s": 5.0}
+    after = {name: value + grown.get(name, 0.0) for name, value in after.items()}
+    assert disturbances(with_witnesses(after, usable_busy_s=50.0, usable_steal_s=1.0)) == expected
+
+
+def test_the_processors_of_a_run_are_those_of_all_its_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    masks = {1: {0}, 2: {1, 2}}
+
+    def mask(task: int) -> set[int]:
+        if task not in masks:
+            raise ProcessLookupError  # it has ended
+        return masks[task]
+
+    monkeypatch.setattr("os.listdir", lambda _: ["1", "2", "3"])
+    monkeypatch.setattr("os.sched_getaffinity", mask)
+    assert fingerprint.usable_cpus() == {0, 1, 2}
 
 
 def with_witnesses(after: dict[str, float], **before: float) -> TrialResult:

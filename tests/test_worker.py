@@ -279,3 +279,19 @@ def test_a_worker_stuck_beyond_its_deadline_ends_itself(torch_python: str) -> No
     done = subprocess.run([torch_python, "-c", code], capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     assert b"Timeout" in done.stderr
+
+
+def test_nothing_forks_beside_the_threads_that_end_a_run(
+    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def tell():\n"
+        "    print('threads at fork:', len(os.listdir('/proc/self/task')), file=sys.stderr)\n"
+        "os.register_at_fork(before=tell)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = launch(knobs=[KnobSetting("allocator", "unset", "environment", "allocator")])
+    assert run.result.read_back["allocator"].certain, run.log_tail
+    told = [line for line in run.log_tail.splitlines() if line.startswith("threads at fork")]
+    assert told[:1] == ["threads at fork: 1"]

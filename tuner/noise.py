@@ -10,9 +10,8 @@ from .records import RecordedRun
 from .stats import median, relative_spread
 from .worker.protocol import TrialResult
 
-# Of the host's processors, in use by others while a run was timed. On 2 processors it is 0.08
-# cores, above which medians of a run were seen to be off.
-DISTURBED_SHARE = 0.04
+DISTURBED_CORES = 0.08  # of its own in use by others: above it medians of a run were seen to be off
+OLD_DISTURBED_SHARE = 0.04  # of the host's processors: all that runs of older studies witnessed
 SLOW_LOOP = 1.3  # times the study's median: recorded runs are at most 1.12 or at least 1.4
 LOW_FREQUENCY = 0.75  # of the study's median: nvbench's threshold
 MANY_SWITCHES = 2.0  # times the study's 90th percentile
@@ -90,12 +89,15 @@ def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]
     if "monotonic_s" not in after:
         return []
     passed_s = after["monotonic_s"] - before["monotonic_s"]
-    limit_s = DISTURBED_SHARE * float(result.fingerprint.get("cpus") or 1) * passed_s
-    foreign_s = _grown(before, after, "host_busy_s") - _grown(before, after, "process_cpu_s")
+    busy, steal, cores = "usable_busy_s", "usable_steal_s", DISTURBED_CORES
+    if busy not in after:
+        busy, steal = "host_busy_s", "steal_s"
+        cores = OLD_DISTURBED_SHARE * float(result.fingerprint.get("cpus") or 1)
+    foreign_s = _grown(before, after, busy) - _grown(before, after, "process_cpu_s")
     switches = _rate(result, "involuntary_switches")
     kinds = {
-        "other processes": foreign_s > limit_s,
-        "steal": _grown(before, after, "steal_s") > limit_s,
+        "other processes": foreign_s > cores * passed_s,
+        "steal": _grown(before, after, steal) > cores * passed_s,
         "throttling": _grown(before, after, "throttle_count") > 0,
         "slow processor": _beyond(_loop_ns(result), SLOW_LOOP, usual.loop_ns),
         "low frequency": _beyond(usual.khz, 1 / LOW_FREQUENCY, _khz(result)),

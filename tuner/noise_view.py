@@ -12,7 +12,7 @@ from .noise import Noise
 from .result import Result
 
 ADVICE = {  # what disturbed a run -> what to do
-    N_("other processes"): N_("stop what else runs here"),
+    N_("other processes"): N_("stop what else runs on these processors, or give it others: --cpus"),
     N_("steal"): N_("the host of this virtual machine is busy"),
     N_("throttling"): N_("the processor was hot: cool it, or wait"),
     N_("slow processor"): N_(

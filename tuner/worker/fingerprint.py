@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import platform
@@ -9,7 +10,7 @@ import resource
 import statistics
 import sys
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Set, Tuple
 
 # Variables that change how torch runs, whoever set them.
 VARIABLE_PREFIXES = (
@@ -72,20 +73,31 @@ def variables() -> Dict[str, str]:
     }
 
 
-def witnesses() -> Dict[str, float]:
-    """Counters that betray a disturbance; read before and after the samples."""
+def usable_cpus() -> Set[int]:
+    """The processors of all threads: OpenMP and torch_npu bind the main one to a few of them."""
+    usable: Set[int] = set()
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # the thread has ended
+            usable |= os.sched_getaffinity(int(task))
+    return usable
+
+
+def witnesses(cpus: Set[int]) -> Dict[str, float]:
+    """Counters that betray a disturbance; read before and after the samples.
+
+    cpus: the run's processors; what happens on others of the host does not disturb it.
+    """
     loop_ns = _reference_loop_ns()
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    ticks = os.sysconf("SC_CLK_TCK")
-    user, nice, system, _, _, irq, softirq, steal = _host_ticks()
+    busy_s, steal_s = _busy_and_steal_s(cpus)
     seen = {
         "monotonic_s": time.monotonic(),
         "load_1min": os.getloadavg()[0],
         "involuntary_switches": float(usage.ru_nivcsw),
         "minor_page_faults": float(usage.ru_minflt),
         "process_cpu_s": usage.ru_utime + usage.ru_stime,
-        "host_busy_s": (user + nice + system + irq + softirq) / ticks,
-        "steal_s": steal / ticks,
+        "usable_busy_s": busy_s,
+        "usable_steal_s": steal_s,
         "reference_loop_ns": loop_ns,
     }
     for name, value in (("throttle_count", _throttle_count()), ("cpu_khz", _frequency_khz())):
@@ -108,10 +120,17 @@ def _reference_loop_ns() -> float:
     return float(statistics.median(times))
 
 
-def _host_ticks() -> Any:
-    line = _read("/proc/stat").splitlines()[:1]
-    fields = [int(field) for field in line[0].split()[1:9]] if line else []
-    return fields if len(fields) == 8 else [0] * 8
+def _busy_and_steal_s(cpus: Set[int]) -> Tuple[float, float]:
+    """How long these processors worked since boot, and were held up by the host of the machine."""
+    names, busy, stolen = {"cpu{}".format(cpu) for cpu in cpus}, 0, 0
+    for line in _read("/proc/stat").splitlines():
+        fields = line.split()
+        if len(fields) > 8 and fields[0] in names:
+            user, nice, system, _, _, irq, softirq, steal = map(int, fields[1:9])
+            busy += user + nice + system + irq + softirq
+            stolen += steal
+    ticks_per_s = os.sysconf("SC_CLK_TCK")
+    return busy / ticks_per_s, stolen / ticks_per_s
 
 
 def _throttle_count() -> Optional[float]:

@@ -24,9 +24,13 @@ def end_at_deadline(deadline_s: float) -> None:
     faulthandler.dump_traceback_later(deadline_s, exit=True, file=sys.stderr)
 
 
-def end_with_controller() -> None:
-    """Die when the parent dies (kernel), or when standard input ends (through a prefix)."""
+def end_with_parent() -> None:
+    """Have the kernel end this process when its parent dies."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def end_with_input() -> None:
+    """End when standard input does: through a prefix the parent is not the controller."""
     threading.Thread(target=_wait_for_end_of_input, name="lifeline", daemon=True).start()
 
 

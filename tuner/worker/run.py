@@ -44,10 +44,9 @@ def main(run_dir: str) -> None:
     started_ns = time.monotonic_ns()
     with open(os.path.join(run_dir, protocol.STARTED_FILE), "w"):
         pass
-    lifeline.end_with_controller()
+    lifeline.end_with_parent()
     lifeline.keep_lease_to_ourselves()
     spec = protocol.read(TrialSpec, os.path.join(run_dir, protocol.SPEC_FILE))
-    lifeline.end_at_deadline(spec.deadline_s + protocol.SELF_DESTRUCT_GRACE_S)
     result = Run(spec, started_ns).result()
     protocol.write(result, os.path.join(run_dir, protocol.RESULT_FILE))
     sys.stdout.flush()
@@ -137,7 +136,10 @@ class Run:
         self.known["fingerprint"] = _fingerprint(backend)
 
     def _prepare_process(self) -> Dict[str, Any]:
-        """Limits and affinity, then what must be seen before torch is there."""
+        """Limits and affinity, what must be seen before torch is there, then what ends the run.
+
+        In this order: the threads that end it have its processors, and nothing forks beside them.
+        """
         spec = self.spec
         if spec.memory_limit_bytes:
             limit = spec.memory_limit_bytes
@@ -150,6 +152,8 @@ class Run:
             module = _handler(handler)
             if hasattr(module, "at_start"):
                 seen[handler] = module.at_start()
+        lifeline.end_at_deadline(spec.deadline_s + protocol.SELF_DESTRUCT_GRACE_S)
+        lifeline.end_with_input()
         return seen
 
     def _import_torch(self) -> Any:
@@ -195,12 +199,13 @@ class Run:
                 return
         with self.phase("warmup"):
             warmup_ns = measure.warm_up(call, synchronize, clock, max(0, rule.warmup_calls - 1))
-        self.known["witnesses_before"] = fingerprint.witnesses()
+        cpus = fingerprint.usable_cpus()
+        self.known["witnesses_before"] = fingerprint.witnesses(cpus)
         with self.phase("samples"):
             samples = measure.sample(call, synchronize, clock, rule)
             calls = measure.calls_per_block(samples.latency_ns, rule)
             block_ns = measure.time_blocks(call, synchronize, clock, rule, calls)
-        self.known["witnesses_after"] = fingerprint.witnesses()
+        self.known["witnesses_after"] = fingerprint.witnesses(cpus)
         copies = transfers(workload, synchronize, clock, device)
         with self.phase("check"):
             self._failed(call(), reference)
