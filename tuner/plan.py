@@ -50,11 +50,16 @@ def next_fixed(
 
 
 def baseline_batches(runs: Sequence[RecordedRun]) -> set[int]:
-    """The batch sizes at which the baseline was run, whatever came of it."""
+    """The batch sizes at which the baseline was run, well or not.
+
+    Not where its environment failed it: that says nothing of it, and there is no reference output.
+    """
     return {
         int(recorded.configuration[BATCH_SIZE])
         for recorded in runs
-        if recorded.run.spec.role == Role.BASELINE and BATCH_SIZE in recorded.configuration
+        if recorded.run.spec.role == Role.BASELINE
+        and recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR
+        and BATCH_SIZE in recorded.configuration
     }
 
 
