@@ -41,6 +41,20 @@ def test_processes_belong_to_their_npu() -> None:
     assert [chip.processes for chip in read("a2").chips] == [(), (4711,)]
 
 
+@pytest.mark.parametrize(
+    ("row", "processes"),
+    [
+        ("| 0       1                 | 4711          | python  | 6271  |", [(), (4711,)]),
+        ("| 0                         | 4711          | python  | 6271  |", [(4711,), (4711,)]),
+    ],
+)
+def test_processes_belong_to_their_chip_where_the_row_tells_it(
+    row: str, processes: list[tuple[int, ...]]
+) -> None:
+    text = (DATA / "npu_smi" / "a3.txt").read_text()
+    assert [chip.processes for chip in npu_smi.parse(f"{text}{row}\n").chips] == processes
+
+
 @pytest.mark.parametrize("text", ["", "command not found", "| a | b |\n| c |"])
 def test_another_text_has_no_chips(text: str) -> None:
     assert npu_smi.parse(text).chips == ()

@@ -12,9 +12,13 @@ CELL = re.compile(r"\d+\s*/\s*\d+|\S+")  # `2847 / 32768` is one value
 
 @dataclass(frozen=True)
 class Chip:
-    """One chip. values: header -> text, for example "Temp(C)" -> "41". processes: their ids."""
+    """One chip of an NPU. values: header -> text, for example "Temp(C)" -> "41".
+
+    processes: their ids; those of its NPU, where a row does not tell the chip.
+    """
 
     npu: str
+    chip: str
     name: str
     health: str
     values: dict[str, str]
@@ -46,14 +50,14 @@ def parse(text: str) -> Listing:
     rows = [line.strip().strip("|").split("|") for line in text.splitlines() if "|" in line]
     headers: list[list[list[str]]] = []
     chips: list[dict[str, str]] = []
-    processes: dict[str, list[int]] = {}
+    processes: dict[tuple[str, ...], list[int]] = {}
     for row in rows:
         words = [cell.split() for cell in row]
         if words[0][:1] in (["NPU"], ["Chip"]):
             headers = [*headers, words] if words[0][0] == "Chip" else [words]
         elif headers and ["Process", "id"] in headers[0]:
             if len(row) > 1 and row[1].strip().isdigit():
-                processes.setdefault(words[0][0], []).append(int(row[1]))
+                processes.setdefault(tuple(words[0]), []).append(int(row[1]))
         elif len(headers) == 2 and len(row) == len(headers[0]):
             if not chips or "Bus-Id" in chips[-1]:
                 chips.append({})
@@ -74,11 +78,14 @@ def _named(header: list[list[str]], row: list[str]) -> dict[str, str]:
     }
 
 
-def _chip(values: dict[str, str], processes: dict[str, list[int]]) -> Chip:
+def _chip(values: dict[str, str], processes: dict[tuple[str, ...], list[int]]) -> Chip:
+    """processes: by NPU and chip, or by the NPU alone."""
+    npu, chip = values["NPU"], values.get("Chip", "")
     return Chip(
-        npu=values["NPU"],
+        npu=npu,
+        chip=chip,
         name=values.get("Name", ""),
         health=values.get("Health", ""),
         values=values,
-        processes=tuple(processes.get(values["NPU"], [])),
+        processes=(*processes.get((npu,), ()), *processes.get((npu, chip), ())),
     )
