@@ -141,6 +141,14 @@ def test_a_value_that_was_left_out_says_why() -> None:
     assert found.why == Message("there is no spin here")
 
 
+def test_another_chip_of_the_host_is_no_other_environment() -> None:
+    before, after = (
+        {"chip": {"physical_id": n}, "variables": {"ASCEND_RT_VISIBLE_DEVICES": str(n)}}
+        for n in (3, 4)
+    )
+    assert list(differences(before, after)) == []
+
+
 def test_the_environment_is_told_item_by_item() -> None:
     before = {"torch": "2.7.1", "variables": {"A": "1"}, "executable": "/x", "cann": "8.0"}
     after = {"torch": "2.13.0", "variables": {"B": "2"}, "executable": "/y", "cann": "8.0"}

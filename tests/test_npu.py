@@ -158,6 +158,23 @@ def test_the_fingerprint_names_device_cann_and_emulation(emulated: Emulated) -> 
     assert found["torch_npu"].startswith("2.")
 
 
+@pytest.mark.parametrize(
+    ("version", "source", "bus"),
+    [
+        ("8.2.RC1", "drvDeviceGetPhyIdByIndex", ""),
+        ("9.2.0", "aclrtGetPhyDevIdByUserDevId", "0000:9F:00.0"),
+    ],
+)
+def test_the_probe_tells_which_chip_of_the_host_a_number_is(
+    version: str, source: str, bus: str, emulated: Emulated
+) -> None:
+    chips = {"devices": 3, "physical_ids": "4,5,7", "pci_bus_ids": "0000:9d:00.0,,0000:9f:00.0"}
+    result = probe(emulated, 1, {"cann": version, **chips}, ASCEND_RT_VISIBLE_DEVICES="1,2").result
+    assert result.fingerprint["chip"] == {
+        "physical_id": 7, "source": source, "logic_id": 2, "pci_bus_id": bus,
+    }  # fmt: skip
+
+
 def test_where_cann_cannot_be_asked_its_version_is_read_from_its_files(emulated: Emulated) -> None:
     launcher = emulated.launcher(cann="8.0.RC1")
     code = (
@@ -199,12 +216,18 @@ def test_a_device_that_does_not_exist_is_named(emulated: Emulated) -> None:
     assert run.result.message.startswith("--device 3: torch_npu finds 2 here")
 
 
-def probe(emulated: Emulated, **variables: str) -> Run:
+def probe(
+    emulated: Emulated,
+    device: int | None = None,
+    parameters: dict[str, Any] | None = None,
+    **variables: str,
+) -> Run:
     """A probe with some variables of the user's own."""
-    launcher = emulated.launcher()
+    launcher = emulated.launcher(**(parameters or {}))
     launcher = replace(launcher, variables={**launcher.variables, **variables})
     spec = TrialSpec(
-        "", -1, Role.PROBE, "npu", ModelSpec("python_file", CONVNET), deadline_s=120,
+        "", -1, Role.PROBE, "npu", ModelSpec("python_file", CONVNET), device=device,
+        deadline_s=120,
         weights_path=str(emulated.folder / "weights.pt"),
         probe=ProbeRequest({"task_queue": [0, 1, 2]}),
     )  # fmt: skip

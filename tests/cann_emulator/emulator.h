@@ -24,6 +24,7 @@ struct parameters {
     int64_t phase1_us, phase2_us, aclop_us, cold_us, compile_us, load_us;
     int64_t kernel_us, gflops, gbytes_s, pcie_gbytes_s;
     char jit[8], kernel_cache[256];
+    char physical_ids[64], pci_bus_ids[256]; /* one for each device, comma separated; "": as counted */
 };
 extern struct parameters parameters;
 

@@ -19,21 +19,65 @@ static __thread int32_t current = -1;
 static int64_t contexts[64];
 static __thread void *context;
 
-static int64_t visible(void) {
+/* ids: where given, the logic ids of the visible devices. */
+static int64_t visible_ids(int64_t *ids) {
     const char *listed = getenv("ASCEND_RT_VISIBLE_DEVICES");
-    if (!listed) return parameters.devices;
     int64_t found = 0, last = -1;
+    if (!listed) {
+        for (; ids && found < parameters.devices; found++) ids[found] = found;
+        return parameters.devices;
+    }
     for (const char *at = listed; *at;) { /* digits and commas, ascending; anything else hides all */
         char *end;
         if (!isdigit((unsigned char)*at)) return 0;
         int64_t id = strtoll(at, &end, 10);
         if (id <= last) return 0;
         if (id >= parameters.devices) break;
+        if (ids) ids[found] = id;
         found++, last = id;
         at = *end == ',' ? end + 1 : end;
         if (*end && *end != ',') return 0;
     }
     return found;
+}
+static int64_t visible(void) { return visible_ids(NULL); }
+
+/* --- which chip a device is: a user's number counts what is visible, a logic id all that the
+ * container has, a physical id is the host's. The driver has always told it; CANN from 9 on here. --- */
+static const char *listed_at(const char *list, int64_t at) {
+    while (list && at--) list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL;
+    return list && *list ? list : NULL;
+}
+int32_t drvDeviceGetPhyIdByIndex(uint32_t logic_id, uint32_t *physical_id) {
+    if (logic_id >= parameters.devices) return INVALID_DEVICE;
+    const char *given = listed_at(parameters.physical_ids, logic_id);
+    *physical_id = given ? (uint32_t)atoi(given) : logic_id;
+    return SUCCESS;
+}
+API aclrtGetLogicDevIdByUserDevId(int32_t id, int32_t *logic_id) {
+    int64_t ids[64];
+    if (atoi(parameters.cann) < 9) return NOT_SUPPORTED;
+    if (id < 0 || id >= visible_ids(ids)) return INVALID_DEVICE;
+    *logic_id = (int32_t)ids[id];
+    return SUCCESS;
+}
+API aclrtGetPhyDevIdByLogicDevId(int32_t logic_id, int32_t *physical_id) {
+    if (atoi(parameters.cann) < 9) return NOT_SUPPORTED;
+    return drvDeviceGetPhyIdByIndex((uint32_t)logic_id, (uint32_t *)physical_id);
+}
+API aclrtGetPhyDevIdByUserDevId(int32_t id, int32_t *physical_id) {
+    int32_t logic_id;
+    API outcome = aclrtGetLogicDevIdByUserDevId(id, &logic_id);
+    return outcome ? outcome : aclrtGetPhyDevIdByLogicDevId(logic_id, physical_id);
+}
+API aclrtDeviceGetPCIBusId(int32_t id, char *text, int32_t size) {
+    int32_t logic_id;
+    API outcome = aclrtGetLogicDevIdByUserDevId(id, &logic_id);
+    if (outcome) return outcome;
+    const char *given = listed_at(parameters.pci_bus_ids, logic_id);
+    if (!given) return NOT_SUPPORTED; /* as where devices are not on PCIe */
+    snprintf(text, (size_t)size, "%.*s", (int)strcspn(given, ","), given);
+    return SUCCESS;
 }
 
 API aclInit(const char *path) {

@@ -9,6 +9,7 @@ import os
 import re
 from typing import Any, Dict, Optional, Tuple
 
+from .. import chip
 from ..device_time import Timer
 from ..failure import environment_error
 
@@ -82,6 +83,7 @@ def fingerprint() -> Dict[str, Any]:
     return {
         "soc": str(torch.npu.get_device_name(0)),
         "devices": int(torch.npu.device_count()),
+        "chip": chip.identity(int(torch.npu.current_device()), ask_cann=True),
         "cann": cann_version("CANN"),
         "driver": cann_version("DRIVER") or _driver_from_file(),
         "emulated_cann": is_emulated(),

@@ -1,0 +1,84 @@
+"""Which chip of the host is the device that this process calls by a number?
+
+There are three numbers: torch_npu's own counts what ASCEND_RT_VISIBLE_DEVICES leaves; the logic id
+counts all that this container sees; the physical id is the host's, N of /dev/davinciN, and the same
+in every container.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from typing import Any, Dict, List, Mapping, Optional
+
+GUESS = "guess"  # the logic id itself: right where this container sees all devices of the host
+BUS_ID_BYTES = 64
+
+
+def identity(device: int, ask_cann: bool) -> Dict[str, Any]:
+    """physical_id, what told it (source), logic_id, and pci_bus_id where CANN tells it, else "".
+
+    ask_cann: its runtime, too, which torch_npu has loaded; without, nothing touches the device.
+    """
+    runtime = _library("libascendcl.so") if ask_cann else None
+    logic_id = _answer(runtime, "aclrtGetLogicDevIdByUserDevId", device)
+    if logic_id is None:
+        logic_id = logic_id_of(device, os.environ)
+    physical_id, source = logic_id, GUESS
+    for library, function, number in (
+        (runtime, "aclrtGetPhyDevIdByUserDevId", device),
+        (_library("libascend_hal.so"), "drvDeviceGetPhyIdByIndex", logic_id),
+    ):
+        answer = _answer(library, function, number)
+        if answer is not None:
+            physical_id, source = answer, function
+            break
+    else:
+        nodes = physical_ids(os.listdir("/dev"))
+        if logic_id < len(nodes):
+            physical_id, source = nodes[logic_id], "/dev/davinci*"
+    return {
+        "physical_id": physical_id,
+        "source": source,
+        "logic_id": logic_id,
+        "pci_bus_id": _pci_bus_id(runtime, device),
+    }
+
+
+def logic_id_of(device: int, variables: Mapping[str, str]) -> int:
+    """What ASCEND_RT_VISIBLE_DEVICES makes of torch_npu's number."""
+    listed = variables.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",")
+    if device < len(listed) and listed[device].strip().isdigit():
+        return int(listed[device])
+    return device
+
+
+def physical_ids(names: List[str]) -> List[int]:
+    """Of the devices that have a node in /dev, by logic id; names: of all that lies there."""
+    matches = [re.match(r"davinci(\d+)$", name) for name in names]
+    return sorted(int(match.group(1)) for match in matches if match)
+
+
+def _library(name: str) -> Optional[ctypes.CDLL]:
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        return None
+
+
+def _answer(library: Optional[ctypes.CDLL], function: str, number: int) -> Optional[int]:
+    """The id that a function gives for another; None where it is not there or gives none."""
+    if not hasattr(library, function):
+        return None
+    answer = ctypes.c_int32(-1)
+    failed = getattr(library, function)(number, ctypes.byref(answer))
+    return None if failed or answer.value < 0 else answer.value
+
+
+def _pci_bus_id(runtime: Optional[ctypes.CDLL], device: int) -> str:
+    text = ctypes.create_string_buffer(BUS_ID_BYTES)
+    function = getattr(runtime, "aclrtDeviceGetPCIBusId", None)
+    if function is None or function(device, text, BUS_ID_BYTES):
+        return ""
+    return text.value.decode("ascii", "replace").upper()
