@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from tuner import lease, search_space, setup
-from tuner.probing import make_launcher, probe
+from tuner.device import measured_on
+from tuner.probing import located, make_launcher, probe
 from tuner.records import RecordedRun, StudyRecord
 from tuner.runner import Runner
 from tuner.search_space import Configuration
@@ -35,13 +36,14 @@ class Lines:
 @contextlib.contextmanager
 def measuring(asked: Setup, store: Store, name: str) -> Iterator[Runner]:
     """Makes the runs of the study of this name, begun or taken up again; holds the device."""
-    device = lease.device_name(asked.backend, asked.device, os.environ)
     with (
         work_folder(Path("results"), name) as folder,
-        lease.held(device, name, print, lambda: False) as lock,
+        lease.holding(name, print, lambda: False) as hold,
     ):
-        launcher = make_launcher(asked, folder, lease=lock)
-        space, facts = probe(asked, launcher, folder)
+        launcher = make_launcher(asked, folder)
+        (lock,) = hold([located(asked, launcher)])
+        space, facts = probe(asked, replace(launcher, lease=lock), folder)
+        (lock,) = hold([measured_on(facts["backend"], facts["fingerprint"]).name])
         record = store.study(name)
         if record is None:
             begun, stored = datetime.now(timezone.utc), setup.to_dict(asked)
@@ -49,4 +51,5 @@ def measuring(asked: Setup, store: Store, name: str) -> Iterator[Runner]:
             record = StudyRecord(name, begun, None, stored, frozen, facts, None)
             store.create_study(record)
         space = search_space.from_dict(record.space)
-        yield Runner(record, asked, space, store, launcher.run, Lines(), lambda: False, folder)
+        launch = replace(launcher, lease=lock).run
+        yield Runner(record, asked, space, store, launch, Lines(), lambda: False, folder)

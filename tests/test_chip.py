@@ -27,7 +27,7 @@ def test_visible_devices_renumber_what_the_container_sees(
 
 @pytest.mark.parametrize(
     ("nodes", "physical_id", "source"),
-    [(["davinci4", "davinci6"], 6, "/dev/davinci*"), ([], 1, "guess")],
+    [(["davinci4", "davinci6"], 6, "/dev/davinci*"), ([], 1, "")],
 )
 def test_without_an_answer_the_nodes_decide_and_without_those_it_is_a_guess(
     nodes: list[str], physical_id: int, source: str, monkeypatch: pytest.MonkeyPatch

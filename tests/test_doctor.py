@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tuner import doctor, host, npu_smi
+from tuner.device import Device
 from tuner.host import Finding
 from tuner.language import Message
 from tuner.launcher import Run
@@ -104,14 +106,55 @@ def test_cann_and_driver_are_held_against_what_the_knobs_need(
     assert [one.state for one in found] == wanted
 
 
+def listing(name: str, sick: str = "") -> npu_smi.Listing:
+    """A product's listing; sick: the bus id of a chip whose health is a warning."""
+    found = npu_smi.parse((DATA / "npu_smi" / f"{name}.txt").read_text())
+    chips = [
+        replace(chip, health="Warning") if chip.values["Bus-Id"] == sick else chip
+        for chip in found.chips
+    ]
+    return replace(found, chips=tuple(chips))
+
+
+def health(listing: npu_smi.Listing, physical_id: int, logic_id: int) -> list[tuple[str, str]]:
+    """What is said of each chip where such a one is to be measured."""
+    chosen = Device(f"NPU {physical_id}", physical_id, logic_id)
+    found = doctor.devices(run(Outcome.CRASHED), listing, chosen)
+    return states([one for one in found if one.name.startswith("NPU")])
+
+
 def test_an_unhealthy_and_a_used_device_are_told_apart() -> None:
-    listing = npu_smi.parse((DATA / "npu_smi" / "a2.txt").read_text())
-    found = {
-        chosen: states([c for c in doctor.devices(run(Outcome.CRASHED), listing, chosen)])[-2:]
-        for chosen in ("NPU 0", "NPU 1")
-    }
-    assert found["NPU 0"] == [("NPU 0", "OK"), ("NPU 1", "WARN")]
-    assert found["NPU 1"] == [("NPU 0", "OK"), ("NPU 1", "FAIL")]
+    assert health(listing("a2"), 0, 0) == [("NPU 0", "OK"), ("NPU 1", "WARN")]
+    assert health(listing("a2"), 1, 1) == [("NPU 0", "OK"), ("NPU 1", "FAIL")]
+
+
+def test_a_container_with_the_hosts_npu_4_alone_fails_for_that_one() -> None:
+    chips = listing("a2").chips
+    sick = [replace(chips[0], npu=str(n), health="Warning") for n in (0, 4)]
+    found = npu_smi.Listing(chips=tuple(sick))
+    assert health(found, 4, 0) == [("NPU 0", "WARN"), ("NPU 4", "FAIL")]
+
+
+def test_of_two_chips_of_an_npu_the_chosen_one_fails() -> None:
+    second = listing("a3", sick="0000:9F:00.0")
+    assert health(second, 0, 0) == [("NPU 0 chip 0", "OK"), ("NPU 0 chip 1", "WARN")]
+    assert health(second, 1, 1) == [("NPU 0 chip 0", "OK"), ("NPU 0 chip 1", "FAIL")]
+
+
+def test_a_product_that_lists_devices_is_found_by_them() -> None:
+    sick = listing("310p", sick="0000:81:00.0")
+    assert health(sick, 0, 0) == [("NPU 4", "FAIL")]
+    assert health(sick, 4, 4) == [("NPU 4", "WARN")]
+
+
+def test_a_chip_whose_place_on_the_host_nothing_tells_is_a_warning() -> None:
+    guessed = run(cann="8.5.0", driver="25.2.0", emulated_cann=False, devices=1, soc="Ascend910B3")
+    chosen = Device("NPU 0", certain=False)
+    found = [c for c in doctor.devices(guessed, listing("a2"), chosen) if c.name == "device"]
+    assert found[1].state == "WARN"
+    assert str(found[1].seen) == (
+        "which chip of the host it is, nothing tells: it is taken for NPU 0"
+    )
 
 
 def test_without_an_interpreter_the_host_is_still_examined() -> None:

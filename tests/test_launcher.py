@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tuner.errors import StudyConflictError
+from tuner.errors import Interrupted, StudyConflictError
 from tuner.launcher import TOKEN_VARIABLE, Launcher, Run, kill_descendants, wait
 from tuner.run_log import without_traces
 from tuner.work_folder import work_folder
@@ -126,6 +126,7 @@ def test_an_interrupted_study_keeps_its_folder_and_a_finished_one_does_not(tmp_p
     def interrupted() -> None:
         with work_folder(tmp_path, "s") as folder:
             (folder / "run-left").mkdir()
+            (folder / "weights.pt").touch()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -134,6 +135,17 @@ def test_an_interrupted_study_keeps_its_folder_and_a_finished_one_does_not(tmp_p
     with work_folder(tmp_path, "s") as folder:
         assert not (folder / "run-left").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_that_was_stopped_before_its_first_run_leaves_no_folder(tmp_path: Path) -> None:
+    def stopped() -> None:
+        with work_folder(tmp_path, "s") as folder:
+            (folder / "worker").mkdir()
+            raise Interrupted("")
+
+    with pytest.raises(Interrupted):
+        stopped()
+    assert not (tmp_path / ".work").exists()
 
 
 def test_a_log_is_shown_without_stacks() -> None:

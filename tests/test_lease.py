@@ -122,22 +122,23 @@ def test_a_program_that_the_worker_starts_does_not_keep_the_lock() -> None:
     assert "npu-0.lock" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("backend", "device", "visible", "locked"),
-    [
-        ("npu", None, None, "NPU 0"),
-        ("npu", 1, None, "NPU 1"),
-        ("npu", None, "3,4", "NPU 3"),
-        ("npu", 1, "3,4", "NPU 4"),
-        ("npu", 2, "3,4", "NPU 2"),  # which the probe has refused
-        ("cpu", 1, "3,4", "CPU"),
-    ],
-)
-def test_the_device_of_the_host_is_locked(
-    backend: str, device: int | None, visible: str | None, locked: str
-) -> None:
-    variables = {} if visible is None else {"ASCEND_RT_VISIBLE_DEVICES": visible}
-    assert lease.device_name(backend, device, variables) == locked
+def test_what_is_held_follows_what_is_asked_for_and_the_rest_is_free() -> None:
+    with lease.holding("s", None, lambda: False) as hold:
+        hold(["NPU 0", None])
+        hold(["NPU 4", "CPU"])
+        lease.wait_until_free("NPU 0", None, lambda: False)
+        for name in ("NPU 4", "CPU"):
+            with pytest.raises(StudyConflictError):
+                lease.wait_until_free(name, None, lambda: False)
+    lease.wait_until_free("NPU 4", None, lambda: False)
+
+
+def test_what_is_held_already_stays_held_and_two_on_one_device_share_its_lock() -> None:
+    with lease.holding("s", None, lambda: False) as hold:
+        first = hold(["NPU 0", "NPU 0"])
+        assert first[0] == first[1]
+        assert hold(["NPU 0"]) == first[:1]
+        assert hold([None]) == [None]
 
 
 def test_other_users_can_lock_and_none_can_remove(folder: Path) -> None:
@@ -166,17 +167,6 @@ def test_a_link_in_place_of_the_lock_is_refused(folder: Path, tmp_path: Path) ->
 def test_a_holder_that_says_nothing_readable_is_unknown(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.lock").write_text(text)
     assert lease._holder(tmp_path / "x.lock") == dict.fromkeys(lease.HELD, "?")
-
-
-def test_processes_of_others_are_seen_through_npu_smi(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = tmp_path / "npu-smi"
-    command.write_text(f"#!/bin/sh\ncat {DATA / 'npu_smi' / 'a2.txt'}\n")
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert [lease.other_processes(f"NPU {n}") for n in (0, 1, 2)] == [[], [4711], []]
-    assert lease.other_processes("CPU") == []
 
 
 @pytest.mark.usefixtures("torch_python")

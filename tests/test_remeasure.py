@@ -64,8 +64,8 @@ def measured(
     old = Environment("old", Path("/old"), (10.0, 4.0))
     places = {"old": old, "new": second or Environment("new", Path("/new"), (5.0, 4.0))}
 
-    def ready(record: StudyRecord, *_: Any) -> Environment:
-        return places[record.name]
+    def ready(studies: list[tuple[StudyRecord, Path]], _: Any) -> list[Environment]:
+        return [places[record.name] for record, _ in studies]
 
     monkeypatch.setattr(module, "ready", ready)
     first, after = a_study("old"), a_study("new")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import host, lease, npu_smi
+from .device import CPU, Device, chip_of, measured_on
 from .errors import UnfitEnvironmentError
 from .host import Finding
 from .language import N_, Message
@@ -50,16 +51,20 @@ def examine(python: str, device: int | None) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as folder:
         launcher = Launcher(found, Path(folder))
         torch_run, npu_run = (launcher.run(_spec(one, device)) for one in ("cpu", "npu"))
-    listing = npu_smi.run()
-    chosen = lease.device_name("npu", device, os.environ)
-    of_devices = [*devices(npu_run, listing, chosen), *_held(chosen)]
+        located = npu_run  # where torch_npu does not work, a worker without it tells the device
+        if npu_run.result.outcome != Outcome.OK:
+            located = launcher.run(replace(npu_run.spec, role=Role.LOCATE))
+    chosen = None
+    if located.result.outcome == Outcome.OK:
+        chosen = measured_on("npu", located.result.fingerprint)
+    of_devices = [*devices(npu_run, npu_smi.run(), chosen), *_held(chosen)]
     return [*software(found, torch_run, npu_run), *of_devices, *of_host]
 
 
-def _held(chosen: str) -> Iterator[Finding]:
+def _held(chosen: Device | None) -> Iterator[Finding]:
     """Does a study of this tool measure on what would be measured?"""
-    for name in (chosen, lease.CPU):
-        holder = lease.holder(name)
+    for device in (chosen, CPU):
+        holder = lease.holder(device.name) if device else ""
         if holder:
             todo = Message("wait for it: the examination disturbs it")
             yield Finding("study", "WARN", Message(holder), todo)
@@ -148,11 +153,12 @@ def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> Message | N
 
 
 def devices(
-    npu_run: Run, listing: npu_smi.Listing | None, chosen: str = "NPU 0"
+    npu_run: Run, listing: npu_smi.Listing | None, chosen: Device | None = None
 ) -> Iterator[Finding]:
     """CANN, driver and the devices, where torch_npu sees any; npu-smi's view of them.
 
-    chosen: the device that would be measured; another's fault is no reason to stop.
+    chosen: the device that would be measured, where that is known; another's fault is no reason to
+    stop.
     """
     facts = npu_run.result.fingerprint if npu_run.result.outcome == Outcome.OK else {}
     emulated = bool(facts.get("emulated_cann"))
@@ -161,6 +167,8 @@ def devices(
         if emulated:
             seen = Message("{device} (emulated CANN: no device)", {"device": seen})
         yield Finding("device", "OK", seen)
+        if chosen and not chosen.certain:
+            yield _guessed(chosen)
     cann = str(facts.get("cann", "")) or host.cann_from_files(os.environ)
     driver = str(facts.get("driver", "")) or (listing.driver if listing else "")
     if facts or cann:
@@ -172,8 +180,24 @@ def devices(
             todo = Message("map npu-smi into the container to see the device's health and users")
             yield Finding("npu-smi", "WARN", Message("not there, or no answer"), todo)
         return
+    mine = chip_of(listing, chosen) if chosen else None
+    npus = [chip.npu for chip in listing.chips]
     for chip in listing.chips:
-        yield _health(chip, chosen)
+        alone = npus.count(chip.npu) == 1
+        name = f"NPU {chip.npu}" if alone else f"NPU {chip.npu} chip {chip.chip}"
+        yield _health(name, chip, chip is mine)
+
+
+def _guessed(chosen: Device) -> Finding:
+    seen = Message(
+        "which chip of the host it is, nothing tells: it is taken for {device}",
+        {"device": chosen.name},
+    )
+    todo = Message(
+        "in a container, pass /dev/davinci* and the driver in; until then a study in another "
+        "container may share the chip unseen"
+    )
+    return Finding("device", "WARN", seen, todo)
 
 
 def _version(name: str, have: str, needed: str) -> Finding:
@@ -189,11 +213,11 @@ def _version(name: str, have: str, needed: str) -> Finding:
     return Finding(name, "WARN", seen, todo)
 
 
-def _health(chip: npu_smi.Chip, chosen: str) -> Finding:
-    name, seen = f"NPU {chip.npu}", Message(f"{chip.name}, {chip.health or '?'}")
+def _health(name: str, chip: npu_smi.Chip, chosen: bool) -> Finding:
+    seen = Message(f"{chip.name}, {chip.health or '?'}")
     if chip.health.upper() != "OK":
         todo = Message("npu-smi info -t health; choose another with --device")
-        return Finding(name, "FAIL" if name == chosen and chip.health else "WARN", seen, todo)
+        return Finding(name, "FAIL" if chosen and chip.health else "WARN", seen, todo)
     if chip.processes:
         used = ", ".join(map(str, chip.processes))
         todo = Message("wait for them, or choose another with --device")

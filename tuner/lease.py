@@ -15,13 +15,10 @@ import os
 import platform
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-import psutil
-
-from . import npu_smi
 from .errors import Interrupted, StudyConflictError, UnfitEnvironmentError
 from .language import N_, say
 
@@ -29,21 +26,8 @@ FOLDER_VARIABLE = "NPU_TUNE_LOCKS"
 FOLDER = "/tmp/npu-tune-locks"  # not $TMPDIR: that is often one user's or one job's own
 POLL_S = 1.0  # a system call each second does not disturb who measures
 HELD = ("study", "pid", "host", "since")
-CPU = "CPU"
 
-
-def device_name(backend: str, device: int | None, variables: Mapping[str, str]) -> str:
-    """What is locked: the host's processors as one, or one NPU by its number on the host.
-
-    ASCEND_RT_VISIBLE_DEVICES renumbers from 0 the devices that it lists.
-    """
-    if backend != "npu":
-        return CPU
-    listed = variables.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",")
-    number = device or 0
-    if number < len(listed) and listed[number].strip().isdigit():
-        number = int(listed[number])
-    return f"NPU {number}"
+Hold = Callable[[Iterable[str | None]], list[int | None]]
 
 
 @contextlib.contextmanager
@@ -71,6 +55,32 @@ def held(
         os.close(lock)
 
 
+@contextlib.contextmanager
+def holding(
+    study: str, on_wait: Callable[[str], None] | None, stop: Callable[[], bool]
+) -> Iterator[Hold]:
+    """Hold devices whose names may turn out to be others. The other arguments are those of `held`.
+
+    Yields what takes the locks of some devices (None: of nothing) and returns their descriptors. It
+    lets go of what it held, unless that is the same: nobody waits for one while holding another
+    out of order.
+    """
+    with contextlib.ExitStack() as stack:
+        locks: dict[str, int] = {}
+
+        def hold(devices: Iterable[str | None]) -> list[int | None]:
+            wanted = list(devices)
+            names = sorted({name for name in wanted if name is not None})
+            if names != sorted(locks):
+                stack.close()
+                locks.clear()
+                for name in names:
+                    locks[name] = stack.enter_context(held(name, study, on_wait, stop))
+            return [None if name is None else locks[name] for name in wanted]
+
+        yield hold
+
+
 def wait_until_free(
     device: str, on_wait: Callable[[str], None] | None, stop: Callable[[], bool]
 ) -> None:
@@ -85,24 +95,6 @@ def holder(device: str) -> str:
     except StudyConflictError as error:
         return str(error).partition(": ")[0]
     return ""
-
-
-def other_processes(device: str) -> list[int]:
-    """Processes that npu-smi lists on an NPU and that are not ours; [] where it says nothing.
-
-    It sees other containers', which share no lock with us. A number is the host's, and means
-    another process in here. Where an NPU has two chips, both chips' are listed.
-    """
-    listing = npu_smi.run() if device != CPU else None
-    return [] if listing is None else others_in(listing, device)
-
-
-def others_in(listing: npu_smi.Listing, device: str) -> list[int]:
-    """Processes of a listing that are on an NPU and not ours."""
-    this = psutil.Process()
-    ours = {this.pid, *(child.pid for child in this.children(recursive=True))}
-    chips = listing.chips[(number := int(device.split()[1])) : number + 1]
-    return [pid for chip in chips for pid in chip.processes if pid not in ours]
 
 
 def _wait(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import availability, narrowing, search_space_file, setup
+from .device import CPU, measured_on
 from .errors import BaselineError, UnfitEnvironmentError, UsageError
 from .launcher import WORKER, Launcher, Run
 from .run_log import without_traces
@@ -20,13 +21,12 @@ from .search_space_file import LoadedFile
 from .setup import Setup
 from .worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 
+LOCATE_DEADLINE_S = 60.0
 COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
-def make_launcher(
-    asked: Setup, folder: Path, python: str = "", lease: int | None = None
-) -> Launcher:
+def make_launcher(asked: Setup, folder: Path, python: str = "") -> Launcher:
     """How the workers of such a study are started. Behind a prefix the worker comes along.
 
     python: instead of the study's. Raises UnfitEnvironmentError.
@@ -35,7 +35,6 @@ def make_launcher(
         python="",
         folder=folder,
         variables=compile_cache(folder),
-        lease=lease,
         prefix=tuple(shlex.split(asked.launch_prefix)),
         env_script=asked.env_script,
         without=asked.without,
@@ -91,6 +90,20 @@ def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, 
     for knob, value in asked.pins.items():
         space = narrowing.pin(space, knob, value)
     return space.check(), {**facts, "fingerprint": fingerprint}
+
+
+def located(asked: Setup, launcher: Launcher) -> str | None:
+    """The name of the device that a probe will most likely use; None where it cannot be told.
+
+    Asked where the workers run, without torch; the probe's own answer decides.
+    """
+    if asked.backend == "cpu":
+        return CPU.name
+    spec = replace(probe_spec(asked, launcher.folder, ProbeRequest()), role=Role.LOCATE)
+    result = launcher.run(replace(spec, deadline_s=LOCATE_DEADLINE_S)).result
+    if result.outcome != Outcome.OK:
+        return None  # the probe will say why
+    return measured_on(result.facts["backend"], result.fingerprint).name
 
 
 def _space_file(asked: Setup, backend: str) -> LoadedFile:

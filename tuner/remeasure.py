@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -53,20 +52,16 @@ def remeasure(
     not run any more.
     """
     require_comparable(first, second, pairs)
-    devices = {
-        lease.device_name(first.space.backend, one.study.setup["device"], os.environ)
-        for one in (first, second)
-    }
     name = f"{first.study.name} and {second.study.name}"
     with contextlib.ExitStack() as stack:
-        locks = [stack.enter_context(lease.held(d, name, on_wait, stop)) for d in sorted(devices)]
-        folders = [
-            stack.enter_context(run_folder(one.study.setup.get("launch_prefix", "")))
+        hold = stack.enter_context(lease.holding(name, on_wait, stop))
+        studies = [
+            (one.study, stack.enter_context(run_folder(one.study.setup.get("launch_prefix", ""))))
             for one in (first, second)
         ]
         places = [
-            _runner(one, ready(one.study, folder, locks[0]), observer, stop)
-            for one, folder in zip((first, second), folders, strict=True)
+            _runner(one, launcher, observer, stop)
+            for one, launcher in zip((first, second), ready(studies, hold), strict=True)
         ]
         tried = [_tried(one) for one in (first, second)]
         if tried[0][0] == tried[0][1] and tried[1][0] == tried[1][1]:

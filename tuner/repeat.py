@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from . import lease, search_space, session, setup
+from .device import measured_on
 from .errors import BaselineError, StudyConflictError, TunerError, UnfitEnvironmentError
 from .launcher import Launcher
 from .objectives import latency
-from .probing import make_launcher, probe_spec, require_ok
+from .probing import located, make_launcher, probe_spec, require_ok
 from .records import RecordedRun, StudyRecord
 from .store import Store
 from .study import baseline_failure
@@ -50,12 +50,11 @@ def prepared(
     The shared weights are made anew, in the launcher's folder, which is removed at the end.
     on_wait: is told when a study holds the device; None: fail instead of waiting.
     """
-    device = lease.device_name(recorded.run.spec.backend, record.setup["device"], os.environ)
     with (
         run_folder(record.setup.get("launch_prefix", "")) as folder,
-        lease.held(device, record.name, on_wait, lambda: False) as lock,
+        lease.holding(record.name, on_wait, lambda: False) as hold,
     ):
-        launcher = ready(record, folder, lock, python)
+        (launcher,) = ready([(record, folder)], hold, python)
         weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
         yield launcher, replace(recorded.run.spec, weights_path=weights, reference_path=reference)
 
@@ -72,12 +71,30 @@ def run_folder(launch_prefix: str) -> Iterator[Path]:
         yield Path(made)
 
 
-def ready(record: StudyRecord, folder: Path, lock: int, python: str = "") -> Launcher:
-    """What launches a study's runs once more; the shared weights are made anew in the folder."""
-    asked = setup.from_dict(record.setup)
-    launcher = make_launcher(asked, folder, python, lock)
-    require_ok(launcher.run(probe_spec(asked, folder, ProbeRequest())))
-    return launcher
+def ready(
+    places: Sequence[tuple[StudyRecord, Path]], hold: lease.Hold, python: str = ""
+) -> list[Launcher]:
+    """What launches the runs of studies once more, each in its folder; each holds its device.
+
+    The shared weights are made anew in the folders.
+    """
+    setups = [
+        replace(setup.from_dict(record.setup), backend=record.space["backend"])
+        for record, _ in places
+    ]
+    launchers = [
+        make_launcher(asked, folder, python)
+        for asked, (_, folder) in zip(setups, places, strict=True)
+    ]
+    locks = hold([located(*place) for place in zip(setups, launchers, strict=True)])
+    names = []
+    for asked, launcher, lock in zip(setups, launchers, locks, strict=True):
+        spec = probe_spec(asked, launcher.folder, ProbeRequest())
+        run = replace(launcher, lease=lock).run(spec)
+        require_ok(run)
+        names.append(measured_on(asked.backend, run.result.fingerprint).name)
+    locks = hold(names)
+    return [replace(one, lease=lock) for one, lock in zip(launchers, locks, strict=True)]
 
 
 def rerun(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import export, holdout, lease, owner, search_space, setup
+from . import export, holdout, lease, npu_smi, owner, search_space, setup
 from .concluding import conclude
+from .device import CPU, Device, measured_on
 from .environment import differences, upgrade
 from .errors import StudyConflictError, UsageError
 from .language import N_, say
-from .probing import make_launcher, probe
+from .probing import located, make_launcher, probe
 from .progress import left_out
 from .records import StudyRecord
 from .result import Result
@@ -25,7 +25,7 @@ from .setup import Setup
 from .store import Store
 from .study import Study
 from .summary import Summary, summarize
-from .watch import watched
+from .watch import other_processes, watched
 from .work_folder import work_folder
 
 RESULTS = Path("results")
@@ -89,23 +89,20 @@ def tune(
             f"study {name!r} exists in {store.url}: continue it with --resume --study {name}, or "
             "choose another name with --study"
         )
-    for backend in ("npu", "cpu") if asked.backend == "auto" else (asked.backend,):
-        # The probe itself would disturb whoever measures.
-        lease.wait_until_free(lease.device_name(backend, asked.device, os.environ), on_wait, stop)
-    with work_folder(results, name) as folder:
+    with work_folder(results, name) as folder, lease.holding(name, on_wait, stop) as hold:
         launcher = make_launcher(asked, folder)
-        space, facts = probe(asked, launcher, folder)
+        (lock,) = hold([located(asked, launcher)])  # the probe, too, would disturb who measures
+        space, facts = probe(asked, replace(launcher, lease=lock), folder)
         _note_asked(name, asked, note)
         if asked.confirm != setup.OFF and asked.only is None:
             note(say("then the best few are confirmed by fresh runs (--confirm off: not)"))
         why = facts["backend_reason"]
         note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
         _note_device(facts["fingerprint"], note)
-        device = lease.device_name(facts["backend"], asked.device, os.environ)
-        with (
-            _owned(store, existing, asked, name, space, facts, note) as record,
-            lease.held(device, name, on_wait, stop) as lock,
-        ):
+        elsewhere = bool(launcher.prefix)
+        device = measured_on(facts["backend"], facts["fingerprint"], elsewhere)
+        (lock,) = hold([device.name])
+        with _owned(store, existing, asked, name, space, facts, note) as record:
             _warn_of_others(device, note)
             frozen = search_space.from_dict(record.space)
             launch = watched(replace(launcher, lease=lock).run, device)
@@ -209,13 +206,14 @@ def _require_same_environment(
         note(say(said, key=one.name, old=one.before, new=one.after))
 
 
-def _warn_of_others(device: str, note: Callable[[str], None]) -> None:
-    others = lease.other_processes(device)
+def _warn_of_others(device: Device, note: Callable[[str], None]) -> None:
+    listing = npu_smi.run() if device != CPU else None
+    others = None if listing is None else other_processes(listing, device)
     if others:
         said = N_(
             "warning: npu-smi shows other processes on {device}: {others}; a busy one disturbs"
         )
-        note(say(said, device=device, others=", ".join(map(str, others))))
+        note(say(said, device=device.name, others=", ".join(map(str, others))))
 
 
 def _note_asked(name: str, asked: Setup, note: Callable[[str], None]) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import lease, npu_smi
+import psutil
+
+from . import npu_smi
+from .device import CPU, Device, chip_of
 from .launcher import Run
 from .worker.protocol import TrialSpec
 
@@ -14,23 +17,38 @@ TIMEOUT_S = 5.0  # what npu-smi costs is not known: it must not cost this at eve
 Launch = Callable[[TrialSpec], Run]
 
 
-def watched(launch: Launch, device: str) -> Launch:
+def other_processes(listing: npu_smi.Listing, device: Device) -> list[int] | None:
+    """Processes that npu-smi lists on a device and that are not ours; None without such a chip.
+
+    It sees other containers', which may share no lock with us. A number is the host's, and means
+    another process in here.
+    """
+    chip = chip_of(listing, device)
+    if chip is None:
+        return None
+    this = psutil.Process()
+    ours = {this.pid, *(child.pid for child in this.children(recursive=True))}
+    return [pid for pid in chip.processes if pid not in ours]
+
+
+def watched(launch: Launch, device: Device) -> Launch:
     """The same, with `device_processes`: how many processes of others the device had before it.
 
     Before, because in a container our own worker cannot be told from others by its number. Only
-    an NPU is asked about, and no more once npu-smi was not there or did not answer in time.
+    an NPU is asked about, and no more once npu-smi was not there, did not answer in time, or did
+    not list that chip.
     """
-    answers = device != lease.CPU
+    answers = device != CPU
 
     def launch_watched(spec: TrialSpec) -> Run:
         nonlocal answers
         listing = npu_smi.run(TIMEOUT_S) if answers else None
-        answers = listing is not None
+        others = None if listing is None else other_processes(listing, device)
+        answers = others is not None
         run = launch(spec)
-        if listing is None or not run.result.witnesses_before:
+        if others is None or not run.result.witnesses_before:
             return run
-        others = float(len(lease.others_in(listing, device)))
-        seen = {**run.result.witnesses_before, "device_processes": others}
+        seen = {**run.result.witnesses_before, "device_processes": float(len(others))}
         return replace(run, result=replace(run.result, witnesses_before=seen))
 
     return launch_watched

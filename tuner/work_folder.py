@@ -33,6 +33,8 @@ def work_folder(root: Path, study: str) -> Iterator[Path]:
         try:
             yield folder
         except (KeyboardInterrupt, Interrupted):
+            if not any(folder.glob("*.pt")):  # stopped while it waited for its device
+                _remove(folder)
             raise
         except BaseException:
             if new and not any(folder.glob(REFERENCES)):

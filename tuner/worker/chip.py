@@ -12,20 +12,20 @@ import os
 import re
 from typing import Any, Dict, List, Mapping, Optional
 
-GUESS = "guess"  # the logic id itself: right where this container sees all devices of the host
 BUS_ID_BYTES = 64
 
 
 def identity(device: int, ask_cann: bool) -> Dict[str, Any]:
     """physical_id, what told it (source), logic_id, and pci_bus_id where CANN tells it, else "".
 
+    source: "" for a guess, the logic id: it is right where this container sees the whole host.
     ask_cann: its runtime, too, which torch_npu has loaded; without, nothing touches the device.
     """
     runtime = _library("libascendcl.so") if ask_cann else None
     logic_id = _answer(runtime, "aclrtGetLogicDevIdByUserDevId", device)
     if logic_id is None:
         logic_id = logic_id_of(device, os.environ)
-    physical_id, source = logic_id, GUESS
+    physical_id, source = logic_id, ""
     for library, function, number in (
         (runtime, "aclrtGetPhyDevIdByUserDevId", device),
         (_library("libascend_hal.so"), "drvDeviceGetPhyIdByIndex", logic_id),

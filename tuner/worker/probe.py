@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
-from . import weights
+from . import chip, weights
 from .build import load, workload_of
 from .failure import one_line
 from .libraries import find_library
@@ -22,6 +23,18 @@ def choose_backend(name: str) -> Tuple[str, str]:
         return name, (npu if name == "npu" else cpu).missing()
     why = npu.missing()
     return ("cpu", why) if why else ("npu", "torch_npu finds a device")
+
+
+def locate(name: str, device: Optional[int]) -> Tuple[str, Dict[str, Any]]:
+    """The backend that `choose_backend` will most likely choose, and the chip that the device is.
+
+    Imports no torch: that would disturb whoever measures on it now.
+    """
+    identity = chip.identity(device or 0, ask_cann=False)
+    if name != "auto":
+        return name, identity
+    there = importlib.util.find_spec("torch_npu") and identity["source"]
+    return "npu" if there else "cpu", identity
 
 
 def model_facts(spec: TrialSpec) -> Dict[str, Any]:

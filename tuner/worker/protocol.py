@@ -41,9 +41,11 @@ class Outcome(str, Enum):
 class Role(str, Enum):
     """Why a run is made. `probe` measures nothing: it learns what the environment can do.
 
+    `locate`, before the probe, says which device that will most likely use, and touches none.
     `profile` measures nothing that is scored: it finds out where the time of a call goes.
     """
 
+    LOCATE = "locate"
     PROBE = "probe"
     BASELINE = "baseline"
     SEARCH = "search"

@@ -69,7 +69,8 @@ class Run:
     def result(self) -> TrialResult:
         """Run to the end or to the first exception; after one, nothing more is measured."""
         try:
-            self._probe() if self.spec.role == Role.PROBE else self._measure()
+            steps = {Role.LOCATE: self._locate, Role.PROBE: self._probe}
+            steps.get(self.spec.role, self._measure)()
             outcome, message = self._verdict()
         except BaseException as error:  # SystemExit of a user's model included
             traceback.print_exc()
@@ -93,6 +94,11 @@ class Run:
             self.known.pop("measurement", None)
             return Outcome.WRONG_OUTPUT, output.reason
         return Outcome.OK, ""
+
+    def _locate(self) -> None:
+        backend, found = probe.locate(self.spec.backend, self.spec.device)
+        self.known["facts"] = {"backend": backend}
+        self.known["fingerprint"] = {"chip": found}
 
     def _probe(self) -> None:
         self._prepare_process()
