@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tuner import lease, repeat, session
-from tuner.errors import StudyConflictError
+from tuner.errors import BaselineError, StudyConflictError
 from tuner.launcher import Run
 from tuner.replay import Silent
 from tuner.setup import Setup
@@ -68,6 +68,21 @@ def test_the_probe_decides_where_another_chip_was_expected(
         tune()
     lease.wait_until_free("NPU 0", None, lambda: False)
     assert store.studies() == []
+
+
+def test_the_probe_already_holds_the_chip_that_it_will_most_likely_use(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holders: list[str] = []
+
+    def probe(*_: object) -> None:
+        holders.append(lease.holder("NPU 5"))
+        raise BaselineError("it was only asked")
+
+    monkeypatch.setattr(session, "probe", probe)
+    with pytest.raises(BaselineError):
+        tune()
+    assert holders[0].startswith("NPU 5 is being measured by study s")
 
 
 @dataclass(frozen=True)
