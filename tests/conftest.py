@@ -18,6 +18,9 @@ from pathlib import Path
 import pytest
 
 from .cann_emulator import build
+from .support.pretend import pretend
+
+__all__ = ["pretend"]
 
 DATA = Path(__file__).parent / "data"
 TORCH_NPU = Path(os.environ.get("NPU_TUNE_TORCH_NPU", Path(__file__).parent.parent / ".torch_npu"))

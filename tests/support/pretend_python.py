@@ -1,0 +1,170 @@
+"""A pretended interpreter: answers from a table what a worker with torch would have measured.
+
+    PRETEND_TABLE=table.json python pretend_python.py -u <folder>/worker/__main__.py <run_dir>
+
+It reads the spec and writes the result by the worker's own protocol, in a tenth of a second. The
+table's keys are in `pretend.TABLE`. A label says of which runs an entry is: `knob=value`, or
+`role=hold-out`; `a=1&b=2` of those with both. Every run is noted in `<table>.runs`: a run that is
+made again scatters anew, a study that is begun anew in another folder does not.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+SAMPLES, BLOCKS, CALLS_PER_BLOCK = 100, 5, 10
+SCATTER_WITHIN = 0.002  # of the calls of one run
+
+
+def load_protocol(folder: Path) -> Any:
+    """The worker's protocol, without its package."""
+    spec = importlib.util.spec_from_file_location("protocol", folder / "protocol.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["protocol"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def main(worker: Path, run_dir: Path) -> None:
+    """Mark the start, read the spec, write the result."""
+    protocol = load_protocol(worker.parent)
+    (run_dir / protocol.STARTED_FILE).touch()
+    spec = protocol.read(protocol.TrialSpec, str(run_dir / protocol.SPEC_FILE))
+    file = Path(os.environ["PRETEND_TABLE"])
+    table = json.loads(file.read_text())
+    labels = {f"{knob.name}={knob.value}" for knob in spec.knobs} | {f"role={spec.role.value}"}
+    failures = applying(table["failures"], labels)
+    if failures:
+        result = failed(protocol, failures[0])
+    elif spec.role == protocol.Role.LOCATE:
+        facts, told = {"backend": table["backend"]}, {"chip": table["fingerprint"].get("chip")}
+        result = protocol.TrialResult(protocol.Outcome.OK, facts=facts, fingerprint=told)
+    elif spec.role == protocol.Role.PROBE:
+        result = probed(protocol, spec, table)
+    else:
+        result = measured(protocol, spec, table, labels, file.with_suffix(".runs"))
+    protocol.write(result, str(run_dir / protocol.RESULT_FILE))
+
+
+def applying(entries: dict[str, Any], labels: set[str]) -> list[Any]:
+    """The entries that are of this run."""
+    return [entry for label, entry in entries.items() if set(label.split("&")) <= labels]
+
+
+def failed(protocol: Any, failure: dict[str, Any]) -> Any:
+    """The failure's outcome; without one it dies by a signal or an exit code, with last words."""
+    message = failure.get("message", "")
+    if "outcome" in failure:
+        outcome = protocol.Outcome(failure["outcome"])
+        return protocol.TrialResult(outcome, message)
+    sys.stderr.write(message + "\n")
+    if "signal" in failure:
+        os.kill(os.getpid(), failure["signal"])
+    os._exit(failure["exit"])
+
+
+def probed(protocol: Any, spec: Any, table: dict[str, Any]) -> Any:
+    """What can be done here; the shared weights are an empty file."""
+    backend = table["backend"]
+    if spec.backend not in ("auto", backend):
+        message = f"backend {spec.backend}: the table is of {backend}"
+        return protocol.TrialResult(protocol.Outcome.ENVIRONMENT_ERROR, message)
+    facts = {"backend": backend, "backend_reason": "as the table says", "preload": ""}
+    if spec.model.source:
+        Path(spec.weights_path).touch()
+        facts.update(table["model"])
+    if spec.probe is not None:
+        facts["missing"] = {
+            handler: {
+                str(value): table["missing"].get(f"{handler}={value}", "") for value in values
+            }
+            for handler, values in spec.probe.values.items()
+        }
+        facts["libraries"] = {
+            name: table["libraries"].get(name, "") for name in spec.probe.libraries
+        }
+    return protocol.TrialResult(protocol.Outcome.OK, facts=facts, fingerprint=table["fingerprint"])
+
+
+def measured(protocol: Any, spec: Any, table: dict[str, Any], labels: set[str], note: Path) -> Any:
+    """Times by the table; the baseline leaves its reference output, an empty file."""
+    is_profile = spec.role == protocol.Role.PROFILE
+    if spec.role == protocol.Role.BASELINE:
+        Path(spec.reference_path).touch()
+    if not is_profile and not Path(spec.reference_path).exists():
+        message = f"FileNotFoundError: {spec.reference_path}"
+        return protocol.TrialResult(protocol.Outcome.CRASHED, message)
+    chance = chance_of(spec, labels, note)
+    call_ns = 1e6 * table["latency_ms"] * math.exp(chance.gauss(0, table["scatter"]))
+    call_ns *= math.prod(applying(table["factors"], labels))
+    measurement = measurement_of(protocol, spec, table["model"]["batch_size"], call_ns, chance)
+    digest = "".join(applying(table["digests"], labels)) or "as the baseline's"
+    return protocol.TrialResult(
+        protocol.Outcome.OK,
+        phases_s={"interpreter": 0.02, "import": 1.0, "build": 0.1, "samples": call_ns / 1e7},
+        measurement=None if is_profile else measurement,
+        output=None if is_profile else protocol.OutputCheck("passed", digest, 0.0),
+        read_back={knob.name: read_back(protocol, knob, table["resolved"]) for knob in spec.knobs},
+        peak_memory_bytes=2**20,
+        fingerprint=table["fingerprint"],
+        facts={"profile": profile_of(measurement, call_ns)} if is_profile else {},
+    )
+
+
+def chance_of(spec: Any, labels: set[str], note: Path) -> random.Random:
+    """Scatter that hangs on what the run is, and on how often it was made before."""
+    run = f"seed={spec.seed} trial={spec.trial} block={spec.block} {' '.join(sorted(labels))}"
+    with note.open("a+") as file:
+        file.seek(0)
+        before = file.read().splitlines().count(run)
+        file.write(run + "\n")
+    return random.Random(f"{run} {before}")
+
+
+def measurement_of(
+    protocol: Any, spec: Any, own_batch: int, call_ns: float, chance: random.Random
+) -> Any:
+    """Enough samples for a 90th percentile, and blocks; nothing drifts."""
+    latency_ns = [int(call_ns * (1 + chance.gauss(0, SCATTER_WITHIN))) for _ in range(SAMPLES)]
+    return protocol.Measurement(
+        warmup_ns=[int(3 * call_ns)] + [int(call_ns)] * (spec.rule.warmup_calls - 1),
+        dispatch_ns=[ns // 2 for ns in latency_ns],
+        latency_ns=latency_ns,
+        block_ns=[ns * CALLS_PER_BLOCK for ns in latency_ns[:BLOCKS]],
+        calls_per_block=CALLS_PER_BLOCK,
+        batch_size=spec.batch_size or own_batch,
+    )
+
+
+def read_back(protocol: Any, knob: Any, resolved: dict[str, Any]) -> Any:
+    """As asked; what is unset is as the table resolves it, where it does."""
+    if knob.value == protocol.UNSET and knob.name not in resolved:
+        return protocol.ReadBack(knob.value, False, "as asked")
+    value = resolved[knob.name] if knob.value == protocol.UNSET else knob.value
+    return protocol.ReadBack(value, True, "by the table")
+
+
+def profile_of(measurement: Any, call_ns: float) -> dict[str, Any]:
+    """Nine tenths of a call in one operator."""
+    return {
+        "dispatch_ns": measurement.dispatch_ns,
+        "latency_ns": measurement.latency_ns,
+        "traced_ns": [int(call_ns)] * 3,
+        "operators": [["aten::conv2d", 3, int(2.7 * call_ns)]],
+        "fallbacks": [],
+        "faults_per_call": 0.0,
+        "kernel_share": 0.0,
+    }
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[-2]), Path(sys.argv[-1]))
