@@ -12,7 +12,7 @@ import argparse
 import itertools
 import statistics
 
-from tuner import session
+from tuner import stored
 from tuner.concluding import conclude
 from tuner.holdout import baseline
 from tuner.setup import DEFAULT_STORAGE
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--storage", default=DEFAULT_STORAGE)
     options = parser.parse_args()
     store = Store(options.storage)
-    summary = session.load(store, options.study)
+    summary = stored.load(store, options.study)
     found = conclude(summary)
     runs = [r for one in summary.measured for r in one.runs] + list(summary.confirmation_runs)
     of_baseline = [

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from measuring import measuring
 
-from tuner import session, setup
+from tuner import setup, stored
 from tuner.concluding import conclude
 from tuner.holdout import interval_of, log_speedups, pairs_of, pairs_wanted, verdict
 from tuner.records import RecordedRun
@@ -98,10 +98,10 @@ def twice(options: argparse.Namespace) -> None:
         else:
             command += ["--resume"]
         subprocess.run(command, check=True)
-        found = conclude(session.load(store, name))
+        found = conclude(stored.load(store, name))
         print(f"{name}: {found.verdict} {found.evidence.speedup:.3f}x {found.configuration}")
         winners.append(found.evidence.tried if found.recommendation == "apply" else {})
-    asked = replace(setup.from_dict(session.load(store, "twice-1").study.setup), confirm=str(PAIRS))
+    asked = replace(setup.from_dict(stored.load(store, "twice-1").study.setup), confirm=str(PAIRS))
     with measuring(asked, store, "twice-pairs") as runner:
         base = runner.space.baseline()
         if not runner.runs:

@@ -35,10 +35,11 @@ from pathlib import Path
 
 from tuner import recording, setup
 from tuner.objectives import OBJECTIVES
+from tuner.policy import BASELINE_RUNS, BATCH_SIZE, WARMUP
 from tuner.recording import Recording
 from tuner.replay import Replay, World, only_recorded, replayed, world
 from tuner.search import Search
-from tuner.search_space import BATCH_SIZE, WARMUP, Configuration
+from tuner.search_space import Configuration
 from tuner.setup import Setup
 from tuner.stats import median
 from tuner.store import MemoryStore
@@ -72,7 +73,7 @@ class Replays:
             trials=TRIALS,
             objective=objective,
             confirm=setup.AUTO,
-            baseline_runs=setup.BASELINE_RUNS,
+            baseline_runs=BASELINE_RUNS,
         )
         self.configurations = [dict(key) for key in self.world.parts]
 

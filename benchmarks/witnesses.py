@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tuner import recording
 from tuner.noise import disturbances, usual
+from tuner.policy import WARMUP
 from tuner.records import RecordedRun
-from tuner.search_space import WARMUP
 from tuner.stats import median
 from tuner.steady import settles_at
 from tuner.store import Store

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from tuner import ablation, search_space, setup
 from tuner.confirm import NextRun, next_run
-from tuner.launcher import Run
-from tuner.records import RecordedRun, StudyRecord
+from tuner.records import RecordedRun, Run, StudyRecord
 from tuner.search_space import Configuration, Knob, SearchSpace, Value
 from tuner.setup import Setup
 from tuner.summary import Summary, summarize

@@ -14,7 +14,7 @@ from tuner import doctor, host, npu_smi
 from tuner.device import Device
 from tuner.host import Finding
 from tuner.language import Message
-from tuner.launcher import Run
+from tuner.records import Run
 from tuner.worker.protocol import ModelSpec, Outcome, Role, TrialResult, TrialSpec
 
 from .cann_emulator import build

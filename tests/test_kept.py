@@ -11,15 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tuner import (
-    availability,
-    export,
-    full_check,
-    language,
-    recording,
-    search_space,
-    session,
-)
+from tuner import availability, export, full_check, language, recording, search_space, session
 from tuner.cli import main
 from tuner.closing import finding
 from tuner.concluding import conclude

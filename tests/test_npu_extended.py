@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tuner import availability, search_space_file
-from tuner.launcher import Run
+from tuner.records import Run
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
 from .cann_emulator.calls import total

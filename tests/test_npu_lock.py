@@ -11,7 +11,7 @@ import pytest
 
 from tuner import lease, repeat, session
 from tuner.errors import BaselineError, StudyConflictError
-from tuner.launcher import Run
+from tuner.records import Run
 from tuner.replay import Silent
 from tuner.setup import Setup
 from tuner.store import Store

@@ -17,8 +17,9 @@ import pytest
 
 from tuner import tune
 from tuner.errors import UnfitEnvironmentError, UsageError
-from tuner.launcher import TOKEN_VARIABLE, Launcher, Run
+from tuner.launcher import TOKEN_VARIABLE, Launcher
 from tuner.probing import make_launcher
+from tuner.records import Run
 from tuner.setup import DEFAULT_STORAGE, Setup
 from tuner.store import Store
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tuner.launcher import Run
 from tuner.probing import probe
+from tuner.records import Run
 from tuner.setup import Setup
 from tuner.worker.protocol import Outcome, TrialResult, TrialSpec
 

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from tuner import profile_files, profile_view, search_space, search_space_file
 from tuner.errors import StudyConflictError
-from tuner.launcher import Run
 from tuner.profile import FEW_SAMPLES, LAYOUT_OPERATORS, Profile, choose, judge
+from tuner.records import Run
 from tuner.summary import Summary, summarize
 from tuner.worker.protocol import ModelSpec, Outcome, ReadBack, Role
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tuner.objectives import OBJECTIVES
-from tuner.progress import Progress, duration
+from tuner.progress import Progress
+from tuner.text import duration
 from tuner.worker.protocol import Outcome, Role
 
 from .fakes import SPACE, recorded

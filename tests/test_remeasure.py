@@ -17,8 +17,7 @@ from tuner import session
 from tuner.cli import main
 from tuner.compare import best
 from tuner.errors import Interrupted, UnfitEnvironmentError, UsageError
-from tuner.launcher import Run
-from tuner.records import StudyRecord
+from tuner.records import Run, StudyRecord
 from tuner.remeasure import Remeasured, remeasure
 from tuner.replay import Silent
 from tuner.summary import Summary

@@ -13,8 +13,7 @@ import pytest
 
 from tuner import search_space, setup
 from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
-from tuner.launcher import Run
-from tuner.records import RecordedRun, StudyRecord
+from tuner.records import RecordedRun, Run, StudyRecord
 from tuner.runner import Runner
 from tuner.search_space import Configuration, Knob, SearchSpace
 from tuner.setup import Setup
@@ -22,14 +21,7 @@ from tuner.store import Store
 from tuner.study import Study
 from tuner.summary import CONFIRMATION_ROLES, summarize
 from tuner.verdict import judge
-from tuner.worker.protocol import (
-    Measurement,
-    Outcome,
-    ReadBack,
-    Role,
-    TrialResult,
-    TrialSpec,
-)
+from tuner.worker.protocol import Measurement, Outcome, ReadBack, Role, TrialResult, TrialSpec
 
 SPACE = SearchSpace(
     name="test",

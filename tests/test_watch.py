@@ -10,7 +10,7 @@ import pytest
 
 from tuner import npu_smi
 from tuner.device import CPU, Device
-from tuner.launcher import Run
+from tuner.records import Run
 from tuner.watch import other_processes, watched
 from tuner.worker.protocol import TrialSpec
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tuner.launcher import Launcher, Run
+from tuner.launcher import Launcher
+from tuner.records import Run
 from tuner.worker.protocol import (
     InputSpec,
     KnobSetting,

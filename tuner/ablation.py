@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from .confirm import NextRun
 from .holdout import Interval, Verdict, baseline, interval_of, log_speedups, runs_of, verdict
 from .language import Message
+from .policy import MIN_PAIRS, PRACTICAL_EFFECT
 from .records import RecordedRun
 from .search_space import Configuration, Rule, Value
-from .setup import MIN_PAIRS, PRACTICAL_EFFECT
 from .stats import median
 from .summary import Measured, Summary, grouped, ranked
 from .verdict import Judgement, judge

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import recording, session
+from . import recording, session, stored
 from .concluding import conclude
 from .errors import UsageError
 from .objectives import OBJECTIVES
@@ -106,7 +106,7 @@ def load_result(study: str, storage: str = DEFAULT_STORAGE) -> Result:
     """A stored study, judged by the rules of this version. Raises StudyConflictError."""
     store = Store(storage, create=False)
     try:
-        return conclude(session.load(store, study))
+        return conclude(stored.load(store, study))
     finally:
         store.close()
 
@@ -137,7 +137,7 @@ def replay_study(
     else:
         store = Store(storage, create=False)
         try:
-            record, runs = session.load(store, str(study)).study, tuple(store.runs(str(study)))
+            record, runs = stored.load(store, str(study)).study, tuple(store.runs(str(study)))
         finally:
             store.close()
     return replay(record, runs, sampler=sampler, noise=noise, seed=seed, **changes)

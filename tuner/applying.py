@@ -20,11 +20,12 @@ from . import search_space_file
 from .availability import with_library
 from .errors import UnfitEnvironmentError, UsageError
 from .export import BestConfiguration, load
-from .formats import AT_START
 from .language import N_, say
-from .search_space import BATCH_SIZE, WARMUP, Value
+from .policy import BATCH_SIZE, WARMUP
+from .search_space import Value
 from .search_space_file import LoadedFile
 from .search_space_schema import KnobEntry, ValueEntry
+from .variables import AT_START
 from .worker import after_import
 from .worker.libraries import find_library
 from .worker.protocol import UNSET

@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 from .confirm import FINALISTS, NextRun, block_runs
 from .holdout import effect_shown, planned
 from .language import N_, say
-from .progress import duration
+from .policy import BASELINE_RUNS, MIN_PAIRS, TOO_BUSY
 from .records import RecordedRun
-from .setup import BASELINE_RUNS, MIN_PAIRS
 from .summary import CONFIRMATION_ROLES, Summary, finished_trials
-
-TOO_BUSY = 1.0  # where no gain below 2x can be shown
+from .text import duration
 
 
 def wanted_trials(summary: Summary, budget_s: float, runs: Sequence[RecordedRun]) -> int:

@@ -9,17 +9,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from . import session
+from . import session, stored
 from .concluding import conclude
 from .environment import Difference, differences
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .export import BestConfiguration
 from .holdout import Interval
 from .language import Message
+from .policy import BATCH_SIZE, WARMUP
 from .repeat import run_folder
 from .result import Result
 from .runner import Observer
-from .search_space import BATCH_SIZE, WARMUP, Configuration
+from .search_space import Configuration
 from .setup import Setup
 from .store import Store
 from .summary import Summary
@@ -126,7 +127,7 @@ def check(
             raise UnfitEnvironmentError(str(error)) from error
         except Interrupted as error:
             raise Interrupted("stopped: a check begins anew") from error
-    summary = session.load(store, name)
+    summary = stored.load(store, name)
     return judged(best, summary, conclude(summary))
 
 

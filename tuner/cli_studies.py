@@ -36,13 +36,13 @@ def list_studies(storage: str) -> None:
 @lang
 def show(study: str, trial: int | None, storage: str) -> None:
     """Show a study: environment, every configuration, failures, the result."""
-    from . import closing, owner, repeat, session, terminal
+    from . import closing, owner, repeat, session, stored, terminal
     from .concluding import conclude
     from .errors import StudyConflictError
     from .store import Store
 
     store, console = Store(storage, create=False), console_of()
-    summary = session.load(store, study)
+    summary = stored.load(store, study)
     if trial is not None:
         console.print(terminal.trial(summary, repeat.runs_of(store, study, trial)))
         return
@@ -76,11 +76,11 @@ def show(study: str, trial: int | None, storage: str) -> None:
 def export(study: str, form: str, output: Path | None, storage: str) -> None:
     """Write the best configuration of a study as YAML, or for a shell, Docker or Python."""
     from . import export as export_file
-    from . import formats, session
+    from . import formats, session, stored
     from .concluding import conclude
     from .store import Store
 
-    summary = session.load(Store(storage, create=False), study)
+    summary = stored.load(Store(storage, create=False), study)
     best = export_file.best_configuration(conclude(summary), summary.study.setup)
     path = output or formats.path_of(session.RESULTS, study, form)
     if form == "yaml":
@@ -109,12 +109,12 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
 def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
     """Write one HTML file of studies; of several, the others are compared with the first."""
     from . import report as reporting
-    from . import search, session
+    from . import search, session, stored
     from .export import write_text
     from .store import Store
 
     store = Store(storage, create=False)
-    summaries = [session.load(store, name) for name in studies]
+    summaries = [stored.load(store, name) for name in studies]
     text = reporting.report(summaries, [search.importances(store, name) for name in studies])
     path = output or session.RESULTS / f"{studies[0]}.html"
     write_text(text, path)
@@ -170,14 +170,14 @@ def profile(
 ) -> None:
     """Run one configuration under the profiler, and say where the time of a call goes."""
     from . import profile as profiling
-    from . import profile_view, repeat, session
+    from . import profile_view, repeat, session, stored
     from .store import Store
 
     if (trial is not None) + best + baseline > 1:
         raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
     store = Store(storage, create=False)
     if trial is None:
-        recorded = profiling.choose(session.load(store, study), baseline)
+        recorded = profiling.choose(stored.load(store, study), baseline)
     else:
         recorded = repeat.runs_of(store, study, trial)[-1]
     number = recorded.trial

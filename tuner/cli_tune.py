@@ -154,7 +154,7 @@ def tune(
     **options: Any,
 ) -> None:
     """Search for the best configuration of a model, and confirm it with fresh runs."""
-    from . import session
+    from . import session, stored
     from .objectives import OBJECTIVES
     from .progress import Progress
     from .store import Store
@@ -166,7 +166,7 @@ def tune(
     store = Store(storage, create=not resume)
     if resume:
         name = name or session.find_unfinished(store)
-        record = session.load(store, name).study
+        record = stored.load(store, name).study
         asked = _setup(options, record.setup)
     assert asked is not None
     name = name or session.new_name(store, asked)
@@ -247,7 +247,7 @@ def parsed(given: dict[str, Any]) -> dict[str, Any]:
 
 def _how_to_resume(name: str, storage: str) -> str:
     from .database import shown
-    from .study import resume_command
+    from .text import resume_command
 
     command = resume_command(name)
     if storage != DEFAULT_STORAGE:

@@ -126,14 +126,14 @@ def compare(
     Every other study is compared with the first one.
     """
     from . import compare as comparing
-    from . import compare_view, session
+    from . import compare_view, stored
     from . import remeasure as fresh_pairs
     from .progress import Progress
     from .store import Store
 
     store, console = Store(storage, create=False), console_of(stderr=as_json)
-    before, told = session.load(store, first), []
-    rest = [session.load(store, name) for name in others]
+    before, told = stored.load(store, first), []
+    rest = [stored.load(store, name) for name in others]
     for after in rest if remeasure else ():
         fresh_pairs.require_comparable(before, after, pairs)
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)

@@ -16,10 +16,10 @@ from .effects import Effect
 from .figures import Figures
 from .language import N_, Message, chosen, say
 from .noise_view import noise_lines
-from .progress import describe
+from .policy import PRACTICAL_EFFECT
 from .result import Evidence, FinalistResult, Result
-from .setup import PRACTICAL_EFFECT
 from .stats import median
+from .text import describe
 
 STYLES = {"faster": "bold green", "slower": "bold yellow", "not confirmed": "bold yellow"}
 SENTENCES = {

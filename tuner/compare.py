@@ -13,13 +13,13 @@ from typing import Any
 
 from .concluding import conclude
 from .environment import Difference, differences, shown
-from .holdout import ALL_ERRORS, Interval, Verdict, verdict
+from .holdout import Interval, Verdict, verdict
 from .knob_changes import KnobChange, knob_changes
 from .language import Message
+from .policy import ALL_ERRORS, BATCH_SIZE, MIN_PAIRS, PRACTICAL_EFFECT, WARMUP
 from .records import RecordedRun
 from .result import Recommendation
-from .search_space import BATCH_SIZE, WARMUP, Configuration
-from .setup import MIN_PAIRS, PRACTICAL_EFFECT
+from .search_space import Configuration
 from .stats import median, shift_interval
 from .summary import Measured, Summary
 from .worker.protocol import Role

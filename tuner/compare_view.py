@@ -12,8 +12,8 @@ from .cells import new_table, with_interval
 from .compare import Change, Comparison, ConfigurationChange
 from .knob_changes import KnobChange
 from .language import N_, say
-from .progress import describe
 from .remeasure import Remeasured
+from .text import describe
 
 STATES = {
     "helps": N_("helps"),

@@ -11,6 +11,7 @@ from .effects import effects
 from .figures import figures
 from .holdout import at_batch, baseline, runs_of
 from .noise import Noise, noise
+from .policy import WARMUP
 from .result import (
     CurveResult,
     Evidence,
@@ -20,7 +21,7 @@ from .result import (
     Recommendation,
     Result,
 )
-from .search_space import WARMUP, Configuration
+from .search_space import Configuration
 from .stats import line_through, median
 from .steady import warmup_needed
 from .summary import CurvePoint, Measured, Summary

@@ -15,18 +15,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .holdout import (
-    at_batch,
-    baseline,
-    contender,
-    pair_of,
-    pairs_wanted,
-    planned,
-    runs_of,
-)
+from .holdout import at_batch, baseline, contender, pair_of, pairs_wanted, planned, runs_of
+from .policy import PRACTICAL_EFFECT
 from .records import RecordedRun
 from .search_space import Configuration
-from .setup import PRACTICAL_EFFECT
 from .stats import median
 from .summary import Summary, grouped, ranked
 from .worker.protocol import Outcome, Role

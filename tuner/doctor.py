@@ -14,8 +14,9 @@ from .device import CPU, Device, chip_of, measured_on
 from .errors import UnfitEnvironmentError
 from .host import Finding
 from .language import N_, Message
-from .launcher import Launcher, Run
+from .launcher import Launcher
 from .probing import interpreter
+from .records import Run
 from .versions import at_least
 from .worker.protocol import ModelSpec, Outcome, Role, TrialSpec
 

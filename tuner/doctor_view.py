@@ -17,8 +17,8 @@ from .full_check import FullCheck
 from .holdout import Interval, Verdict
 from .host import Finding
 from .language import N_, say
-from .progress import describe
 from .summary import Measured, Summary, ranked, summarize
+from .text import describe
 from .verdict import against_itself
 
 STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}

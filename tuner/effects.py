@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .search_space import BATCH_SIZE, WARMUP, Configuration, Value
+from .policy import BATCH_SIZE, WARMUP
+from .search_space import Configuration, Value
 from .stats import t_quantile
 from .summary import Summary, ranked
 

@@ -15,8 +15,8 @@ from .ablation import KnobFinding, Minimal
 from .errors import UsageError
 from .holdout import Verdict
 from .language import Message
+from .policy import WARMUP
 from .result import Evidence, Recommendation, Result
-from .search_space import WARMUP
 
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 EMULATED = "# emulated CANN: no figure below is a device's\n"

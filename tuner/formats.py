@@ -9,14 +9,14 @@ from pathlib import Path
 from . import search_space_file
 from .errors import UsageError
 from .export import EMULATED, BestConfiguration
-from .search_space import WARMUP
+from .policy import WARMUP
 from .search_space_schema import KnobEntry
+from .variables import AT_START
 from .worker.after_import import MODULES
 
 FORMATS = {"yaml": ".yaml", "env": ".env", "dockerfile": ".Dockerfile", "python": ".py"}
 NO_CODE = "no line of code does it"
 NO_FILE = "its search space file is not here"
-AT_START = ("LD_", "MALLOC_", "GLIBC_")  # variables that are read before Python runs any code
 IMPORTS = ("torch", "torch_npu")
 # (knob=value, lines of code) of what is set in the process, and of what is done to the model.
 Parts = tuple[list[tuple[str, list[str]]], list[tuple[str, list[str]]]]

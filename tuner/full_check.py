@@ -14,14 +14,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from . import __version__, doctor, recording, session
+from . import __version__, doctor, recording, session, stored
 from .errors import Interrupted, TunerError, UsageError
 from .host import Finding
 from .language import Message, message, say
+from .policy import MIN_PAIRS
 from .profile import Profile, choose, profile
 from .recording import Recording
 from .runner import Observer
-from .setup import MIN_PAIRS, Setup
+from .setup import Setup
 from .store import Store
 
 NAME = "full-check"
@@ -74,7 +75,7 @@ def make(
         try:
             session.tune(asked, store, NAME, observer, stop, note, on_wait=on_wait, results=folder)
             note(say("trial {n} under the profiler, about a minute", n=0))
-            baseline = choose(session.load(store, NAME), baseline=True)
+            baseline = choose(stored.load(store, NAME), baseline=True)
             found = profile(store, NAME, baseline, asked.python, folder / "profile", on_wait)
             notes["profile"] = replace(found, folder="").to_dict()
             notes["profiler_files"] = _tables(folder / "profile")

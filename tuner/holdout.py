@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .policy import ALL_ERRORS, BATCH_SIZE, LEAST_ALPHA, PRACTICAL_EFFECT
 from .records import RecordedRun
-from .search_space import BATCH_SIZE, Configuration
-from .setup import AUTO, OFF, PRACTICAL_EFFECT
+from .search_space import Configuration
+from .setup import AUTO, OFF
 from .stats import error_of, interval_rank, median, order_statistic_interval, smallest_shown
 from .summary import Summary
 from .worker.protocol import Outcome, Role
@@ -23,8 +24,6 @@ from .worker.protocol import Outcome, Role
 Verdict = Literal["faster", "slower", "same", "unclear", "not confirmed"]
 Pair = tuple[RecordedRun, RecordedRun]
 
-ALL_ERRORS = 0.05  # what the looks may err with together
-LEAST_ALPHA = 0.01  # of a look after others have used all of that up
 LONGEST_GAP_S = 120.0  # between the runs of a pair: what lies further apart shares no moment
 MOST_PAIRS = 100  # what --target-effect may plan
 

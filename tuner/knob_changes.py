@@ -9,8 +9,8 @@ from typing import Literal
 from .effects import Effect, every_effect
 from .language import Message
 from .narrowing import why_left_out
-from .search_space import BATCH_SIZE, WARMUP, Value
-from .setup import PRACTICAL_EFFECT
+from .policy import BATCH_SIZE, PRACTICAL_EFFECT, WARMUP
+from .search_space import Value
 from .summary import Summary
 from .verdict import judge
 from .worker.protocol import Outcome

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import tempfile
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -20,10 +19,10 @@ from typing import Any
 
 import psutil
 
+from .records import Run
 from .run_log import last_line, log_has_started, log_tail
 from .worker import protocol
-from .worker.failure import OUT_OF_MEMORY
-from .worker.protocol import Outcome, TrialResult, TrialSpec
+from .worker.protocol import OUT_OF_MEMORY, Outcome, TrialResult, TrialSpec
 
 WORKER = Path(__file__).parent / "worker" / "__main__.py"
 TOKEN_VARIABLE = "NPU_TUNE_RUN"  # marks a run's descendants, wherever they moved themselves
@@ -37,18 +36,6 @@ SOURCE_FIRST = (
 )
 
 PREFIX_HINT = "; a prefix must pass standard input on, as `docker exec -i` does"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One worker process: what was asked, what came back."""
-
-    spec: TrialSpec
-    result: TrialResult
-    log_tail: str
-    started_at: datetime
-    wall_ns: int
-    uid: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from .errors import UsageError
 from .language import Message
-from .search_space import BATCH_SIZE, WARMUP, LeftOut, SearchSpace, Value
+from .policy import BATCH_SIZE, WARMUP
+from .search_space import LeftOut, SearchSpace, Value
 
 
 def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: Message) -> SearchSpace:

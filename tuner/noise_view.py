@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from .budget import TOO_BUSY
 from .cells import times
 from .language import N_, say
 from .noise import Noise
+from .policy import NOISY_SPREAD, TOO_BUSY
 from .result import Result
 
 ADVICE = {  # what disturbed a run -> what to do
@@ -22,7 +22,6 @@ ADVICE = {  # what disturbed a run -> what to do
     N_("involuntary switches"): N_("give it cores of its own: --cpus"),
     N_("device shared"): N_("wait until nobody else uses the NPU"),
 }
-NOISY_SPREAD = 0.03  # above it even a 5 % gain takes more than a dozen pairs
 
 
 def noise_lines(found: Result) -> Iterator[str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .objectives import Objective
+from .policy import BATCH_SIZE
 from .records import RecordedRun
-from .search_space import BATCH_SIZE, Configuration, SearchSpace
+from .search_space import Configuration, SearchSpace
 from .summary import finished_trials, identify, resolve_unset
 from .worker.protocol import Outcome, Role
 

@@ -13,12 +13,13 @@ from typing import Any
 from . import availability, narrowing, search_space_file, setup
 from .device import CPU, measured_on
 from .errors import BaselineError, UnfitEnvironmentError, UsageError
-from .launcher import WORKER, Launcher, Run
+from .launcher import WORKER, Launcher
+from .policy import BATCH_SIZE
+from .records import Run
 from .run_log import without_traces
-from .runner import BASELINE_DEADLINE_S
-from .search_space import BATCH_SIZE, SearchSpace
+from .search_space import SearchSpace
 from .search_space_file import LoadedFile
-from .setup import Setup
+from .setup import BASELINE_DEADLINE_S, Setup
 from .worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 
 LOCATE_DEADLINE_S = 60.0

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import profile_files, repeat, session
+from . import profile_files, repeat, stored
 from .compare import best
 from .diagnosis import EVENTS, Diagnosis, Pointer, Shares, Times, diagnose_cpu, diagnose_device
 from .errors import StudyConflictError, TunerError, UnfitEnvironmentError, UsageError
-from .launcher import Run
+from .policy import BATCH_SIZE
 from .profile_files import Kernels, Operator
-from .records import RecordedRun
-from .search_space import BATCH_SIZE, Configuration, Value
+from .records import RecordedRun, Run
+from .search_space import Configuration, Value
 from .stats import median
 from .store import Store
 from .summary import Summary
@@ -93,7 +93,7 @@ def profile(
 
     Raises a TunerError: no such study, an unfit interpreter, a run that failed.
     """
-    summary = session.load(store, name)
+    summary = stored.load(store, name)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -14,7 +14,7 @@ from .diagnosis import EVENTS, Diagnosis, Pointer, Times
 from .language import N_, say
 from .profile import Profile
 from .profile_files import Operator
-from .progress import describe
+from .text import describe
 
 SHOWN_OPERATORS = 8
 DISTURBED = 3.0  # a profiler alone does not slow a call so much

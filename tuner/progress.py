@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 from .language import N_, say
 from .objectives import Objective
+from .policy import BATCH_SIZE
 from .records import RecordedRun
-from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
+from .search_space import Configuration, SearchSpace
 from .summary import CONFIRMATION_ROLES
-from .worker.protocol import UNSET, Outcome, Role
+from .text import describe, duration
+from .worker.protocol import Outcome, Role
 
 
 @dataclass
@@ -76,19 +78,6 @@ class Progress:
         return " · ".join([*parts, self.current])
 
 
-def describe(configuration: Configuration) -> str:
-    """The knobs that are set, in short."""
-    shown = [
-        f"{name}={value}"
-        for name, value in configuration.items()
-        if value != UNSET and name not in (WARMUP, BATCH_SIZE)
-    ]
-    batch = configuration.get(BATCH_SIZE, 1)
-    if batch != 1:
-        shown.append(f"batch_size={batch}")
-    return " ".join(shown) or say("defaults")
-
-
 def left_out(space: SearchSpace) -> Iterator[str]:
     """What of the search space file is not here, one a line."""
     for one in space.left_out:
@@ -102,13 +91,3 @@ def left_out(space: SearchSpace) -> Iterator[str]:
                 yield say("left out: preset {preset} with it", preset=preset)
             else:
                 yield say("left out: preset {preset}: {why}", preset=preset, why=one.why)
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `3 min`, `1 h 5 min`."""
-    if seconds < 90:
-        return say("{s:.0f} s", s=seconds)
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return say("{min} min", min=minutes)
-    return say("{h} h {min} min", h=minutes // 60, min=minutes % 60)

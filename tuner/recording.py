@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .launcher import Run
-from .records import RecordedRun, StudyRecord
+from .records import RecordedRun, Run, StudyRecord
 from .worker import protocol
 from .worker.protocol import TrialResult, TrialSpec
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .launcher import Run
 from .search_space import Configuration
+from .worker.protocol import TrialResult, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,18 @@ class StudyRecord:
     space: dict[str, Any]
     facts: dict[str, Any]
     owner: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One worker process: what was asked, what came back."""
+
+    spec: TrialSpec
+    result: TrialResult
+    log_tail: str
+    started_at: datetime
+    wall_ns: int
+    uid: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass(frozen=True)

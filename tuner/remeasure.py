@@ -14,11 +14,11 @@ from .environment import upgrade
 from .errors import Interrupted, UnfitEnvironmentError, UsageError
 from .holdout import Pair, interval_of, verdict
 from .launcher import Launcher
+from .policy import MIN_PAIRS
 from .records import RecordedRun
 from .repeat import ready, run_folder
 from .runner import Observer, Runner
 from .search_space import Configuration
-from .setup import MIN_PAIRS
 from .stats import median
 from .store import MemoryStore
 from .summary import Summary

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import lease, search_space, session, setup
+from . import lease, search_space, setup, stored
 from .device import measured_on
 from .errors import BaselineError, StudyConflictError, TunerError, UnfitEnvironmentError
 from .launcher import Launcher
@@ -110,7 +110,7 @@ def rerun(
 
     Raises BaselineError where the baseline, which makes the reference, does not run.
     """
-    record = session.load(store, name).study
+    record = stored.load(store, name).study
     recorded = runs_of(store, name, trial)[-1]
     with prepared(record, recorded, on_wait) as (launcher, spec):
         if spec.role != Role.BASELINE:

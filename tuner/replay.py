@@ -20,13 +20,13 @@ from typing import Any
 
 from .concluding import conclude
 from .errors import UsageError
-from .launcher import Run
 from .objectives import OBJECTIVES
-from .records import RecordedRun, StudyRecord
+from .policy import WARMUP
+from .records import RecordedRun, Run, StudyRecord
 from .result import Result
 from .runner import Runner
 from .search import Sampler
-from .search_space import WARMUP, Configuration, Rule, SearchSpace
+from .search_space import Configuration, Rule, SearchSpace
 from .search_space import from_dict as space_from_dict
 from .setup import Setup
 from .setup import from_dict as setup_from_dict

@@ -20,10 +20,10 @@ from .figures import figures
 from .language import chosen, say
 from .noise_view import noise_lines
 from .plots import Distribution, Row, Series
-from .progress import describe
 from .result import CurveResult, KnobResult, Result
 from .stats import median
 from .summary import Measured, Summary
+from .text import describe
 from .verdict import judge
 from .worker.protocol import Outcome
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .launcher import Run
 from .noise import from_outside, usual
-from .records import RecordedRun, StudyRecord
-from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace
-from .setup import Setup, model_spec
+from .policy import BATCH_SIZE, WARMUP
+from .records import RecordedRun, Run, StudyRecord
+from .search_space import Configuration, SearchSpace
+from .setup import BASELINE_DEADLINE_S, Setup, model_spec
 from .summary import DISTURBED, Summary, disturbed_among, summarize
 from .worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
 
 if TYPE_CHECKING:
     from .store import Records
 
-BASELINE_DEADLINE_S = 600.0
 MIN_DEADLINE_S = 120.0
 DEADLINE_OVER_BASELINE = 10.0  # a cold compile takes several times the baseline's whole run
 SURELY_REPEATED = 3  # disturbed runs, before it matters how many of all runs are disturbed

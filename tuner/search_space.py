@@ -11,13 +11,12 @@ from typing import Any
 
 from .errors import UsageError
 from .language import Message, message
+from .policy import BATCH_SIZE, WARMUP
 from .worker.protocol import UNSET, KnobSetting
 
 Value = str | int | float | bool
 Configuration = dict[str, Value]
 
-WARMUP = "warmup"
-BATCH_SIZE = "batch_size"
 EXCLUSION_CHECK_LIMIT = 100_000
 
 

@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from .errors import UsageError
-from .search_space import BATCH_SIZE, WARMUP, Configuration, Knob, Rule, SearchSpace, Value
+from .policy import BATCH_SIZE, WARMUP
+from .search_space import Configuration, Knob, Rule, SearchSpace, Value
 from .search_space_schema import KnobEntry, Part, PresetEntry, RuleEntry, SpaceFile, ValueEntry
 from .variables import why_refused
 from .worker.protocol import UNSET

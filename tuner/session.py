@@ -15,16 +15,18 @@ from .device import CPU, Device, measured_on
 from .environment import differences, upgrade
 from .errors import StudyConflictError, UsageError
 from .language import N_, say
+from .policy import BATCH_SIZE, WARMUP
 from .probing import located, make_launcher, probe
 from .progress import left_out
 from .records import StudyRecord
 from .result import Result
 from .runner import Observer, Runner
-from .search_space import BATCH_SIZE, WARMUP, SearchSpace
+from .search_space import SearchSpace
 from .setup import Setup
 from .store import Store
+from .stored import load
 from .study import Study
-from .summary import Summary, summarize
+from .summary import Summary
 from .watch import other_processes, watched
 from .work_folder import work_folder
 
@@ -119,15 +121,6 @@ def finish(store: Store, name: str, results: Path = RESULTS) -> Finished:
     path = results / f"{name}.yaml"
     export.write(export.best_configuration(found, summary.study.setup), path)
     return Finished(found, path)
-
-
-def load(store: Store, name: str) -> Summary:
-    """A stored study, judged by today's rules. Raises StudyConflictError."""
-    record = store.study(name)
-    if record is None:
-        known = ", ".join(study.name for study in store.studies()) or "none"
-        raise StudyConflictError(f"there is no study {name!r} in {store.url}; studies: {known}")
-    return summarize(record, store.runs(name))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .policy import BASELINE_RUNS, MIN_PAIRS, PRACTICAL_EFFECT
 from .search_space import Configuration
 from .worker.protocol import InputSpec, ModelSpec
 
@@ -20,9 +21,7 @@ DTYPES = (
 DEFAULT_STORAGE = "sqlite:///results/npu-tune.db"
 TIMED_REGIONS = ("inference", "inference+d2h", "end-to-end")
 AUTO, OFF = "auto", "off"
-PRACTICAL_EFFECT = 0.01  # a smaller difference is worth no setting
-MIN_PAIRS = 6  # the fewest whose extremes cover the median with more than 95 %: 1 - 2/64
-BASELINE_RUNS = 5  # before the search: they show the noise, and everything is compared with them
+BASELINE_DEADLINE_S = 600.0
 SEQUENCES = ("inputs", "cpus", "without")  # fields of Setup that are lists in JSON
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 

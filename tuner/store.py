@@ -15,9 +15,8 @@ from sqlalchemy import Connection, Engine, distinct, func, insert, select, updat
 
 from . import database
 from .errors import StudyConflictError
-from .launcher import Run
 from .migrations import migrate
-from .records import RecordedRun, StudyRecord
+from .records import RecordedRun, Run, StudyRecord
 from .tables import RUNS, STUDIES
 from .worker import protocol
 from .worker.protocol import Outcome, TrialResult, TrialSpec

@@ -10,17 +10,18 @@ from . import ablation
 from .budget import ablation_cost, noise_found, wanted_trials
 from .confirm import NextRun, next_run
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
-from .launcher import Run
 from .narrowing import why_not
 from .objectives import OBJECTIVES
 from .plan import has_failed, next_fixed, why_refused
-from .records import RecordedRun
+from .policy import BATCH_SIZE
+from .records import RecordedRun, Run
 from .run_log import without_traces
 from .runner import Runner
 from .search import Proposal, Sampler, Search
-from .search_space import BATCH_SIZE, Configuration, SearchSpace
+from .search_space import Configuration, SearchSpace
 from .setup import Setup
 from .summary import finished_trials, identify, resolve_unset
+from .text import resume_command
 from .worker.protocol import Outcome, Role
 
 ENVIRONMENT_ERRORS_IN_A_ROW = 3
@@ -254,8 +255,3 @@ def baseline_failure(name: str, trial: int, run: Run) -> str:
             f"npu-tune rerun {shlex.quote(name)} --trial {trial}",
         ]
     )
-
-
-def resume_command(name: str) -> str:
-    """The command that continues a study."""
-    return f"npu-tune --resume --study {shlex.quote(name)}"

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from . import search_space
 from .objectives import OBJECTIVES, Objective, latency
+from .policy import BATCH_SIZE, WARMUP
 from .records import RecordedRun, StudyRecord
-from .search_space import BATCH_SIZE, WARMUP, Configuration, SearchSpace, Value
+from .search_space import Configuration, SearchSpace, Value
 from .stats import median, relative_spread
 from .worker.protocol import UNSET, Measurement, Outcome, Role
 

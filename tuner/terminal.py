@@ -13,12 +13,13 @@ from .cells import milliseconds, new_table, times
 from .figures import Figures, figures
 from .language import say
 from .noise import page_faults_per_call
-from .progress import describe, left_out
+from .progress import left_out
 from .records import RecordedRun, StudyRecord
 from .run_log import without_traces
 from .stats import median
 from .steady import warmup_needed
 from .summary import Measured, Summary
+from .text import describe
 from .worker.protocol import Outcome
 
 SHOWN_LOG_LINES = 5

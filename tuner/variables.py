@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 FILE = Path(__file__).with_name("variables.yaml")
+AT_START = ("LD_", "MALLOC_", "GLIBC_")  # variables that are read before Python runs any code
 
 
 def why_refused(name: str, value: str) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from .confirm import BLOCKS, finalists, winner
 from .errors import StudyConflictError
 from .holdout import (
-    ALL_ERRORS,
     Interval,
     Look,
     Verdict,
@@ -23,9 +22,9 @@ from .holdout import (
     verdict,
 )
 from .language import Message
+from .policy import ALL_ERRORS, MIN_PAIRS
 from .records import RecordedRun
 from .search_space import Configuration
-from .setup import MIN_PAIRS
 from .stats import median
 from .summary import Measured, Summary, grouped
 from .worker.protocol import Outcome, Role

@@ -9,7 +9,7 @@ import psutil
 
 from . import npu_smi
 from .device import CPU, Device, chip_of
-from .launcher import Run
+from .records import Run
 from .worker.protocol import TrialSpec
 
 TIMEOUT_S = 5.0  # what npu-smi costs is not known: it must not cost this at every run

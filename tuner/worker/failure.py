@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 
-from .protocol import Outcome
-
-# What torch, glibc and the C++ runtime say when memory is refused. Also looked for in a dead
-# worker's log: some of them end in abort() instead of an exception.
-OUT_OF_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory"
-    r"|std::bad_alloc|MemoryError|unable to allocate",
-    re.IGNORECASE,
-)
+from .protocol import OUT_OF_MEMORY, Outcome
 
 
 class RunError(Exception):

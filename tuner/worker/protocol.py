@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Dict, List, Optional, Type, TypeVar
@@ -24,6 +25,15 @@ UNSET = "unset"  # a knob that is left as the user's environment has it
 # Added to the deadline before the worker ends itself, so that a living controller, which kills at
 # the deadline, is the one that says "timeout".
 SELF_DESTRUCT_GRACE_S = 15.0
+
+
+# What torch, glibc and the C++ runtime say when memory is refused. Also looked for in a dead
+# worker's log: some of them end in abort() instead of an exception.
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory"
+    r"|std::bad_alloc|MemoryError|unable to allocate",
+    re.IGNORECASE,
+)
 
 
 class Outcome(str, Enum):

@@ -1,0 +1,38 @@
+"""How things are called in a line of text: configurations, durations, commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from .language import say
+from .policy import BATCH_SIZE, WARMUP
+from .worker.protocol import UNSET
+
+
+def describe(configuration: Mapping[str, object]) -> str:
+    """The knobs that are set, in short."""
+    shown = [
+        f"{name}={value}"
+        for name, value in configuration.items()
+        if value != UNSET and name not in (WARMUP, BATCH_SIZE)
+    ]
+    batch = configuration.get(BATCH_SIZE, 1)
+    if batch != 1:
+        shown.append(f"batch_size={batch}")
+    return " ".join(shown) or say("defaults")
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min`, `1 h 5 min`."""
+    if seconds < 90:
+        return say("{s:.0f} s", s=seconds)
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return say("{min} min", min=minutes)
+    return say("{h} h {min} min", h=minutes // 60, min=minutes % 60)
+
+
+def resume_command(name: str) -> str:
+    """The command that continues a study."""
+    return f"npu-tune --resume --study {shlex.quote(name)}"
