@@ -23,8 +23,8 @@ from pathlib import Path
 
 from trust import GAINS, HERE, RECORDINGS, Replays, a_a, planted, promise, quantile, title
 
-from tuner import confirm, holdout
-from tuner.holdout import Look
+from tuner import confirm, intervals
+from tuner.intervals import Look
 from tuner.stats import median
 
 CHOSEN_ON = ("npu-emulated.jsonl.gz", "batches.jsonl.gz")
@@ -33,7 +33,7 @@ FEWEST_SAMPLES = 5
 LOOKS = {
     "8": (Look(8, 0.05),),
     "8, 16": (Look(8, 0.01), Look(16, 0.04)),
-    "8, 16, 24": holdout.LOOKS,
+    "8, 16, 24": intervals.LOOKS,
     "24 at once": (Look(24, 0.05),),
 }
 VALUES: dict[str, tuple[float, ...]] = {
@@ -106,9 +106,9 @@ def show(replays: Replays, noise: float, options: argparse.Namespace) -> str:
 
 def looks(replays: Replays, noise: float, options: argparse.Namespace) -> Iterator[str]:
     """What more pairs bring: false verdicts, gains that are found, pairs."""
-    shipped = holdout.LOOKS
+    shipped = intervals.LOOKS
     for name, value in LOOKS.items():
-        holdout.LOOKS = value
+        intervals.LOOKS = value
         with multiprocessing.Pool(options.processes) as pool:
             seeds = range(options.studies)
             nothing = pool.map(partial(a_a, replays, noise), seeds)
@@ -119,7 +119,7 @@ def looks(replays: Replays, noise: float, options: argparse.Namespace) -> Iterat
             for gain, hits in zip(GAINS, gains, strict=True)
         )
         yield f"pairs {name}: A/A {wrong} of {options.studies} wrong; gains found: {found}"
-    holdout.LOOKS = shipped
+    intervals.LOOKS = shipped
 
 
 def main() -> None:

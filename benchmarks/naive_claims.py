@@ -14,7 +14,7 @@ import statistics
 
 from tuner import stored
 from tuner.concluding import conclude
-from tuner.holdout import baseline
+from tuner.pairs import baseline
 from tuner.setup import DEFAULT_STORAGE
 from tuner.store import Store
 from tuner.worker.protocol import Measurement

@@ -25,7 +25,8 @@ from measuring import measuring
 
 from tuner import setup, stored
 from tuner.concluding import conclude
-from tuner.holdout import interval_of, log_speedups, pairs_of, pairs_wanted, verdict
+from tuner.intervals import interval_of, verdict
+from tuner.pairs import log_speedups, pairs_of, pairs_wanted
 from tuner.records import RecordedRun
 from tuner.runner import Runner
 from tuner.search_space import Configuration

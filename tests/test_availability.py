@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tuner import availability, search_space_file
+from tuner import narrowing, search_space_file
 from tuner.progress import left_out
 from tuner.search_space import SearchSpace
 from tuner.search_space_file import LoadedFile
@@ -64,11 +64,11 @@ def loaded(tmp_path: Path) -> LoadedFile:
 
 @pytest.fixture
 def narrowed(loaded: LoadedFile) -> SearchSpace:
-    return availability.narrowed(loaded, FACTS, FINGERPRINT, allow_lossy=False)
+    return narrowing.narrowed(loaded, FACTS, FINGERPRINT, allow_lossy=False)
 
 
 def test_the_worker_is_asked_for_values_and_libraries(loaded: LoadedFile) -> None:
-    request = availability.request(loaded)
+    request = narrowing.request(loaded)
     assert request.values == {
         "execution": ["inductor", "torchscript"],
         "threads": [1, 2, 4],
@@ -87,7 +87,7 @@ def test_each_value_that_is_not_here_has_its_reason(narrowed: SearchSpace) -> No
 
 
 def test_a_lossy_knob_is_searched_when_allowed(loaded: LoadedFile) -> None:
-    space = availability.narrowed(loaded, FACTS, FINGERPRINT, allow_lossy=True)
+    space = narrowing.narrowed(loaded, FACTS, FINGERPRINT, allow_lossy=True)
     half = space.knob("half")
     assert half is not None
     assert half.domain == ("unset", "on")

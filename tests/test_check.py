@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tuner import check, check_view, export
+from tuner import check, compare_view, export
 from tuner.cli_common import console_of
 from tuner.concluding import conclude
 from tuner.confirm import NextRun
@@ -154,7 +154,7 @@ def test_a_value_in_brackets_is_shown_as_it_is() -> None:
     found = check.judged(best, of(4.0), conclude(of(4.0)))
     console = console_of()
     with console.capture() as shown:
-        console.print(check_view.check(found))
+        console.print(compare_view.check(found))
     assert "[/usr/lib]" in shown.get()
 
 

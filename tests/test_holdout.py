@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tuner.confirm import NextRun
-from tuner.holdout import LOOKS, Look, effect_shown, pairs_to_show, planned
+from tuner.intervals import LOOKS, Look, effect_shown, pairs_to_show
+from tuner.pairs import planned
 from tuner.setup import Setup
 from tuner.stats import error_of, interval_rank
 from tuner.summary import summarize

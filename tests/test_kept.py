@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tuner import availability, export, full_check, language, recording, search_space, session
+from tuner import export, full_check, language, narrowing, recording, search_space, session
 from tuner.cli import main
 from tuner.closing import finding
 from tuner.concluding import conclude
@@ -52,7 +52,7 @@ def begun_in(spoken: str, folder: Path) -> str:
     """The database of two studies, one of them on a host with a single processor."""
     language.use(spoken)
     facts: dict[str, Any] = {"missing": {}, "libraries": {}}
-    narrowed = availability.narrowed(LoadedFile(SPACE, ENTRIES), facts, {"usable_cpus": 1}, False)
+    narrowed = narrowing.narrowed(LoadedFile(SPACE, ENTRIES), facts, {"usable_cpus": 1}, False)
     url = f"sqlite:///{folder / spoken}.db"
     store = Store(url)
     few = replace(study_record(), name="few", space=search_space.to_dict(narrowed))

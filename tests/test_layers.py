@@ -17,9 +17,9 @@ WORKER = sorted((PACKAGE / "worker").rglob("*.py"))
 CONTROLLER = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER))
 # What these say is shown at once: views, and lines for whoever waits. All others keep messages.
 SPEAKING = {
-    "applying", "budget", "cells", "check_view", "cli_common", "cli_doctor", "cli_studies",
+    "applying", "budget", "cells", "cli_common", "cli_doctor", "cli_studies",
     "cli_tune", "cli_upgrade", "closing", "compare_view", "doctor_view", "full_check", "lease",
-    "noise_view", "profile_view", "progress", "report", "session", "terminal", "text",
+    "profile_view", "progress", "report", "session", "terminal", "text",
 }  # fmt: skip
 SPEAKS_SQL = ("database.py", "migrations.py", "store.py", "tables.py")
 ALLOWED_IN_WORKER = {"torch", "torch_npu", "torchvision", *sys.stdlib_module_names}

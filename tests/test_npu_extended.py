@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tuner import availability, search_space_file
+from tuner import narrowing, search_space_file
 from tuner.records import Run
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
@@ -40,7 +40,7 @@ def probe(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, Any]
     launcher = replace(launcher, variables={**launcher.variables, **variables})
     spec = TrialSpec(
         "", -1, Role.PROBE, "npu", ModelSpec("python_file", CONVNET), deadline_s=120,
-        weights_path=str(emulated.folder / "weights.pt"), probe=availability.request(SPACE),
+        weights_path=str(emulated.folder / "weights.pt"), probe=narrowing.request(SPACE),
     )  # fmt: skip
     result = launcher.run(spec).result
     assert result.outcome is Outcome.OK, result.message

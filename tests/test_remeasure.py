@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tuner import remeasure as module
-from tuner import session
+from tuner import stored
 from tuner.cli import main
 from tuner.compare import best
 from tuner.errors import Interrupted, UnfitEnvironmentError, UsageError
@@ -136,7 +136,7 @@ def test_pairs_that_were_made_are_printed_whatever_comes_then(
 
     done = measured(monkeypatch).baseline
     monkeypatch.setattr(module, "remeasure", remeasured)
-    monkeypatch.setattr(session, "load", lambda _, name: a_study(name))
+    monkeypatch.setattr(stored, "load", lambda _, name: a_study(name))
     storage = f"sqlite:///{tmp_path}/s.db"
     command = ["compare", "a", "b", "c", "--remeasure", "--json", "--storage", storage]
     shown = CliRunner().invoke(main, command)

@@ -13,11 +13,10 @@ from rich.console import Console
 
 from tuner import export, language
 from tuner.cells import times
-from tuner.closing import closing, headline
+from tuner.closing import closing, disturbed, headline
 from tuner.concluding import conclude
 from tuner.confirm import NextRun
 from tuner.noise import Noise
-from tuner.noise_view import disturbed
 from tuner.records import RecordedRun
 from tuner.result import FixedCost, Result
 from tuner.summary import summarize

@@ -10,7 +10,7 @@ import pytest
 
 from tuner import session, setup
 from tuner.errors import Interrupted, StudyConflictError, UsageError
-from tuner.holdout import spent
+from tuner.pairs import spent
 from tuner.replay import Silent
 from tuner.session import _owned, find_unfinished, resumed, tune
 from tuner.setup import Setup

@@ -10,7 +10,8 @@ import pytest
 
 from tuner.confirm import NextRun
 from tuner.errors import StudyConflictError
-from tuner.holdout import Look, contender, planned, spent, verdict
+from tuner.intervals import Look, verdict
+from tuner.pairs import contender, planned, spent
 from tuner.summary import summarize
 from tuner.verdict import judge
 from tuner.worker.protocol import Outcome, Role

@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .confirm import NextRun
-from .holdout import Interval, Verdict, baseline, interval_of, log_speedups, runs_of, verdict
+from .intervals import Interval, Verdict, interval_of, verdict
 from .language import Message
+from .pairs import baseline, log_speedups, runs_of
 from .policy import MIN_PAIRS, PRACTICAL_EFFECT
 from .records import RecordedRun
 from .search_space import Configuration, Rule, Value

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from . import search_space_file
-from .availability import with_library
 from .errors import UnfitEnvironmentError, UsageError
 from .export import BestConfiguration, load
 from .language import N_, say
+from .narrowing import with_library
 from .policy import BATCH_SIZE, WARMUP
 from .search_space import Value
 from .search_space_file import LoadedFile

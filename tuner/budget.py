@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from .confirm import FINALISTS, NextRun, block_runs
-from .holdout import effect_shown, planned
+from .intervals import effect_shown
 from .language import N_, say
+from .pairs import planned
 from .policy import BASELINE_RUNS, MIN_PAIRS, TOO_BUSY
 from .records import RecordedRun
 from .summary import CONFIRMATION_ROLES, Summary, finished_trials

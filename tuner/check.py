@@ -14,7 +14,7 @@ from .concluding import conclude
 from .environment import Difference, differences
 from .errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
 from .export import BestConfiguration
-from .holdout import Interval
+from .intervals import Interval
 from .language import Message
 from .policy import BATCH_SIZE, WARMUP
 from .repeat import run_folder

@@ -69,7 +69,7 @@ def check(
     cannot run here; 5: the noise forbids an answer; the others as everywhere.
     """
     from . import check as checking
-    from . import check_view, export, setup
+    from . import compare_view, export, setup
     from .objectives import OBJECTIVES
     from .progress import Progress
     from .store import Store
@@ -99,7 +99,7 @@ def check(
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
-        console.print(check_view.check(found))
+        console.print(compare_view.check(found))
     raise SystemExit(checking.EXIT_CODES[found.answer])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .concluding import conclude
 from .environment import Difference, differences, shown
-from .holdout import Interval, Verdict, verdict
+from .intervals import Interval, Verdict, verdict
 from .knob_changes import KnobChange, knob_changes
 from .language import Message
 from .policy import ALL_ERRORS, BATCH_SIZE, MIN_PAIRS, PRACTICAL_EFFECT, WARMUP

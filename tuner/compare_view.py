@@ -1,4 +1,4 @@
-"""A comparison as tables and lines for the terminal. Returns renderables; prints nothing."""
+"""A comparison, or a check, for the terminal. Returns renderables; prints nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .cells import new_table, with_interval
+from .check import Check
 from .compare import Change, Comparison, ConfigurationChange
 from .knob_changes import KnobChange
 from .language import N_, say
@@ -30,6 +31,12 @@ VERDICTS = {
     "same": N_("same"),
     "unclear": N_("unclear"),
     "not confirmed": N_("not confirmed"),
+}
+CHECK_STYLES = {"kept": "bold green", "regression": "bold red", "unclear": "bold yellow"}
+CHECK_SENTENCES = {
+    "kept": N_("kept: {reason}"),
+    "regression": N_("regression: {reason}"),
+    "unclear": N_("no answer: {reason}"),
 }
 SHOWN_CONFIGURATIONS = 12
 
@@ -185,3 +192,22 @@ def environment(found: Comparison) -> Table:
     for one in found.environment:
         table.add_row(one.name, one.before or say("none"), one.after or say("none"))
     return table
+
+
+def check(found: Check) -> RenderableType:
+    """The answer, promised beside seen, and how the environment differs."""
+    label = say("emulated CANN, ") if found.emulated_cann else ""
+    head = label + say(CHECK_SENTENCES[found.answer], reason=found.reason)
+    parts: list[RenderableType] = [Text(head, style=CHECK_STYLES[found.answer])]
+    if found.seen:
+        said = N_("promised {promised}, seen {seen} ({pairs} pairs of fresh runs)")
+        both = {"promised": with_interval(*found.promised), "seen": with_interval(*found.seen)}
+        parts.append(Text(say(said, pairs=found.pairs, **both)))
+    if found.environment:
+        table = new_table(say("tuned elsewhere"), say("then"), say("now"))
+        for one in found.environment:
+            table.add_row(one.name, one.before or say("none"), one.after or say("none"))
+        parts += [Text(), table]
+    if found.study:
+        parts += [Text(), Text(say("every trial: npu-tune show {name}", name=found.study))]
+    return Group(*parts)

@@ -9,8 +9,8 @@ from .ablation import findings, measured_as, minimal
 from .confirm import BLOCKS, finalists
 from .effects import effects
 from .figures import figures
-from .holdout import at_batch, baseline, runs_of
 from .noise import Noise, noise
+from .pairs import at_batch, baseline, runs_of
 from .policy import WARMUP
 from .result import (
     CurveResult,

@@ -15,7 +15,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .holdout import at_batch, baseline, contender, pair_of, pairs_wanted, planned, runs_of
+from .pairs import at_batch, baseline, contender, pair_of, pairs_wanted, planned, runs_of
 from .policy import PRACTICAL_EFFECT
 from .records import RecordedRun
 from .search_space import Configuration

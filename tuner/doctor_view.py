@@ -14,8 +14,8 @@ from . import profile_view
 from .cells import milliseconds, new_table, times
 from .figures import figures
 from .full_check import FullCheck
-from .holdout import Interval, Verdict
 from .host import Finding
+from .intervals import Interval, Verdict
 from .language import N_, say
 from .summary import Measured, Summary, ranked, summarize
 from .text import describe

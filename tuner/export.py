@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from .ablation import KnobFinding, Minimal
 from .errors import UsageError
-from .holdout import Verdict
+from .intervals import Verdict
 from .language import Message
 from .policy import WARMUP
 from .result import Evidence, Recommendation, Result

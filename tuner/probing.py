@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import availability, narrowing, search_space_file, setup
+from . import narrowing, search_space_file, setup
 from .device import CPU, measured_on
 from .errors import BaselineError, UnfitEnvironmentError, UsageError
 from .launcher import WORKER, Launcher
@@ -71,13 +71,13 @@ def compile_cache(folder: Path) -> dict[str, str]:
 def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, dict[str, Any]]:
     """Learn what the environment can do; the space narrowed to it, and the facts."""
     loaded = _space_file(asked, asked.backend if asked.backend != "auto" else "cpu")
-    run = launcher.run(probe_spec(asked, folder, availability.request(loaded)))
+    run = launcher.run(probe_spec(asked, folder, narrowing.request(loaded)))
     require_ok(run)
     facts = dict(run.result.facts)
     backend = facts["backend"]
     if asked.backend == "auto" and backend != loaded.space.backend:
         loaded = _space_file(asked, backend)
-        run = launcher.run(probe_spec(asked, folder, availability.request(loaded)))
+        run = launcher.run(probe_spec(asked, folder, narrowing.request(loaded)))
         require_ok(run)
         facts = dict(run.result.facts)
     if loaded.space.backend != backend:
@@ -85,7 +85,7 @@ def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, 
             f"search space {loaded.space.name} is for backend {loaded.space.backend}, not {backend}"
         )
     fingerprint = run.result.fingerprint
-    space = availability.narrowed(loaded, facts, fingerprint, asked.allow_lossy)
+    space = narrowing.narrowed(loaded, facts, fingerprint, asked.allow_lossy)
     if BATCH_SIZE not in asked.pins:
         space = narrowing.with_default_batch(space, facts["batch_size"])
     for knob, value in asked.pins.items():

@@ -12,8 +12,9 @@ from . import lease, setup
 from .compare import Change, best
 from .environment import upgrade
 from .errors import Interrupted, UnfitEnvironmentError, UsageError
-from .holdout import Pair, interval_of, verdict
+from .intervals import interval_of, verdict
 from .launcher import Launcher
+from .pairs import Pair
 from .policy import MIN_PAIRS
 from .records import RecordedRun
 from .repeat import ready, run_folder

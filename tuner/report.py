@@ -11,14 +11,13 @@ from markupsafe import Markup
 
 from . import __version__, cells, plots
 from .cells import milliseconds, times
-from .closing import finding, headline, why_lines
+from .closing import finding, headline, noise_lines, why_lines
 from .compare import Comparison, compare
 from .compare_view import change_cells, change_rows, convolutions, how_sure, knob_states, name_of
 from .concluding import conclude
 from .effects import every_effect
 from .figures import figures
 from .language import chosen, say
-from .noise_view import noise_lines
 from .plots import Distribution, Row, Series
 from .result import CurveResult, KnobResult, Result
 from .stats import median

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from .ablation import KnobFinding, Minimal
 from .effects import Effect
 from .figures import Figures
-from .holdout import Interval, Verdict
+from .intervals import Interval, Verdict
 from .language import Message
 from .noise import Noise
 from .search_space import Configuration, Value

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import export, holdout, lease, npu_smi, owner, search_space, setup
+from . import export, lease, npu_smi, owner, pairs, search_space, setup
 from .concluding import conclude
 from .device import CPU, Device, measured_on
 from .environment import differences, upgrade
@@ -178,7 +178,7 @@ def resumed(asked: Setup, summary: Summary) -> Setup:
     if grows:
         return replace(asked, spent=0.0)  # it is confirmed anew
     if (asked.confirm, asked.target_effect) != (before.confirm, before.target_effect):
-        return replace(asked, spent=holdout.spent(summary))
+        return replace(asked, spent=pairs.spent(summary))
     return asked
 
 

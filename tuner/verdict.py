@@ -8,20 +8,9 @@ from dataclasses import dataclass, replace
 
 from .confirm import BLOCKS, finalists, winner
 from .errors import StudyConflictError
-from .holdout import (
-    Interval,
-    Look,
-    Verdict,
-    baseline,
-    contender,
-    interval_of,
-    log_speedups,
-    pairs_of,
-    planned,
-    runs_of,
-    verdict,
-)
+from .intervals import Interval, Look, Verdict, interval_of, verdict
 from .language import Message
+from .pairs import baseline, contender, log_speedups, pairs_of, planned, runs_of
 from .policy import ALL_ERRORS, MIN_PAIRS
 from .records import RecordedRun
 from .search_space import Configuration
