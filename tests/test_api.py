@@ -44,8 +44,10 @@ def test_the_documented_example_runs_as_it_stands(tmp_path: Path) -> None:
 
 def test_a_wrong_argument_is_a_tuner_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="--trials 0: at least 1"):
+    with pytest.raises(UsageError, match=r"trials \(--trials\) 0: must be a whole"):
         tuner.tune("mobilenet_v2", trials=0)
+    with pytest.raises(UsageError, match="'speed': must be latency or throughput"):
+        tuner.tune("mobilenet_v2", objective="speed")
     with pytest.raises(UsageError, match=r"--study \.\./x: letters, digits"):
         tuner.tune("mobilenet_v2", study="../x")
     Store(DEFAULT_STORAGE).close()

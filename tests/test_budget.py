@@ -79,5 +79,5 @@ def test_a_target_effect_reads_as_a_percentage() -> None:
         parse_share("two")
     with pytest.raises(UsageError, match="must be above 1%"):
         Setup("m", target_effect=0.005).check()
-    with pytest.raises(UsageError, match="leave out --confirm"):
+    with pytest.raises(UsageError, match=r"leave out confirm \(--confirm\)"):
         Setup("m", target_effect=0.02, confirm="8").check()

@@ -70,17 +70,21 @@ def test_every_relative_link_exists(page: str) -> None:
     ("args", "code", "message"),
     [
         ([], 2, "--model is missing"),
-        (["--trials", "0"], 2, "--trials 0: at least 1"),
+        (["--trials", "0"], 2, "trials (--trials) 0: must be a whole number of at least 1"),
         (["--set", "threads"], 2, "reads KNOB=VALUE"),
         (["--input", "3y4"], 2, "reads like 1x3x224x224"),
         (["--input", "1x3:float31"], 2, "no dtype 'float31'"),
         (["--cpus", "999"], 2, "usable on this host"),
         (["--memory-limit", "lots"], 2, "reads like 4GiB"),
-        (["--max-latency-ms", "5"], 2, "--objective throughput"),
+        (["--max-latency-ms", "5"], 2, "objective (--objective) throughput"),
         (["--space", "nosuch"], 2, "no search space 'nosuch'; shipped: cpu"),
-        (["--confirm", "5"], 2, "--confirm 5: auto, off or a number of pairs, 6 at least"),
-        (["--confirm", "maybe"], 2, "--confirm maybe: auto"),
-        (["--confirm", "off", "--ablate"], 2, "--ablate explains a confirmed win: it needs"),
+        (["--confirm", "²"], 2, "confirm (--confirm) '²': must be auto, off or a number of pairs"),
+        (["--confirm", "maybe"], 2, "confirm (--confirm) 'maybe': must be auto"),
+        (
+            ["--confirm", "off", "--ablate"],
+            2,
+            "ablate (--ablate) explains a confirmed win: it needs",
+        ),
         (["--study", "../x"], 2, "--study ../x"),
         (["--python", "/nonexistent"], 4, "there is no such interpreter"),
         (["--storage", "nonsense"], 8, "check the URL"),
@@ -158,7 +162,7 @@ def test_a_study_that_won_nothing_has_nothing_to_explain(tmp_path: Path) -> None
     resumed = ["--resume", "--study", "one", "--ablate"]
     done = invoke(tmp_path, *resumed)
     assert done.returncode == 2
-    assert "it needs --confirm auto or N" in done.stderr
+    assert "it needs confirm (--confirm) auto or a number of pairs" in done.stderr
     done = invoke(tmp_path, *resumed, "--confirm", "auto", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

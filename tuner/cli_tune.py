@@ -12,7 +12,7 @@ import click
 from .cli_common import console_of, interruptible, lang, live, no_wait, storage
 from .errors import Interrupted, UsageError
 from .language import say
-from .setup import DEFAULT_STORAGE, TIMED_REGIONS
+from .setup import BACKENDS, CHOICES, DEFAULT_STORAGE, TIMED_REGIONS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ EPILOG = (
 )
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "npu", "cpu"]),
+    type=click.Choice(BACKENDS),
     help="auto: the NPU where there is one.  [default: auto]",
 )
 @click.option("--space", metavar="NAME|FILE", help="Search space.  [default: the backend's own]")
@@ -59,9 +59,7 @@ EPILOG = (
     multiple=True,
     help="Fix a knob in the search; may be repeated.",
 )
-@click.option(
-    "--objective", type=click.Choice(["latency", "throughput"]), help="[default: latency]"
-)
+@click.option("--objective", type=click.Choice(CHOICES["objective"]), help="[default: latency]")
 @click.option("--max-latency-ms", type=float, help="Limit for --objective throughput.")
 @click.option(
     "--timed-region",

@@ -8,6 +8,7 @@ TOO_BUSY = 1.0  # where no gain below 2x can be shown
 
 BASELINE_RUNS = 5  # before the search: they show the noise, and everything is compared with them
 MIN_PAIRS = 6  # the fewest whose extremes cover the median with more than 95 %: 1 - 2/64
+MAX_PAIRS = 1000  # of a few more the binomial coefficients are no floats any more
 
 ALL_ERRORS = 0.05  # what the looks may err with together
 LEAST_ALPHA = 0.01  # of a look after others have used all of that up

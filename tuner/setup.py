@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import os
 import re
+import reprlib
 import shlex
+import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .policy import BASELINE_RUNS, MIN_PAIRS, PRACTICAL_EFFECT
+from .objectives import OBJECTIVES
+from .policy import BASELINE_RUNS, MAX_PAIRS, MIN_PAIRS, PRACTICAL_EFFECT
 from .search_space import Configuration
 from .worker.protocol import InputSpec, ModelSpec
 
@@ -19,10 +23,17 @@ DTYPES = (
     "float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool",
 )  # fmt: skip
 DEFAULT_STORAGE = "sqlite:///results/npu-tune.db"
+BACKENDS = ("auto", "npu", "cpu")
 TIMED_REGIONS = ("inference", "inference+d2h", "end-to-end")
 AUTO, OFF = "auto", "off"
 BASELINE_DEADLINE_S = 600.0
 SEQUENCES = ("inputs", "cpus", "without")  # fields of Setup that are lists in JSON
+LONGEST_RUN_S = 7 * 24 * 3600
+CHOICES = {"objective": tuple(OBJECTIVES), "backend": BACKENDS, "timed_region": TIMED_REGIONS}
+OPTIONS = {  # fields whose option has another name
+    "budget_s": "--budget", "timeout_s": "--timeout", "memory_limit_bytes": "--memory-limit",
+    "inputs": "--input",
+}  # fmt: skip
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -61,46 +72,84 @@ class Setup:
     folder: str = ""  # where the user stood: relative names are looked up there
 
     def check(self) -> Setup:
-        """Refuse what contradicts itself. Raises UsageError."""
-        if self.trials < 1:
-            raise UsageError(f"--trials {self.trials}: at least 1 is needed, the baseline")
-        if self.budget_s is not None and not 0 < self.budget_s < math.inf:
-            raise UsageError(f"--budget {self.budget_s / 60:g}: must be more than 0 minutes")
+        """Refuse what means nothing or contradicts itself. Raises UsageError."""
+        for name, is_allowed, allowed in NUMBERS:
+            value = getattr(self, name)
+            if value is None and getattr(Setup, name) is None:
+                continue
+            if not isinstance(value, (int, float)) or not is_allowed(value):
+                raise _refused(name, value, allowed)
+        for name, words in CHOICES.items():
+            if getattr(self, name) not in words:
+                allowed = f"{', '.join(words[:-1])} or {words[-1]}"
+                raise _refused(name, getattr(self, name), f"must be {allowed}")
         if self.max_latency_ms is not None and self.objective != "throughput":
-            raise UsageError("--max-latency-ms limits --objective throughput; add that objective")
-        if self.max_latency_ms is not None and self.max_latency_ms <= 0:
-            raise UsageError(f"--max-latency-ms {self.max_latency_ms}: must be more than 0")
-        if self.device is not None and self.device < 0:
-            raise UsageError(f"--device {self.device}: devices are counted from 0")
-        if self.timeout_s is not None and self.timeout_s <= 0:
-            raise UsageError(f"--timeout {self.timeout_s}: must be more than 0 seconds")
+            raise UsageError(
+                f"{called('max_latency_ms')} limits {called('objective')} throughput: choose that"
+            )
         self._check_confirmation()
-        self._check_prefix()
-        if not 0 < self.tolerance < 1:
-            raise UsageError(f"--tolerance {self.tolerance}: must lie between 0 and 1")
-        return self
-
-    def _check_prefix(self) -> None:
         try:
             shlex.split(self.launch_prefix)
         except ValueError as error:
-            raise UsageError(f"--launch-prefix {self.launch_prefix}: {error}") from error
+            named = called("launch_prefix")
+            raise UsageError(f"{named} {self.launch_prefix}: {error}") from error
+        return self
 
     def _check_confirmation(self) -> None:
-        fixed = self.confirm not in (AUTO, OFF)
-        if fixed and not (self.confirm.isdigit() and int(self.confirm) >= MIN_PAIRS):
-            raise UsageError(
-                f"--confirm {self.confirm}: auto, off or a number of pairs, {MIN_PAIRS} at least"
-            )
-        if self.target_effect is not None and not PRACTICAL_EFFECT < self.target_effect < 1:
-            raise UsageError(
-                f"--target-effect {self.target_effect:.2%}: must be above {PRACTICAL_EFFECT:.0%}, "
-                "below which no difference is claimed, and less than 100%"
-            )
+        pairs = int(self.confirm) if re.fullmatch("[0-9]{1,4}", self.confirm) else 0
+        if self.confirm not in (AUTO, OFF) and not MIN_PAIRS <= pairs <= MAX_PAIRS:
+            allowed = f"must be auto, off or a number of pairs from {MIN_PAIRS} to {MAX_PAIRS}"
+            raise _refused("confirm", self.confirm, allowed)
         if self.target_effect is not None and self.confirm != AUTO:
-            raise UsageError("--target-effect plans the confirmation itself: leave out --confirm")
+            raise UsageError(
+                f"{called('target_effect')} plans the confirmation itself: "
+                f"leave out {called('confirm')}"
+            )
         if self.ablate and self.confirm == OFF:
-            raise UsageError("--ablate explains a confirmed win: it needs --confirm auto or N")
+            raise UsageError(
+                f"{called('ablate')} explains a confirmed win: it needs {called('confirm')} "
+                "auto or a number of pairs"
+            )
+
+
+def _whole(low: int, high: float = math.inf) -> Callable[[float], bool]:
+    """Is it a whole number from one to the other?"""
+    return lambda n: isinstance(n, int) and not isinstance(n, bool) and low <= n <= high
+
+
+def _is_time(n: float) -> bool:
+    return 0 < n <= sys.float_info.max
+
+
+NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (  # nan fails every comparison
+    ("trials", _whole(1), "must be a whole number of at least 1: the baseline is one"),
+    ("seed", _whole(0, 2**32 - 1), f"must be a whole number from 0 to {2**32 - 1}"),
+    ("device", _whole(0), "must be a whole number; devices are counted from 0"),
+    ("memory_limit_bytes", _whole(1, 2**63 - 1), "must be a whole number of bytes, 1 to 2^63-1"),
+    ("budget_s", _is_time, "must be a time above 0 (--budget takes minutes)"),
+    ("max_latency_ms", _is_time, "must be a time above 0"),
+    (
+        "timeout_s",
+        lambda n: 0 < n <= LONGEST_RUN_S,
+        f"must be above 0 and at most {LONGEST_RUN_S} s, which is a week",
+    ),
+    ("tolerance", lambda n: 0 < n < 1, "must lie between 0 and 1"),
+    (
+        "target_effect",
+        lambda n: PRACTICAL_EFFECT < n < 1,
+        f"must be above {PRACTICAL_EFFECT:.0%}, below which no difference is claimed, and less "
+        "than 100%",
+    ),
+)
+
+
+def called(name: str) -> str:
+    """A field under both of its names: in the library, and as an option."""
+    return f"{name} ({OPTIONS.get(name, '--' + name.replace('_', '-'))})"
+
+
+def _refused(name: str, value: Any, allowed: str) -> UsageError:
+    return UsageError(f"{called(name)} {reprlib.repr(value)}: {allowed}")
 
 
 def to_dict(setup: Setup) -> dict[str, Any]:
@@ -132,7 +181,7 @@ def model_spec(setup: Setup) -> ModelSpec:
     elif name.endswith((".pt", ".pth", ".ts", ".torchscript")):
         source, reference = "torchscript", os.path.join(setup.folder, name)
     elif name.endswith(".py"):
-        raise UsageError(f"--model {name}: say which function makes the model: {name}:FACTORY")
+        raise UsageError(f"model {name}: say which function makes the model: {name}:FACTORY")
     return ModelSpec(source, reference, weights, inputs, setup.folder)
 
 
@@ -153,9 +202,13 @@ def parse_input(text: str) -> InputSpec:
     shape, _, dtype = text.partition(":")
     dtype = dtype or "float32"
     if not re.fullmatch(r"\d+(x\d+)*", shape) or "0" in shape.split("x"):
-        raise UsageError(f"--input {text}: the shape reads like 1x3x224x224, optionally :dtype")
+        raise UsageError(
+            f"{called('inputs')} {text}: the shape reads like 1x3x224x224, optionally :dtype"
+        )
     if dtype not in DTYPES:
-        raise UsageError(f"--input {text}: no dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
+        raise UsageError(
+            f"{called('inputs')} {text}: no dtype {dtype!r}; allowed: {', '.join(DTYPES)}"
+        )
     return InputSpec([int(size) for size in shape.split("x")], dtype)
 
 
@@ -176,7 +229,7 @@ def parse_cpus(text: str) -> tuple[int, ...]:
 
 def parse_bytes(text: str) -> int:
     """`4GiB`, `512M`, `1000000` -> bytes. Raises UsageError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,19}(?:\.[0-9]+)?)\s*([kmgt]?)(i?b)?", text.strip().lower())
     if not match or not float(match[1]):
         raise UsageError(f"--memory-limit {text}: a size reads like 4GiB or 512MiB")
     return int(float(match[1]) * UNITS[match[2]])

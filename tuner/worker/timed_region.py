@@ -11,7 +11,10 @@ TRANSFER_SAMPLES = 10
 
 
 def timed_region(workload: Workload, region: str, device: str) -> Callable[[], Any]:
-    """The call that is timed: inference, with the copy out, or with the copies in and out."""
+    """The call that is timed: inference, with the copy out, or with the copies in and out.
+
+    Raises ValueError for another region.
+    """
     if region == "inference":
         return workload.call
 
@@ -20,6 +23,8 @@ def timed_region(workload: Workload, region: str, device: str) -> Callable[[], A
 
     if region == "inference+d2h":
         return lambda: to_host(workload.call())
+    if region != "end-to-end":
+        raise ValueError("there is no timed region {!r}".format(region))
     host_args = tuple(to_host(arg) for arg in workload.args)
     host_kwargs = {name: to_host(arg) for name, arg in workload.kwargs.items()}
 
