@@ -77,19 +77,20 @@ def a_study(model: str = "m", **changes: Any) -> Summary:
 
 
 def test_the_page_is_whole_and_fetches_nothing() -> None:
-    page = report([a_study()], [{"mode": 0.8, "spin": 0.2}])
+    page = report([a_study()])
     found = parsed(page)
     assert (found.open, found.wrong, found.fetched) == ([], [], [])
     assert "http" not in page
     for heading in ("the search", "effect of each knob", "batch size", "noise", "environment"):
         assert f"<h3>{heading}</h3>" in page
     assert "faster: 2.50x" in page
-    # distributions, history, effects, importances, two curves
-    assert page.count("<svg") == 6
+    assert "mportance" not in page
+    # distributions, history, effects, two curves
+    assert page.count("<svg") == 5
 
 
 def test_a_study_of_one_run_has_a_page_too() -> None:
-    page = report([summarize(study_record(), [recorded(0, 10)])], [{}])
+    page = report([summarize(study_record(), [recorded(0, 10)])])
     assert (parsed(page).open, parsed(page).wrong) == ([], [])
     assert page.count("<svg") == 2
 
@@ -100,22 +101,22 @@ def test_texts_of_a_study_are_texts() -> None:
     failed = replace(bad, run=replace(bad.run, result=replace(bad.run.result, message=evil)))
     good = [recorded(0, 10), recorded(1, 4, mode="fast")]
     summary = summarize(study_record(Setup(evil)), [*good, failed])
-    page = report([summary], [{evil: 1.0}])
+    page = report([summary])
     assert "<script>" not in page
     assert parsed(page).fetched == []
-    assert page.count("&lt;script&gt;alert") == 3  # the model, the failure, the importance
+    assert page.count("&lt;script&gt;alert") == 2  # the model and the failure
 
 
 def test_it_speaks_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "_chosen", "zh")
-    page = report([a_study()], [{}])
+    page = report([a_study()])
     assert '<html lang="zh">' in page
     assert "<h3>每个旋钮的效果</h3>" in page
 
 
 def test_several_studies_are_compared_with_the_first() -> None:
     first, second = a_study(), a_study(name="later")
-    page = report([first, second], [{}, {}])
+    page = report([first, second])
     assert "<h2>later against s</h2>" in page
     assert "not paired: the studies began" in page
     assert (parsed(page).open, parsed(page).wrong) == ([], [])
@@ -123,7 +124,7 @@ def test_several_studies_are_compared_with_the_first() -> None:
 
 def test_emulated_figures_say_so() -> None:
     facts = {"fingerprint": {"emulated_cann": True}, "inputs": []}
-    page = report([a_study(facts=facts)], [{}])
+    page = report([a_study(facts=facts)])
     assert page.count("emulated CANN: no figure below is a device") == 1
 
 
@@ -147,5 +148,5 @@ def test_equal_samples_make_a_picture() -> None:
 
 
 def test_it_is_small() -> None:
-    page = report([a_study()], [{}])
+    page = report([a_study()])
     assert len(page.encode()) < 1_000_000

@@ -109,13 +109,13 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
 def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
     """Write one HTML file of studies; of several, the others are compared with the first."""
     from . import report as reporting
-    from . import search, session, stored
+    from . import session, stored
     from .export import write_text
     from .store import Store
 
     store = Store(storage, create=False)
     summaries = [stored.load(store, name) for name in studies]
-    text = reporting.report(summaries, [search.importances(store, name) for name in studies])
+    text = reporting.report(summaries)
     path = output or session.RESULTS / f"{studies[0]}.html"
     write_text(text, path)
     click.echo(f"written: {path}")

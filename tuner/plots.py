@@ -136,17 +136,6 @@ def intervals(rows: Sequence[Row], unit: str, title: str, middle: float = 1.0) -
     return _figure(parts, axis, len(rows) * (ROW + 8), unit, title)
 
 
-def bars(rows: Sequence[tuple[str, float]], title: str) -> str:
-    """Shares from 0 to 1 as bars."""
-    axis, parts = Axis(0.0, max(value for _, value in rows) or 1.0), []
-    for number, (label, value) in enumerate(rows):
-        y = number * ROW + 14
-        width = round(axis.at(value) - LEFT, 1)
-        parts.append(_text(LEFT, y, f"{label} {value:.0%}"))
-        parts.append(f'<rect class="best" x="{LEFT}" y="{y + 4}" width="{width}" height="7"/>')
-    return _svg(parts, len(rows) * ROW, title)
-
-
 def stacked(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], unit: str, title: str) -> str:
     """The parts of a whole for each row, one after the other; a part's name is its tooltip."""
     axis = Axis(0.0, max(sum(value for _, value in parts) for _, parts in rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,14 +28,10 @@ from .worker.protocol import Outcome
 
 SHOWN_SAMPLES = 4000  # of one distribution; more change nothing that can be seen
 SHOWN_FAILURES = 20
-Importances = Mapping[str, float]
 
 
-def report(summaries: Sequence[Summary], importances: Sequence[Importances]) -> str:
-    """The page. importances: Optuna's, of each study; empty where it has none.
-
-    Raises StudyConflictError for a study that has measured nothing.
-    """
+def report(summaries: Sequence[Summary]) -> str:
+    """The page. Raises StudyConflictError for a study that has measured nothing."""
     pages = Environment(
         loader=PackageLoader("tuner", "templates"),
         autoescape=True,
@@ -43,7 +39,7 @@ def report(summaries: Sequence[Summary], importances: Sequence[Importances]) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    studies = [_study(*both) for both in zip(summaries, importances, strict=True)]
+    studies = [_study(one) for one in summaries]
     comparisons = [_comparison(compare(summaries[0], other)) for other in summaries[1:]]
     return pages.get_template("report.html").render(
         say=say,
@@ -55,7 +51,7 @@ def report(summaries: Sequence[Summary], importances: Sequence[Importances]) -> 
     )
 
 
-def _study(summary: Summary, importances: Importances) -> dict[str, Any]:
+def _study(summary: Summary) -> dict[str, Any]:
     found = conclude(summary)
     facts = summary.study.facts["fingerprint"]
     phases, phase_names = _phases_of(summary)
@@ -73,7 +69,6 @@ def _study(summary: Summary, importances: Importances) -> dict[str, Any]:
         "effects": _effects(summary),
         "why": [(f"{one.knob}={one.value}", finding(one)) for one in found.ablation],
         "why_lines": list(why_lines(found)),
-        "importances": _importances(importances),
         "curve": _curve(summary),
         "curve_rows": [_curve_row(point) for point in found.curve],
         "phases": _phases(phases),
@@ -157,13 +152,6 @@ def _effects(summary: Summary) -> Markup | None:
     ]
     said = say("how many times better each value makes it, other knobs being equal")
     return Markup(plots.intervals(drawn, say("times better"), said))
-
-
-def _importances(found: Importances) -> Markup | None:
-    rows = sorted(found.items(), key=lambda item: -item[1])
-    if not rows or not any(found.values()):
-        return None
-    return Markup(plots.bars(rows, say("importance of each knob, by Optuna")))
 
 
 def _curve(summary: Summary) -> list[Markup]:

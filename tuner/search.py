@@ -116,21 +116,6 @@ class Search:
         return proposal.configuration.keys() == self._distributions.keys()
 
 
-def importances(store: Records, name: str) -> dict[str, float]:
-    """Optuna's own view of which knobs matter, by PED-ANOVA; empty where it has none.
-
-    Of every trial that was told a value, whatever its batch size.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    try:
-        study = optuna.load_study(study_name=name, storage=store.optuna_storage())
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
-    except (KeyError, ValueError, RuntimeError):  # too few trials, or all alike
-        return {}
-
-
 def derived_seed(seed: int, number: int) -> int:
     """A seed for one trial: a function of the study's seed and the trial number."""
     digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
