@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -386,3 +387,11 @@ def test_every_value_of_the_shipped_spaces_says_how_code_sets_it() -> None:
                         compile(entry.code_of(one.value), name, "exec")
     counts = [f"npu-extended: worker_cpus={value}" for value in (2, 4, 8, "near")]
     assert silent == [*counts, "npu-extended: execution=npugraph"]
+
+
+@pytest.mark.usefixtures("file")
+def test_a_program_ignores_no_signal_that_python_ignores(tmp_path: Path) -> None:
+    done = ran([*RUN, "best.yaml", "--", "cat", "/proc/self/status"], tmp_path)
+    (ignored,) = [line for line in done.stdout.splitlines() if line.startswith("SigIgn:")]
+    assert int(ignored.split()[1], 16) & (1 << (signal.SIGPIPE - 1)) == 0
+    assert int(ignored.split()[1], 16) & (1 << (signal.SIGXFSZ - 1)) == 0

@@ -34,7 +34,8 @@ def run(best: Path, command: tuple[str, ...], space: str) -> None:
     planned = applying.plan(export.load(best), str(best), space, program[:1])
     for line in applying.told(planned):
         click.echo(f"npu-tune: {line}", err=True)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec hands that on
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and exec hands that on
+        signal.signal(ignored, signal.SIG_DFL)
     try:
         os.execvpe(program[0], program, applying.environment(planned, os.environ))
     except (OSError, IndexError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ class Progress:
 
     objective: Objective
     redraw: Callable[[str], None]
-    clock: Callable[[], float] = time.monotonic
     total: int = 0
     done: int = 0
     confirming: bool = False
