@@ -20,6 +20,7 @@ from tuner.errors import Interrupted, UnfitEnvironmentError, UsageError
 from tuner.records import Run, StudyRecord
 from tuner.remeasure import Remeasured, remeasure
 from tuner.replay import Silent
+from tuner.store import Store
 from tuner.summary import Summary
 from tuner.worker.protocol import Outcome, Role, TrialSpec
 
@@ -138,6 +139,7 @@ def test_pairs_that_were_made_are_printed_whatever_comes_then(
     monkeypatch.setattr(module, "remeasure", remeasured)
     monkeypatch.setattr(stored, "load", lambda _, name: a_study(name))
     storage = f"sqlite:///{tmp_path}/s.db"
+    Store(storage).close()
     command = ["compare", "a", "b", "c", "--remeasure", "--json", "--storage", storage]
     shown = CliRunner().invoke(main, command)
     found = json.loads(shown.stdout)["comparisons"]
