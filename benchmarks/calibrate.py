@@ -23,9 +23,9 @@ from pathlib import Path
 
 from trust import GAINS, HERE, RECORDINGS, Replays, a_a, planted, promise, quantile, title
 
-from tuner import confirm, intervals
-from tuner.intervals import Look
-from tuner.stats import median
+from tuner.evidence import finalists, intervals
+from tuner.evidence.intervals import Look
+from tuner.evidence.stats import median
 
 CHOSEN_ON = ("npu-emulated.jsonl.gz", "batches.jsonl.gz")
 SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -83,12 +83,12 @@ def sentinels(replays: Replays) -> str:
 @contextmanager
 def changed(name: str, value: float) -> Iterator[None]:
     """The constant at another value."""
-    before = getattr(confirm, name)
-    setattr(confirm, name, value)
+    before = getattr(finalists, name)
+    setattr(finalists, name, value)
     try:
         yield
     finally:
-        setattr(confirm, name, before)
+        setattr(finalists, name, before)
 
 
 def show(replays: Replays, noise: float, options: argparse.Namespace) -> str:

@@ -8,15 +8,17 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tuner import lease, search_space, setup
-from tuner.device import measured_on
-from tuner.probing import located, make_launcher, probe
-from tuner.records import RecordedRun, StudyRecord
-from tuner.runner import Runner
-from tuner.search_space import Configuration
-from tuner.setup import Setup
-from tuner.store import Store
-from tuner.work_folder import work_folder
+from tuner import options
+from tuner.options import Setup
+from tuner.runs import lease
+from tuner.runs.device import measured_on
+from tuner.runs.folder import work_folder
+from tuner.runs.records import RecordedRun, StudyRecord
+from tuner.runs.store import Store
+from tuner.space import model
+from tuner.space.model import Configuration
+from tuner.study.probe import located, make_launcher, probe
+from tuner.study.runner import Runner
 from tuner.worker.protocol import Role
 
 
@@ -46,10 +48,10 @@ def measuring(asked: Setup, store: Store, name: str) -> Iterator[Runner]:
         (lock,) = hold([measured_on(facts["backend"], facts["fingerprint"]).name])
         record = store.study(name)
         if record is None:
-            begun, stored = datetime.now(timezone.utc), setup.to_dict(asked)
-            frozen = search_space.to_dict(space)
+            begun, stored = datetime.now(timezone.utc), options.to_dict(asked)
+            frozen = model.to_dict(space)
             record = StudyRecord(name, begun, None, stored, frozen, facts, None)
             store.create_study(record)
-        space = search_space.from_dict(record.space)
+        space = model.from_dict(record.space)
         launch = replace(launcher, lease=lock).run
         yield Runner(record, asked, space, store, launch, Lines(), lambda: False, folder)

@@ -12,11 +12,11 @@ import argparse
 import itertools
 import statistics
 
-from tuner import stored
-from tuner.concluding import conclude
-from tuner.pairs import baseline
-from tuner.setup import DEFAULT_STORAGE
-from tuner.store import Store
+from tuner.evidence.conclude import conclude
+from tuner.evidence.pairs import baseline
+from tuner.options import DEFAULT_STORAGE
+from tuner.runs.store import Store
+from tuner.study import stored
 from tuner.worker.protocol import Measurement
 
 NAIVE_CALLS = 10  # a loop around the first calls of a process, as tutorials have it

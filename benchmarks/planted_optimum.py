@@ -42,7 +42,7 @@ def study(costs: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     emulated = build.environment(libraries, **COSTS[costs])
     if costs == "planted":
         emulated["TASK_QUEUE_ENABLE"] = "0"
-    command = [sys.executable, "-c", "from tuner.cli import main; main()", "tune", "--json"]
+    command = [sys.executable, "-c", "from tuner.cli.main import main; main()", "tune", "--json"]
     command += ["--model", f"{Path(__file__).parent / 'convnet.py'}:make", "--backend", "npu"]
     command += ["--seed", str(seed), "--trials", str(options.trials)]
     command += ["--set", "batch_size=1", "--set", "jit_compile=off"]

@@ -23,17 +23,18 @@ from pathlib import Path
 
 from measuring import measuring
 
-from tuner import setup, stored
-from tuner.concluding import conclude
-from tuner.intervals import interval_of, verdict
-from tuner.pairs import log_speedups, pairs_of, pairs_wanted
-from tuner.records import RecordedRun
-from tuner.runner import Runner
-from tuner.search_space import Configuration
-from tuner.setup import Setup
-from tuner.stats import median
-from tuner.store import Store
-from tuner.verdict import judge
+from tuner import options as study_options
+from tuner.evidence.conclude import conclude
+from tuner.evidence.intervals import interval_of, verdict
+from tuner.evidence.pairs import log_speedups, pairs_of, pairs_wanted
+from tuner.evidence.stats import median
+from tuner.evidence.verdict import judge
+from tuner.options import Setup
+from tuner.runs.records import RecordedRun
+from tuner.runs.store import Store
+from tuner.space.model import Configuration
+from tuner.study import stored
+from tuner.study.runner import Runner
 from tuner.worker.protocol import Role
 
 STORAGE = "sqlite:///results/real.db"
@@ -91,7 +92,7 @@ def twice(options: argparse.Namespace) -> None:
     store, winners = Store(STORAGE), []
     for seed in (1, 2):
         name = f"twice-{seed}"
-        command = [sys.executable, "-c", "from tuner.cli import main; main()", "--study", name]
+        command = [sys.executable, "-c", "from tuner.cli.main import main; main()", "--study", name]
         command += ["--storage", STORAGE]
         if store.study(name) is None:
             command += ["--model", options.model, "--backend", "cpu", "--seed", str(seed)]
@@ -102,7 +103,9 @@ def twice(options: argparse.Namespace) -> None:
         found = conclude(stored.load(store, name))
         print(f"{name}: {found.verdict} {found.evidence.speedup:.3f}x {found.configuration}")
         winners.append(found.evidence.tried if found.recommendation == "apply" else {})
-    asked = replace(setup.from_dict(stored.load(store, "twice-1").study.setup), confirm=str(PAIRS))
+    asked = replace(
+        study_options.from_dict(stored.load(store, "twice-1").study.setup), confirm=str(PAIRS)
+    )
     with measuring(asked, store, "twice-pairs") as runner:
         base = runner.space.baseline()
         if not runner.runs:

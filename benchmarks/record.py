@@ -23,13 +23,13 @@ from pathlib import Path
 
 from measuring import measuring
 
-from tuner import recording
-from tuner.recording import Recording
-from tuner.runner import Runner
-from tuner.search_space import Configuration, SearchSpace
-from tuner.setup import Setup, parse_pins
-from tuner.store import Store
-from tuner.summary import identify, resolve_unset
+from tuner.evidence.summary import identify, resolve_unset
+from tuner.options import Setup, parse_pins
+from tuner.runs import recording
+from tuner.runs.recording import Recording
+from tuner.runs.store import Store
+from tuner.space.model import Configuration, SearchSpace
+from tuner.study.runner import Runner
 from tuner.worker.protocol import Outcome, Role
 
 SENTINEL_EVERY = 10

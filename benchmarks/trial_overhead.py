@@ -17,11 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tuner import launcher, session
-from tuner.records import RecordedRun
-from tuner.search_space import Configuration
-from tuner.setup import Setup
-from tuner.store import Store
+from tuner.options import Setup
+from tuner.runs import launcher
+from tuner.runs.records import RecordedRun
+from tuner.runs.store import Store
+from tuner.space.model import Configuration
+from tuner.study import session
 from tuner.worker.protocol import Role
 
 COUNTED_PHASES = ("import", "build", "transform", "first_call", "warmup", "samples")
@@ -56,7 +57,7 @@ def watch_the_wait() -> list[tuple[float, float]]:
 
 def help_seconds() -> float:
     """Median wall time of `npu-tune --help`."""
-    command = [sys.executable, "-c", "from tuner.cli import main; main()", "--help"]
+    command = [sys.executable, "-c", "from tuner.cli.main import main; main()", "--help"]
     times = []
     for _ in range(HELP_RUNS):
         start = time.monotonic()

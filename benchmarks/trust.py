@@ -33,18 +33,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tuner import recording, setup
-from tuner.objectives import OBJECTIVES
+from tuner import options as study_options
+from tuner.evidence.objectives import OBJECTIVES
+from tuner.evidence.stats import median
+from tuner.evidence.summary import Summary
+from tuner.evidence.verdict import Judgement, judge
+from tuner.options import Setup
 from tuner.policy import BASELINE_RUNS, BATCH_SIZE, WARMUP
-from tuner.recording import Recording
-from tuner.replay import Replay, World, only_recorded, replayed, world
-from tuner.search import Search
-from tuner.search_space import Configuration
-from tuner.setup import Setup
-from tuner.stats import median
-from tuner.store import MemoryStore
-from tuner.summary import Summary
-from tuner.verdict import Judgement, judge
+from tuner.runs import recording
+from tuner.runs.recording import Recording
+from tuner.runs.store import MemoryStore
+from tuner.space.model import Configuration
+from tuner.study.replay import Replay, World, only_recorded, replayed, world
+from tuner.study.sampler import Search
 from tuner.worker.protocol import Outcome, Role
 
 HERE = Path(__file__).parent
@@ -67,12 +68,12 @@ class Replays:
         self.record, self.objective = found.study, OBJECTIVES[objective]
         self.world: World = world(found.study, found.runs, objective)
         self.runs = found.runs
-        stored = setup.from_dict(found.study.setup)
+        stored = study_options.from_dict(found.study.setup)
         self.asked: Setup = replace(
             stored,
             trials=TRIALS,
             objective=objective,
-            confirm=setup.AUTO,
+            confirm=study_options.AUTO,
             baseline_runs=BASELINE_RUNS,
         )
         self.configurations = [dict(key) for key in self.world.parts]

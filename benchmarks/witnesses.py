@@ -13,13 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from tuner import recording
-from tuner.noise import disturbances, usual
+from tuner.evidence.noise import disturbances, usual
+from tuner.evidence.stats import median
+from tuner.evidence.steady import settles_at
 from tuner.policy import WARMUP
-from tuner.records import RecordedRun
-from tuner.stats import median
-from tuner.steady import settles_at
-from tuner.store import Store
+from tuner.runs import recording
+from tuner.runs.records import RecordedRun
+from tuner.runs.store import Store
 
 RUNS_OF_CONFIGURATION = 3
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from tuner import ablation, search_space, setup
-from tuner.confirm import NextRun, next_run
-from tuner.records import RecordedRun, Run, StudyRecord
-from tuner.search_space import Configuration, Knob, SearchSpace, Value
-from tuner.setup import Setup
-from tuner.summary import Summary, summarize
+from tuner import options
+from tuner.evidence import ablation
+from tuner.evidence.finalists import NextRun, next_run
+from tuner.evidence.summary import Summary, summarize
+from tuner.options import Setup
+from tuner.runs.records import RecordedRun, Run, StudyRecord
+from tuner.space import model
+from tuner.space.model import Configuration, Knob, SearchSpace, Value
 from tuner.worker.protocol import (
     Measurement,
     ModelSpec,
@@ -44,8 +46,8 @@ SPACE = SearchSpace(
 def study_record(asked: Setup | None = None) -> StudyRecord:
     """A study of SPACE, begun at BEGAN."""
     facts = {"fingerprint": {"torch": "2.15.0"}, "inputs": ["1x3:float32"]}
-    stored = setup.to_dict(asked or Setup("m", trials=10))
-    return StudyRecord("s", BEGAN, None, stored, search_space.to_dict(SPACE), facts, None)
+    stored = options.to_dict(asked or Setup("m", trials=10))
+    return StudyRecord("s", BEGAN, None, stored, model.to_dict(SPACE), facts, None)
 
 
 def recorded(

@@ -8,15 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from tuner import export, search_space
-from tuner.ablation import findings, minimal
-from tuner.closing import finding, why_lines
-from tuner.concluding import conclude
-from tuner.confirm import NextRun
+from tuner.deploy import best as best_file
+from tuner.evidence.ablation import findings, minimal
+from tuner.evidence.conclude import conclude
+from tuner.evidence.finalists import NextRun
+from tuner.evidence.summary import Summary, summarize
 from tuner.language import Message
-from tuner.search_space import Configuration, Rule
-from tuner.setup import Setup
-from tuner.summary import Summary, summarize
+from tuner.options import Setup
+from tuner.space import model
+from tuner.space.model import Configuration, Rule
+from tuner.views.result import finding, why_lines
 from tuner.worker.protocol import Outcome, Role
 
 from .fakes import SPACE, confirmed, next_step, recorded, study_record
@@ -166,7 +167,7 @@ def test_a_knob_without_which_it_fails_is_kept_and_not_measured_again() -> None:
 
 def test_a_knob_that_a_rule_asks_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     rule = Rule({"mode": ("fast",)}, {"spin": ("on",)}, "fast needs spin", "快需旋")
-    frozen = search_space.to_dict(replace(SPACE, rules=(rule,)))
+    frozen = model.to_dict(replace(SPACE, rules=(rule,)))
     record = replace(study_record(ASKED), space=frozen)
     monkeypatch.setattr("tests.fakes.study_record", lambda _: record)
     _, summary = ablated(ms)
@@ -192,7 +193,7 @@ def test_a_winner_that_fails_here_ends_it() -> None:
 
 
 def test_what_is_exported_is_the_minimal_configuration_with_both_intervals() -> None:
-    best = export.best_configuration(conclude(ablated(ms)[1]), {})
+    best = best_file.best_configuration(conclude(ablated(ms)[1]), {})
     assert best.configuration == {"mode": "fast", "warmup": 1}
     assert best.environment_variables == {}
     assert set(best.read_back) == {"mode"}

@@ -12,8 +12,8 @@ import pytest
 
 import tuner
 from tuner.errors import StudyConflictError, UsageError
-from tuner.setup import DEFAULT_STORAGE
-from tuner.store import Store
+from tuner.options import DEFAULT_STORAGE
+from tuner.runs.store import Store
 
 ROOT = Path(__file__).parent.parent
 MODEL = """

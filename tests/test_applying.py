@@ -14,16 +14,17 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
-from tuner import applying, export, formats
-from tuner.applying import Plan, plan
-from tuner.cli import main
-from tuner.concluding import conclude
+from tuner.cli.main import main
+from tuner.deploy import apply, formats
+from tuner.deploy import best as best_file
+from tuner.deploy.apply import Plan, plan
+from tuner.deploy.best import BestConfiguration
 from tuner.errors import UnfitEnvironmentError, UsageError
-from tuner.export import BestConfiguration
-from tuner.search_space import Configuration
-from tuner.setup import Setup
-from tuner.store import Store
-from tuner.summary import summarize
+from tuner.evidence.conclude import conclude
+from tuner.evidence.summary import summarize
+from tuner.options import Setup
+from tuner.runs.store import Store
+from tuner.space.model import Configuration
 from tuner.worker import after_import
 
 from .fakes import recorded, study_record
@@ -46,7 +47,7 @@ def best(
     configuration: Configuration, variables: dict[str, str] | None = None, backend: str = "cpu"
 ) -> BestConfiguration:
     summary = summarize(study_record(), [recorded(0, 10), recorded(1, 4, threads=1)])
-    made = export.best_configuration(conclude(summary), summary.study.setup)
+    made = best_file.best_configuration(conclude(summary), summary.study.setup)
     changes = {
         "configuration": configuration,
         "environment_variables": variables or {},
@@ -106,10 +107,10 @@ def test_a_library_is_looked_for_here_whatever_the_file_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     evil = best({"allocator": "tcmalloc"}, {"LD_PRELOAD": "/tmp/evil.so"})
-    monkeypatch.setattr(applying, "find_library", lambda *_: "")
+    monkeypatch.setattr(apply, "find_library", lambda *_: "")
     with pytest.raises(UnfitEnvironmentError, match=r"there is no libtcmalloc\*.so.4 on this host"):
         plan(evil, "b.yaml")
-    monkeypatch.setattr(applying, "find_library", lambda name, _: f"/usr/lib/{name}")
+    monkeypatch.setattr(apply, "find_library", lambda name, _: f"/usr/lib/{name}")
     monkeypatch.setenv("LD_PRELOAD", "/theirs.so:/usr/lib/libtcmalloc*.so.4")
     assert plan(evil, "b.yaml").variables == {"LD_PRELOAD": "/usr/lib/libtcmalloc*.so.4:/theirs.so"}
 
@@ -127,9 +128,9 @@ def test_what_was_not_confirmed_is_said() -> None:
     lucky = best({"threads": 2})
     assert lucky.recommendation == "confirm first"
     said = "warning: from single runs, not confirmed: it may be no faster"
-    assert next(applying.told(plan(lucky, "b.yaml"))) == said
+    assert next(apply.told(plan(lucky, "b.yaml"))) == said
     proven = plan(lucky.model_copy(update={"recommendation": "apply"}), "b.yaml")
-    assert said not in applying.told(proven)
+    assert said not in apply.told(proven)
 
 
 @pytest.mark.parametrize(
@@ -156,14 +157,14 @@ def test_a_space_of_ones_own_has_to_be_named(tmp_path: Path) -> None:
 
 def test_the_environment_of_a_program_keeps_its_own_path() -> None:
     planned = Plan("cpu", {"A": "1"}, (("threads", 1, "threads"),), ())
-    held = applying.environment(planned, {"PYTHONPATH": "/theirs", "B": "2"})
-    assert held.pop("PYTHONPATH").split(os.pathsep) == [str(applying.STARTUP), "/theirs"]
+    held = apply.environment(planned, {"PYTHONPATH": "/theirs", "B": "2"})
+    assert held.pop("PYTHONPATH").split(os.pathsep) == [str(apply.STARTUP), "/theirs"]
     assert json.loads(held.pop(after_import.VARIABLE)) == {
         "module": "torch", "knobs": [["threads", 1, "threads"]],
     }  # fmt: skip
     assert held == {"A": "1", "B": "2"}
     nothing = Plan("cpu", {"A": "1"}, (), ())
-    assert applying.environment(nothing, {}) == {"A": "1"}
+    assert apply.environment(nothing, {}) == {"A": "1"}
 
 
 CONFIGURATION: Configuration = {"threads": 1, "openmp_wait": "passive", "allocator": "glibc-keep"}
@@ -174,7 +175,7 @@ EXPECTED = [1, "PASSIVE", "67108864"]
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "best.yaml"
-    export.write(best(CONFIGURATION, VARIABLES), path)
+    best_file.write(best(CONFIGURATION, VARIABLES), path)
     return path
 
 
@@ -185,7 +186,7 @@ def ran(command: list[str], folder: Path, **variables: str) -> subprocess.Comple
     )
 
 
-RUN = [sys.executable, "-c", "from tuner.cli import main; main()", "run"]
+RUN = [sys.executable, "-c", "from tuner.cli.main import main; main()", "run"]
 
 
 @pytest.mark.parametrize("how", ["script", "module", "console script", "subprocess"])
@@ -242,7 +243,7 @@ def test_a_setting_that_fails_is_said_and_the_program_goes_on(
     torch_python: str, tmp_path: Path
 ) -> None:
     knobs = json.dumps({"module": "torch", "knobs": [["threads", "many", "threads"]]})
-    held = {after_import.VARIABLE: knobs, "PYTHONPATH": str(applying.STARTUP)}
+    held = {after_import.VARIABLE: knobs, "PYTHONPATH": str(apply.STARTUP)}
     code = "import torch; print('goes on')"
     done = ran([torch_python, "-c", code], tmp_path, **held)
     assert done.stdout == "goes on\n"
@@ -253,7 +254,7 @@ def test_in_code_it_is_applied_before_torch_and_refused_after(
     torch_python: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "best.yaml"
-    export.write(
+    best_file.write(
         best({"threads": 1, "openmp_wait": "passive"}, {"OMP_WAIT_POLICY": "PASSIVE"}), path
     )
     early = "import tuner; tuner.apply('best.yaml')\n"
@@ -276,7 +277,7 @@ def written(form: str, configuration: Configuration, variables: dict[str, str], 
     one = best(configuration, variables)
     entries = formats.entries_of(one, "")
     stages = {name: entry.apply for name, entry in entries.items()}
-    export.write_text(formats.text(one, form, entries, stages), to)
+    best_file.write_text(formats.text(one, form, entries, stages), to)
     return to
 
 
@@ -373,11 +374,11 @@ def test_the_python_file_names_the_libraries_where_one_lacks(
 
 
 def test_every_value_of_the_shipped_spaces_says_how_code_sets_it() -> None:
-    from tuner import search_space_file
+    from tuner.space import file as space_file
 
     silent = []
-    for name in search_space_file.shipped():
-        loaded = search_space_file.load(search_space_file.find(name))
+    for name in space_file.shipped():
+        loaded = space_file.load(space_file.find(name))
         for knob, entry in loaded.entries.items():
             if entry.apply in ("process", "model"):
                 for one in entry.entries():

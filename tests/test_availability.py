@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tuner import narrowing, search_space_file
-from tuner.progress import left_out
-from tuner.search_space import SearchSpace
-from tuner.search_space_file import LoadedFile
+from tuner.space import file, narrowing
+from tuner.space.file import LoadedFile
+from tuner.space.model import SearchSpace
+from tuner.study.progress import left_out
 
 FILE = """\
 name: mine
@@ -59,7 +59,7 @@ FACTS: dict[str, Any] = {
 def loaded(tmp_path: Path) -> LoadedFile:
     path = tmp_path / "mine.yaml"
     path.write_text(FILE)
-    return search_space_file.load(path)
+    return file.load(path)
 
 
 @pytest.fixture

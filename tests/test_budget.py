@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.budget import confirmation_s, noise_found, wanted_trials
-from tuner.confirm import next_run
 from tuner.errors import UsageError
-from tuner.records import RecordedRun
-from tuner.setup import Setup, parse_share
-from tuner.summary import summarize
+from tuner.evidence.finalists import next_run
+from tuner.evidence.summary import summarize
+from tuner.options import Setup, parse_share
+from tuner.runs.records import RecordedRun
+from tuner.study.budget import confirmation_s, noise_found, wanted_trials
 from tuner.worker.protocol import Outcome
 
 from .fakes import recorded, study_record

@@ -14,16 +14,18 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tuner import check, compare_view, export
-from tuner.cli_common import console_of
-from tuner.concluding import conclude
-from tuner.confirm import NextRun
+from tuner.cli.common import console_of
+from tuner.deploy import best as best_file
+from tuner.deploy import check
+from tuner.deploy.best import BestConfiguration
 from tuner.errors import UnfitEnvironmentError, UsageError
-from tuner.export import BestConfiguration
-from tuner.records import RecordedRun, StudyRecord
-from tuner.setup import Setup, to_dict
-from tuner.store import Store
-from tuner.summary import Summary
+from tuner.evidence.conclude import conclude
+from tuner.evidence.finalists import NextRun
+from tuner.evidence.summary import Summary
+from tuner.options import Setup, to_dict
+from tuner.runs.records import RecordedRun, StudyRecord
+from tuner.runs.store import Store
+from tuner.views import compare
 from tuner.worker.protocol import Outcome, Role
 
 from .conftest import DATA
@@ -31,7 +33,7 @@ from .fakes import confirmed, recorded
 
 ASKED = Setup("m", trials=2, only={"mode": "fast"})
 RUNS = [recorded(0, 10), recorded(1, 4, mode="fast")]
-MAIN = [sys.executable, "-c", "from tuner.cli import main; main()"]
+MAIN = [sys.executable, "-c", "from tuner.cli.main import main; main()"]
 
 
 def of(fast_ms: float, base_ms: float = 10.0, spread: float = 0.0) -> Summary:
@@ -46,7 +48,7 @@ def of(fast_ms: float, base_ms: float = 10.0, spread: float = 0.0) -> Summary:
 
 def promising(fast_ms: float = 4.0) -> BestConfiguration:
     summary = of(fast_ms)
-    return export.best_configuration(conclude(summary), summary.study.setup)
+    return best_file.best_configuration(conclude(summary), summary.study.setup)
 
 
 def answer(best: BestConfiguration, now: Summary) -> tuple[str, str]:
@@ -132,7 +134,7 @@ def test_where_it_is_deployed_already_the_baseline_runs_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    best = export.load(file(tmp_path, {"openmp_wait": "active"}))
+    best = best_file.load(file(tmp_path, {"openmp_wait": "active"}))
     held = best.model_copy(update={"environment_variables": {"OMP_WAIT_POLICY": "ACTIVE"}})
     assert check.setup_of(held, "b", {}).without == ("OMP_WAIT_POLICY",)
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # the user's own: part of the baseline
@@ -140,7 +142,7 @@ def test_where_it_is_deployed_already_the_baseline_runs_without(
 
 
 def test_processors_that_are_not_there_are_4(tmp_path: Path) -> None:
-    best = export.load(file(tmp_path, {"threads": 1}))
+    best = best_file.load(file(tmp_path, {"threads": 1}))
     assert best.measured_with is not None
     elsewhere = best.measured_with.model_copy(update={"cpus": (0, 4096)})
     held = best.model_copy(update={"measured_with": elsewhere})
@@ -154,7 +156,7 @@ def test_a_value_in_brackets_is_shown_as_it_is() -> None:
     found = check.judged(best, of(4.0), conclude(of(4.0)))
     console = console_of()
     with console.capture() as shown:
-        console.print(compare_view.check(found))
+        console.print(compare.check(found))
     assert "[/usr/lib]" in shown.get()
 
 
@@ -199,8 +201,12 @@ def file(folder: Path, configuration: dict[str, Any]) -> Path:
             "backend": "cpu",
             "configuration": configuration,
             "environment_variables": {},
-            "measured_with": export.MeasuredWith(
-                **{n: v for n, v in to_dict(asked).items() if n in export.MeasuredWith.model_fields}
+            "measured_with": best_file.MeasuredWith(
+                **{
+                    n: v
+                    for n, v in to_dict(asked).items()
+                    if n in best_file.MeasuredWith.model_fields
+                }
             ),
             "evidence": replace(best.evidence, batch_size=1),
         }
@@ -258,6 +264,6 @@ def test_a_value_that_is_not_here_is_4(torch_python: str, tmp_path: Path) -> Non
 def test_keep_the_defaults_needs_no_run(tmp_path: Path) -> None:
     best = promising().model_copy(update={"recommendation": "keep the defaults"})
     path = tmp_path / "best.yaml"
-    export.write(best.model_copy(update={"configuration": {}}), path)
+    best_file.write(best.model_copy(update={"configuration": {}}), path)
     done = checked(path)
     assert (done.returncode, done.stdout.strip()) == (0, "kept: it keeps the defaults")

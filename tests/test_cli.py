@@ -13,9 +13,10 @@ import yaml
 from click.testing import CliRunner
 
 import tuner
-from tuner import lease, search_space_file
-from tuner.cli import main
-from tuner.store import Store
+from tuner.cli.main import main
+from tuner.runs import lease
+from tuner.runs.store import Store
+from tuner.space import file
 
 from .conftest import DATA
 
@@ -27,7 +28,7 @@ TINY = f"{DATA / 'models' / 'tiny.py'}"
 
 def invoke(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """The command as a user runs it, in a folder."""
-    command = [sys.executable, "-c", "from tuner.cli import main; main()", *args]
+    command = [sys.executable, "-c", "from tuner.cli.main import main; main()", *args]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -53,7 +54,7 @@ def test_the_search_space_in_the_reference_loads(reference: str, tmp_path: Path)
     assert example is not None
     path = tmp_path / "mine.yaml"
     path.write_text(example[1])
-    assert [knob.name for knob in search_space_file.load(path).space.knobs] == [
+    assert [knob.name for knob in file.load(path).space.knobs] == [
         "big_pages",
         "batch_size",
     ]

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from tuner import narrowing, search_space
-from tuner.ablation import minimal
-from tuner.compare import compare
-from tuner.compare_view import change_rows, comparison
-from tuner.environment import differences
+from tuner.deploy.compare import compare
+from tuner.evidence.ablation import minimal
+from tuner.evidence.environment import differences
+from tuner.evidence.stats import shift_interval
+from tuner.evidence.summary import Summary, summarize
 from tuner.language import Message
-from tuner.records import RecordedRun
-from tuner.setup import Setup
-from tuner.stats import shift_interval
-from tuner.summary import Summary, summarize
+from tuner.options import Setup
+from tuner.runs.records import RecordedRun
+from tuner.space import model, narrowing
+from tuner.views.compare import change_rows, comparison
 from tuner.worker.protocol import Outcome, ReadBack
 
 from .fakes import SPACE, confirmed, recorded, study_record
@@ -135,7 +135,7 @@ def test_a_value_that_was_left_out_says_why() -> None:
     gone = narrowing.narrow(SPACE, "spin", ["on"], Message("there is no spin here"))
     first = study(effects_of(2.0, 1.3))
     runs = [r for r in effects_of(2.0, 1.3) if r.configuration["spin"] == "unset"]
-    second = summarize(replace(study_record(), space=search_space.to_dict(gone)), runs)
+    second = summarize(replace(study_record(), space=model.to_dict(gone)), runs)
     found = {one.name: one for one in compare(first, second).knobs}["spin"]
     assert found.after == "unsupported"
     assert found.why == Message("there is no spin here")
@@ -172,7 +172,7 @@ def test_what_makes_it_unfair_is_warned_of() -> None:
 def test_one_batch_size_is_never_held_against_another() -> None:
     first = study(baselines(10.0, 10.1, 10.2, 10.3))
     eight = replace(SPACE, knobs=(*SPACE.knobs[:-1], replace(SPACE.knobs[-1], default=8)))
-    record = replace(study_record(), space=search_space.to_dict(eight))
+    record = replace(study_record(), space=model.to_dict(eight))
     second = summarize(record, [recorded(n, 40.0 + n, batch_size=8) for n in range(4)])
     found = compare(first, second)
     assert (found.baseline, found.winner) == (None, None)
@@ -184,7 +184,7 @@ def test_one_batch_size_is_never_held_against_another() -> None:
 def test_spaces_may_differ_in_their_knobs() -> None:
     fewer = replace(SPACE, knobs=tuple(knob for knob in SPACE.knobs if knob.name != "spin"))
     runs = [recorded(0, 10), recorded(1, 4, mode="fast")]
-    record = replace(study_record(), space=search_space.to_dict(fewer))
+    record = replace(study_record(), space=model.to_dict(fewer))
     found = compare(study(runs), summarize(record, runs))
     assert [one.configuration for one in found.configurations] == [{"mode": "fast"}, {}]
     (spin,) = [one for one in found.knobs if one.name == "spin"]
@@ -240,7 +240,7 @@ def test_bests_at_one_other_batch_size_are_no_reason_to_warn() -> None:
     throughput = Setup("m", trials=10, objective="throughput")
     runs = [recorded(0, 10), recorded(1, 20, batch_size=8)]
     eight = replace(SPACE, knobs=(*SPACE.knobs[:-1], replace(SPACE.knobs[-1], default=8)))
-    record = replace(study_record(throughput), space=search_space.to_dict(eight))
+    record = replace(study_record(throughput), space=model.to_dict(eight))
     found = compare(study(runs, throughput), summarize(record, runs))
     assert tuple(map(str, found.warnings)) == (
         "batch sizes differ: 1 and 8; what is measured at either is not compared",

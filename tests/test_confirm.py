@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.confirm import NextRun, finalists, next_run, winner
-from tuner.search_space import Configuration
-from tuner.setup import Setup
-from tuner.summary import summarize
+from tuner.evidence.finalists import NextRun, finalists, next_run, winner
+from tuner.evidence.summary import summarize
+from tuner.options import Setup
+from tuner.space.model import Configuration
 from tuner.worker.protocol import Outcome, Role
 
 from .fakes import SPACE, confirmed, recorded, study_record

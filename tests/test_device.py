@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tuner import npu_smi
-from tuner.device import CPU, Device, chip_of, measured_on
+from tuner.runs import npu_smi
+from tuner.runs.device import CPU, Device, chip_of, measured_on
 
 from .conftest import DATA
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.diagnosis import Diagnosis, Shares, Times, diagnose_cpu, diagnose_device
-from tuner.search_space import Value
+from tuner.diagnose.bound import Diagnosis, Shares, Times, diagnose_cpu, diagnose_device
+from tuner.space.model import Value
 
 NPU: dict[str, Value] = {"task_queue": 1, "jit_compile": "on", "internal_format": "unset"}
 CPU: dict[str, Value] = {"execution": "unset", "memory_format": "unset", "allocator": "unset"}

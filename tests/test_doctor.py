@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from tuner import doctor, host, npu_smi
-from tuner.device import Device
-from tuner.host import Finding
+from tuner.diagnose import doctor, host
+from tuner.diagnose.host import Finding
 from tuner.language import Message
-from tuner.records import Run
+from tuner.runs import npu_smi
+from tuner.runs.device import Device
+from tuner.runs.records import Run
 from tuner.worker.protocol import ModelSpec, Outcome, Role, TrialResult, TrialSpec
 
 from .cann_emulator import build

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tuner import search_space, search_space_file
-from tuner.effects import effects, every_effect
-from tuner.records import RecordedRun
-from tuner.summary import Measured, Summary, summarize
+from tuner.evidence.effects import effects, every_effect
+from tuner.evidence.summary import Measured, Summary, summarize
+from tuner.runs.records import RecordedRun
+from tuner.space import file, model
 from tuner.worker.protocol import Outcome
 
 from .fakes import SPACE, recorded, study_record
@@ -66,8 +66,8 @@ def names_an_effect(empty: Summary, trials: int, chance: random.Random) -> bool:
 
 @pytest.mark.parametrize("trials", [16, 30])
 def test_of_studies_without_effects_one_in_twenty_names_any(trials: int) -> None:
-    npu = search_space_file.load(search_space_file.find("npu")).space
-    record = replace(study_record(), space=search_space.to_dict(npu))
+    npu = file.load(file.find("npu")).space
+    record = replace(study_record(), space=model.to_dict(npu))
     empty, chance = summarize(record, []), random.Random(1)
     wrong = sum(names_an_effect(empty, trials, chance) for _ in range(500))
     assert wrong <= 30

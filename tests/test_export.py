@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import tuner
-from tuner import export
-from tuner.concluding import conclude
+from tuner.deploy import best as best_file
 from tuner.errors import UsageError
-from tuner.summary import summarize
+from tuner.evidence.conclude import conclude
+from tuner.evidence.summary import summarize
 
 from .fakes import recorded, study_record
 
@@ -21,7 +21,7 @@ RUNS = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on", threads=2)]
 
 def test_it_holds_configuration_variables_read_back_and_evidence() -> None:
     found = conclude(summarize(study_record(), RUNS))
-    best = export.best_configuration(found, study_record().setup)
+    best = best_file.best_configuration(found, study_record().setup)
     assert best.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
     assert best.environment_variables == {"SPIN": "1"}
     assert best.read_back == {"mode": "fast (unverified)", "spin": " (unverified)"}
@@ -31,10 +31,10 @@ def test_it_holds_configuration_variables_read_back_and_evidence() -> None:
 
 
 def test_it_loads_back_as_it_was_written(tmp_path: Path) -> None:
-    best = export.best_configuration(
+    best = best_file.best_configuration(
         conclude(summarize(study_record(), RUNS)), study_record().setup
     )
-    export.write(best, tmp_path / "deep" / "best.yaml")
+    best_file.write(best, tmp_path / "deep" / "best.yaml")
     assert tuner.load_best(tmp_path / "deep" / "best.yaml") == best
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["best.yaml"]
 
@@ -46,23 +46,23 @@ def test_where_no_run_settled_no_warm_up_is_invented(tmp_path: Path) -> None:
     measured = replace(best.measurement, latency_ns=drifting, dispatch_ns=drifting)
     run = replace(RUNS[1].run, result=replace(best, measurement=measured))
     found = conclude(summarize(study_record(), [RUNS[0], replace(RUNS[1], run=run)]))
-    one = export.best_configuration(found, study_record().setup)
+    one = best_file.best_configuration(found, study_record().setup)
     assert one.configuration == {"mode": "fast", "spin": "on"}
     assert (one.evidence.best.unsteady, one.evidence.baseline.unsteady) == (1, 0)
-    export.write(one, tmp_path / "best.yaml")
+    best_file.write(one, tmp_path / "best.yaml")
     assert "# warmup: none is given, no run of this" in (tmp_path / "best.yaml").read_text()
-    assert export.load(tmp_path / "best.yaml") == one
+    assert best_file.load(tmp_path / "best.yaml") == one
 
 
 def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
     (tmp_path / "real.env").write_text("old")
     (tmp_path / "link.env").symlink_to("real.env")
-    export.write_text("new", tmp_path / "link.env")
+    best_file.write_text("new", tmp_path / "link.env")
     assert (tmp_path / "link.env").is_symlink()
     assert (tmp_path / "real.env").read_text() == "new"
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    export.write_text("through", tmp_path / "pipe")
+    best_file.write_text("through", tmp_path / "pipe")
     assert os.read(reader, 99) == b"through"
     os.close(reader)
     assert (tmp_path / "pipe").is_fifo()
@@ -71,7 +71,7 @@ def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"file/x\.env: cannot be written: "):
-        export.write_text("", tmp_path / "file" / "x.env")
+        best_file.write_text("", tmp_path / "file" / "x.env")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,6 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_another_file_is_refused_in_one_line(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(UsageError, match=message):
-        export.load(tmp_path / "x.yaml")
+        best_file.load(tmp_path / "x.yaml")
     with pytest.raises(UsageError, match="cannot be read"):
-        export.load(tmp_path / "none.yaml")
+        best_file.load(tmp_path / "none.yaml")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from tuner.store import Store
+from tuner.runs.store import Store
 
 from .fakes import study_record
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.confirm import NextRun
-from tuner.intervals import LOOKS, Look, effect_shown, pairs_to_show
-from tuner.pairs import planned
-from tuner.setup import Setup
-from tuner.stats import error_of, interval_rank
-from tuner.summary import summarize
-from tuner.verdict import judge
+from tuner.evidence.finalists import NextRun
+from tuner.evidence.intervals import LOOKS, Look, effect_shown, pairs_to_show
+from tuner.evidence.pairs import planned
+from tuner.evidence.stats import error_of, interval_rank
+from tuner.evidence.summary import summarize
+from tuner.evidence.verdict import judge
+from tuner.options import Setup
 from tuner.worker.protocol import Role
 
 from .fakes import SPACE, confirmed, recorded, study_record

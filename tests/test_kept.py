@@ -11,17 +11,22 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tuner import export, full_check, language, narrowing, recording, search_space, session
-from tuner.cli import main
-from tuner.closing import finding
-from tuner.concluding import conclude
-from tuner.confirm import NextRun
+from tuner import language
+from tuner.cli.main import main
+from tuner.deploy import best
+from tuner.diagnose import full
 from tuner.errors import TunerError, UsageError
-from tuner.recording import Recording
-from tuner.search_space_file import LoadedFile
-from tuner.search_space_schema import KnobEntry
-from tuner.setup import Setup
-from tuner.store import Store
+from tuner.evidence.conclude import conclude
+from tuner.evidence.finalists import NextRun
+from tuner.options import Setup
+from tuner.runs import recording
+from tuner.runs.recording import Recording
+from tuner.runs.store import Store
+from tuner.space import model, narrowing
+from tuner.space.file import LoadedFile
+from tuner.space.schema import KnobEntry
+from tuner.study import session
+from tuner.views.result import finding
 from tuner.worker.protocol import UNSET, Outcome, Role
 
 from .fakes import SPACE, confirmed, recorded, study_record
@@ -55,7 +60,7 @@ def begun_in(spoken: str, folder: Path) -> str:
     narrowed = narrowing.narrowed(LoadedFile(SPACE, ENTRIES), facts, {"usable_cpus": 1}, False)
     url = f"sqlite:///{folder / spoken}.db"
     store = Store(url)
-    few = replace(study_record(), name="few", space=search_space.to_dict(narrowed))
+    few = replace(study_record(), name="few", space=model.to_dict(narrowed))
     for record in (study_record(Setup("m", trials=2)), few):
         store.create_study(record)
         for run in (recorded(0, 10.0), recorded(1, 4.0, mode="fast")):
@@ -78,11 +83,11 @@ def needed(step: NextRun) -> float | Outcome:
     return 10.0 / (1 + fast) / (1 + spin)
 
 
-def explained() -> export.BestConfiguration:
+def explained() -> best.BestConfiguration:
     """What a study exports whose knob `spin` could not be left out."""
     runs = [recorded(0, 10.0), recorded(1, 2.5, mode="fast", spin="on")]
     summary = confirmed(runs, needed, asked=Setup("m", trials=10, ablate=True))[1]
-    return export.best_configuration(conclude(summary), summary.study.setup)
+    return best.best_configuration(conclude(summary), summary.study.setup)
 
 
 @pytest.mark.parametrize("spoken", ["en", "zh"])
@@ -113,27 +118,27 @@ def test_json_does_not_depend_on_the_language(tmp_path: Path) -> None:
 def test_an_exported_file_does_not_depend_on_the_language(tmp_path: Path) -> None:
     for spoken in ("en", "zh"):
         language.use(spoken)
-        export.write(explained(), tmp_path / spoken)
+        best.write(explained(), tmp_path / spoken)
     assert (tmp_path / "en").read_bytes() == (tmp_path / "zh").read_bytes()
-    (one,) = [one for one in export.load(tmp_path / "zh").ablation if one.knob == "spin"]
+    (one,) = [one for one in best.load(tmp_path / "zh").ablation if one.knob == "spin"]
     assert finding(one) == "未测量：去掉它：crashed"  # noqa: RUF001
 
 
 def test_a_file_of_an_earlier_version_has_sentences(tmp_path: Path) -> None:
-    export.write(explained(), tmp_path / "new")
+    best.write(explained(), tmp_path / "new")
     kept = "    text: 'without it: {outcome}'\n    fields:\n      outcome: crashed\n"
     text = (tmp_path / "new").read_text().replace("reason:\n" + kept, "reason: 去掉它 {crashed}\n")
     (tmp_path / "old").write_text(text.replace("reason: null", "reason: ''"))
-    reasons = {one.knob: one.reason for one in export.load(tmp_path / "old").ablation}
+    reasons = {one.knob: one.reason for one in best.load(tmp_path / "old").ablation}
     assert reasons == {"mode": None, "spin": language.Message("去掉它 {crashed}")}
 
 
 def test_a_damaged_message_is_refused_in_one_line(tmp_path: Path) -> None:
-    export.write(explained(), tmp_path / "new")
+    best.write(explained(), tmp_path / "new")
     text = (tmp_path / "new").read_text().replace("      outcome: crashed\n", "      x: 1\n")
     (tmp_path / "new").write_text(text)
     with pytest.raises(UsageError, match="does not go with its fields"):
-        export.load(tmp_path / "new")
+        best.load(tmp_path / "new")
 
 
 def test_a_full_check_made_in_chinese_reads_in_english(
@@ -144,9 +149,9 @@ def test_a_full_check_made_in_chinese_reads_in_english(
 
     monkeypatch.setattr(session, "tune", fails)
     language.use("zh")
-    asked = replace(full_check.setup("m", "", None), python="/nonexistent")
+    asked = replace(full.setup("m", "", None), python="/nonexistent")
     path = tmp_path / "made.json.gz"
-    full_check.make(asked, path, None, lambda: False, str, str)  # type: ignore[arg-type]
+    full.make(asked, path, None, lambda: False, str, str)  # type: ignore[arg-type]
     result = CliRunner().invoke(main, ["doctor", "--read", str(path), "--lang", "en"])
     assert "interpreter: /nonexistent: there is none\n     name one with --python" in result.output
     assert result.output.isascii()
@@ -156,7 +161,7 @@ def test_a_full_check_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     said = {"name": "torch", "state": "OK", "seen": "没有 {x}", "todo": ""}
     notes = {"checks": [said], "made_by": "npu-tune 0.1", "stopped": ""}
     recording.write(Recording(None, (), notes), tmp_path / "r")
-    found = full_check.read(tmp_path / "r")
+    found = full.read(tmp_path / "r")
     assert (found.findings[0].seen.text, found.findings[0].todo) == ("没有 {x}", None)
     assert found.stopped is None
 

@@ -19,12 +19,12 @@ from tuner.language import Message
 SPEAKERS = ("say", "Message", "N_")
 SAID = re.compile(r'say\("([^"]+)"')
 NONE = Message("there is no {library} on this host", {"library": "x"})
-TEMPLATES = Path(tuner.__file__).parent / "templates"
+TEMPLATES = Path(tuner.__file__).parent / "views" / "templates"
 
 
 def spoken() -> set[str]:
     """Every literal that is said at once, kept in a message or marked, in code or a template."""
-    sources = Path(tuner.__file__).parent.glob("*.py")
+    sources = Path(tuner.__file__).parent.rglob("*.py")
     nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text()))]
     pages = [text for path in TEMPLATES.glob("*.html") for text in SAID.findall(path.read_text())]
     return {text for node in nodes for text in texts_of(node)} | set(pages)

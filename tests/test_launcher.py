@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from tuner.errors import Interrupted, StudyConflictError
-from tuner.launcher import TOKEN_VARIABLE, Launcher, kill_descendants, wait
-from tuner.records import Run
-from tuner.run_log import without_traces
-from tuner.work_folder import work_folder
+from tuner.runs.folder import work_folder
+from tuner.runs.launcher import TOKEN_VARIABLE, Launcher, kill_descendants, wait
+from tuner.runs.log import without_traces
+from tuner.runs.records import Run
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
 from .conftest import DATA

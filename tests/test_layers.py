@@ -13,16 +13,29 @@ import pytest
 import tuner
 
 PACKAGE = Path(tuner.__file__).parent
+# The order in which the tool works. Between these an import only ever goes up: to the left.
+ORDER = (
+    "worker", "errors", "language", "policy", "text", "space", "options", "runs", "evidence",
+    "study", "deploy", "diagnose", "views", "api", "cli",
+)  # fmt: skip
 WORKER = sorted((PACKAGE / "worker").rglob("*.py"))
 CONTROLLER = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER))
-# What these say is shown at once: views, and lines for whoever waits. All others keep messages.
-SPEAKING = {
-    "applying", "budget", "cells", "cli_common", "cli_doctor", "cli_studies",
-    "cli_tune", "cli_upgrade", "closing", "compare_view", "doctor_view", "full_check", "lease",
-    "profile_view", "progress", "report", "session", "terminal", "text",
+# What these say is shown at once: views, commands, and lines for whoever waits. All others keep
+# messages.
+SPEAKING = ("views", "cli")
+SPEAKING_FILES = {
+    "deploy/apply", "diagnose/full", "runs/lease", "study/budget", "study/progress",
+    "study/session", "text",
 }  # fmt: skip
-SPEAKS_SQL = ("database.py", "migrations.py", "store.py", "tables.py")
+SPEAKS_SQL = {"runs/database", "runs/migrations", "runs/store", "runs/tables"}
+SPEAKS_OPTUNA = {"runs/store", "study/sampler"}
 ALLOWED_IN_WORKER = {"torch", "torch_npu", "torchvision", *sys.stdlib_module_names}
+LONGEST_FILE = 300
+
+
+def name_of(path: Path) -> str:
+    """`runs/store` of a file of the package."""
+    return str(path.relative_to(PACKAGE).with_suffix(""))
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -34,7 +47,7 @@ def imports(path: Path) -> Iterator[str]:
             yield "." * node.level + (node.module or "").split(".")[0]
 
 
-@pytest.mark.parametrize("path", WORKER, ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", WORKER, ids=name_of)
 def test_the_worker_imports_torch_the_standard_library_and_itself(path: Path) -> None:
     depth = len(path.relative_to(PACKAGE / "worker").parts)
     for name in imports(path):
@@ -42,18 +55,46 @@ def test_the_worker_imports_torch_the_standard_library_and_itself(path: Path) ->
         assert level <= depth if level else name in ALLOWED_IN_WORKER, f"{path}: {name}"
 
 
-@pytest.mark.parametrize("path", CONTROLLER, ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", CONTROLLER, ids=name_of)
 def test_the_controller_never_imports_torch_and_only_the_store_speaks_sql(path: Path) -> None:
-    found = set(imports(path))
-    assert not found & {"torch", "torchvision", "torch_npu"}
-    assert "sqlalchemy" not in found or path.name in SPEAKS_SQL
-    assert "optuna" not in found or path.name in ("store.py", "search.py")
+    names = set(imports(path))
+    assert not names & {"torch", "torchvision", "torch_npu"}
+    assert "sqlalchemy" not in names or name_of(path) in SPEAKS_SQL
+    assert "optuna" not in names or name_of(path) in SPEAKS_OPTUNA
+
+
+def ours(path: Path) -> Iterator[tuple[str, int]]:
+    """The packages of ours that a file imports from, each with its line."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from ((name.split(".")[0], node.lineno) for name in names)
+
+
+@pytest.mark.parametrize("path", CONTROLLER, ids=name_of)
+def test_an_import_only_ever_goes_up(path: Path) -> None:
+    package = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if package != "__init__":
+        for name, line in ours(path):
+            if name != "__version__":
+                assert ORDER.index(name) <= ORDER.index(package), f"{path}:{line}"
+
+
+def test_every_package_has_its_place() -> None:
+    entries = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith("__")}
+    assert entries - {"languages", "search_spaces"} == set(ORDER)
+
+
+@pytest.mark.parametrize("path", [*WORKER, *CONTROLLER], ids=name_of)
+def test_no_file_is_too_long_to_have_one_job(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
 
 
 def test_only_the_cli_prints_or_exits() -> None:
     for path in CONTROLLER:
         text = path.read_text()
-        if not path.name.startswith("cli"):
+        if not name_of(path).startswith("cli/"):
             assert "print(" not in text.replace("fingerprint(", "")
             assert "sys.exit" not in text
             assert "SystemExit" not in text
@@ -61,12 +102,12 @@ def test_only_the_cli_prints_or_exits() -> None:
 
 def test_what_makes_data_speaks_no_language() -> None:
     speaking = {
-        path.stem
+        name_of(path)
         for path in CONTROLLER
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and "say" in [alias.name for alias in node.names]
     }
-    assert speaking == SPEAKING
+    assert {name for name in speaking if not name.startswith(SPEAKING)} == SPEAKING_FILES
 
 
 def test_the_worker_fits_python_3_8() -> None:
@@ -77,7 +118,7 @@ def test_the_worker_fits_python_3_8() -> None:
 
 def test_help_loads_neither_optuna_nor_torch_nor_pydantic() -> None:
     code = (
-        "import sys\nfrom tuner.cli import main\n"
+        "import sys\nfrom tuner.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "print([m for m in ('optuna', 'torch', 'pydantic', 'sqlalchemy', 'rich') "
         "if m in sys.modules])"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tuner import lease
 from tuner.errors import Interrupted, StudyConflictError, UnfitEnvironmentError
+from tuner.runs import lease
 
 from .conftest import DATA
 from .test_cli import TINY, invoke
@@ -187,7 +187,7 @@ def test_ctrl_c_ends_the_waiting_and_nothing_was_begun(
     monkeypatch.chdir(tmp_path)
     args = ["--model", f"{TINY}:conv", "--backend", "cpu", "--trials", "1", "--confirm", "off"]
     with lease.held("CPU", "first", None, lambda: False):
-        with start("from tuner.cli import main; main()", *args) as waiter:
+        with start("from tuner.cli.main import main; main()", *args) as waiter:
             assert waiter.stdout is not None
             assert next(line for line in waiter.stdout if "waiting. --no-wait" in line)
             waiter.send_signal(signal.SIGINT)

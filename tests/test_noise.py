@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.noise import Usual, disturbances, noise, page_faults_per_call, usual
-from tuner.records import RecordedRun
+from tuner.evidence.noise import Usual, disturbances, noise, page_faults_per_call, usual
+from tuner.runs.records import RecordedRun
 from tuner.worker import fingerprint
 from tuner.worker.protocol import TrialResult
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tuner.launcher import WORKER, Launcher
-from tuner.records import Run
+from tuner.runs.launcher import WORKER, Launcher
+from tuner.runs.records import Run
 from tuner.worker.protocol import (
     KnobSetting,
     MeasurementRule,

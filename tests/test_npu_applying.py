@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tuner import export, formats
-from tuner.search_space import Configuration
+from tuner.deploy import best as best_file
+from tuner.deploy import formats
+from tuner.space.model import Configuration
 
 from .cann_emulator import build
 from .test_applying import ROOT, RUN, best
@@ -49,7 +50,7 @@ def variables(torch_npu_site: Path, cann: Path) -> dict[str, str]:
 def test_a_program_runs_with_it_however_it_is_started(
     how: str, torch_python: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    export.write(best(CONFIGURATION, VARIABLES, "npu"), tmp_path / "best.yaml")
+    best_file.write(best(CONFIGURATION, VARIABLES, "npu"), tmp_path / "best.yaml")
     (tmp_path / "serve.py").write_text(SEEN)
     (tmp_path / "serve").write_text(f"#!{torch_python}\nimport serve\n")
     (tmp_path / "serve").chmod(0o755)

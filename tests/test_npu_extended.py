@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tuner import narrowing, search_space_file
-from tuner.records import Run
+from tuner.runs.records import Run
+from tuner.space import file, narrowing
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
 from .cann_emulator.calls import total
 from .test_npu import A2, CONVNET, OLD, Emulated
 
-SPACE = search_space_file.load(search_space_file.find("npu-extended"))
+SPACE = file.load(file.find("npu-extended"))
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tuner import lease, repeat, session
 from tuner.errors import BaselineError, StudyConflictError
-from tuner.records import Run
-from tuner.replay import Silent
-from tuner.setup import Setup
-from tuner.store import Store
+from tuner.options import Setup
+from tuner.runs import lease
+from tuner.runs.records import Run
+from tuner.runs.store import Store
+from tuner.study import repeat, session
+from tuner.study.replay import Silent
 from tuner.worker.protocol import TrialSpec
 
 from .cann_emulator import build

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner import npu_smi
+from tuner.runs import npu_smi
 
 from .conftest import DATA
 

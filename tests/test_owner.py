@@ -8,8 +8,8 @@ import sys
 import psutil
 import pytest
 
-from tuner import owner
 from tuner.errors import StudyConflictError
+from tuner.runs import owner
 
 
 @pytest.mark.parametrize("take_over", [False, True])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tuner.objectives import OBJECTIVES
-from tuner.plan import next_fixed, why_refused
+from tuner.evidence.objectives import OBJECTIVES
+from tuner.study.proposals import next_fixed, why_refused
 from tuner.worker.protocol import Outcome
 
 from .fakes import SPACE, recorded

@@ -17,11 +17,11 @@ import pytest
 
 from tuner import tune
 from tuner.errors import UnfitEnvironmentError, UsageError
-from tuner.launcher import TOKEN_VARIABLE, Launcher
-from tuner.probing import make_launcher
-from tuner.records import Run
-from tuner.setup import DEFAULT_STORAGE, Setup
-from tuner.store import Store
+from tuner.options import DEFAULT_STORAGE, Setup
+from tuner.runs.launcher import TOKEN_VARIABLE, Launcher
+from tuner.runs.records import Run
+from tuner.runs.store import Store
+from tuner.study.probe import make_launcher
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
 from .conftest import DATA
@@ -90,7 +90,7 @@ def test_a_worker_behind_a_prefix_ends_when_its_controller_is_killed(
     """By the end of standard input: its parent is not the controller, and lives on."""
     options = ["--model", f"{DATA}/models/tiny.py:sleeps", "--backend", "cpu", "--trials", "2"]
     options += ["--python", torch_python, "--launch-prefix", PREFIX]
-    command = [sys.executable, "-c", "from tuner.cli import main; main()", *options]
+    command = [sys.executable, "-c", "from tuner.cli.main import main; main()", *options]
     controller = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     work = tmp_path / "results" / ".work"
     while not list(work.glob("*/run-*/started")):

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tuner import export
-from tuner.cli import main
-from tuner.launcher import Launcher
-from tuner.objectives import latency
+from tuner.cli.main import main
+from tuner.deploy import best as best_file
+from tuner.evidence.objectives import latency
+from tuner.runs.launcher import Launcher
 from tuner.worker.protocol import (
     KnobSetting,
     ModelSpec,
@@ -58,7 +58,7 @@ def won(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_planted_knob_is_found(won: Path) -> None:
-    best = export.load(won)
+    best = best_file.load(won)
     assert (best.verdict, best.recommendation) == ("faster", "apply")
     assert best.configuration["memory_format"] == "channels_last"
     assert (round(best.evidence.speedup, 1), best.evidence.pairs) == (2.0, 8)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tuner.probing import probe
-from tuner.records import Run
-from tuner.setup import Setup
+from tuner.options import Setup
+from tuner.runs.records import Run
+from tuner.study.probe import probe
 from tuner.worker.protocol import Outcome, TrialResult, TrialSpec
 
 from .fakes import recorded

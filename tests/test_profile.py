@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tuner import profile_files, profile_view, search_space, search_space_file
+from tuner.diagnose import profile_files
+from tuner.diagnose.profile import FEW_SAMPLES, LAYOUT_OPERATORS, Profile, choose, judge
 from tuner.errors import StudyConflictError
-from tuner.profile import FEW_SAMPLES, LAYOUT_OPERATORS, Profile, choose, judge
-from tuner.records import Run
-from tuner.summary import Summary, summarize
+from tuner.evidence.summary import Summary, summarize
+from tuner.runs.records import Run
+from tuner.space import file
+from tuner.space import model as space_model
+from tuner.views import profile
 from tuner.worker.protocol import ModelSpec, Outcome, ReadBack, Role
 
 from .conftest import DATA
@@ -35,8 +38,8 @@ FACTS: dict[str, Any] = {
 
 
 def npu_summary() -> Summary:
-    space = search_space_file.load(search_space_file.find("npu")).space
-    record = replace(study_record(), space=search_space.to_dict(space))
+    space = file.load(file.find("npu")).space
+    record = replace(study_record(), space=space_model.to_dict(space))
     return summarize(record, [])
 
 
@@ -60,7 +63,7 @@ def judged(
 def shown(found: Profile, width: int = 120) -> str:
     console = Console(width=width, highlight=False)
     with console.capture() as capture:
-        console.print(profile_view.profile(found))
+        console.print(profile.profile(found))
     return capture.get()
 
 
@@ -163,7 +166,7 @@ def test_dominating_host_costs_are_dispatch_bound_and_level_2_fools_a_timer(
     _, found = profiled(emulated, 2, phase1_us=3000, phase2_us=3000, kernel_us=1)
     assert found.diagnosis.kind == "dispatch-bound"
     assert found.times.device_certain
-    assert "wrong by" in profile_view.unsynchronised(found.times)
+    assert "wrong by" in profile.unsynchronised(found.times)
 
 
 def test_dominating_device_costs_are_device_bound(emulated: Emulated) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tuner import profile_files
-from tuner.profile_files import Operator
+from tuner.diagnose import profile_files
+from tuner.diagnose.profile_files import Operator
 
 from .conftest import DATA
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tuner.objectives import OBJECTIVES
-from tuner.progress import Progress
+from tuner.evidence.objectives import OBJECTIVES
+from tuner.study.progress import Progress
 from tuner.text import duration
 from tuner.worker.protocol import Outcome, Role
 

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tuner import doctor, full_check, recording, session
-from tuner.doctor_view import as_json, self_check
+from tuner.diagnose import doctor, full
+from tuner.diagnose.host import Finding
 from tuner.errors import TunerError, UsageError
-from tuner.host import Finding
+from tuner.evidence.summary import summarize
+from tuner.evidence.verdict import against_itself
 from tuner.language import Message
-from tuner.recording import Recording
-from tuner.store import Store
-from tuner.summary import summarize
-from tuner.verdict import against_itself
+from tuner.runs import recording
+from tuner.runs.recording import Recording
+from tuner.runs.store import Store
+from tuner.study import session
+from tuner.views.doctor import as_json, self_check
 
 from .fakes import recorded, study_record
 
@@ -95,13 +97,13 @@ def test_a_full_check_keeps_what_it_has_whatever_happens(
         raise TunerError("no profiler")
 
     monkeypatch.setattr(doctor, "examine", lambda *_: FINDINGS)
-    monkeypatch.setattr(full_check, "profile", fails)
+    monkeypatch.setattr(full, "profile", fails)
     path = tmp_path / "full.json.gz"
-    asked = full_check.setup("m", "", None)
-    found = full_check.make(asked, path, None, lambda: False, str, str)  # type: ignore[arg-type]
+    asked = full.setup("m", "", None)
+    found = full.make(asked, path, None, lambda: False, str, str)  # type: ignore[arg-type]
     assert list(found.findings) == FINDINGS
     assert found.stopped == Message("the device was lost" if error else "no profiler")
-    assert found == full_check.read(path)
+    assert found == full.read(path)
     assert found.recording.study is not None
     line = self_check(summarize(found.recording.study, found.recording.runs))
     assert line.startswith("A/A check, the baseline against itself in 6 pairs: same, 1.000x")

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tuner import remeasure as module
-from tuner import stored
-from tuner.cli import main
-from tuner.compare import best
+from tuner.cli.main import main
+from tuner.deploy import remeasure as module
+from tuner.deploy.compare import best
+from tuner.deploy.remeasure import Remeasured, remeasure
 from tuner.errors import Interrupted, UnfitEnvironmentError, UsageError
-from tuner.records import Run, StudyRecord
-from tuner.remeasure import Remeasured, remeasure
-from tuner.replay import Silent
-from tuner.store import Store
-from tuner.summary import Summary
+from tuner.evidence.summary import Summary
+from tuner.runs.records import Run, StudyRecord
+from tuner.runs.store import Store
+from tuner.study import stored
+from tuner.study.replay import Silent
 from tuner.worker.protocol import Outcome, Role, TrialSpec
 
 from .fakes import BEGAN, confirmed, recorded

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tuner import repeat
-from tuner.cli import main
-from tuner.launcher import Launcher
-from tuner.store import Store
+from tuner.cli.main import main
+from tuner.runs.launcher import Launcher
+from tuner.runs.store import Store
+from tuner.study import repeat
 
 from .fakes import recorded, study_record
 

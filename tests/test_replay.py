@@ -11,13 +11,14 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tuner import recording, replay_study
+from tuner import replay_study
 from tuner.errors import UsageError
-from tuner.recording import Recording
-from tuner.records import RecordedRun
-from tuner.replay import Replay, World, only_recorded, replay, replayed, world
-from tuner.search_space import Configuration
-from tuner.setup import Setup
+from tuner.options import Setup
+from tuner.runs import recording
+from tuner.runs.recording import Recording
+from tuner.runs.records import RecordedRun
+from tuner.space.model import Configuration
+from tuner.study.replay import Replay, World, only_recorded, replay, replayed, world
 from tuner.worker.protocol import Outcome, Role
 
 from .fakes import BEGAN, SPACE, recorded, study_record

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from tuner import language, plots
-from tuner.plots import Axis, Distribution, Row
-from tuner.records import RecordedRun
-from tuner.report import report
-from tuner.setup import Setup
-from tuner.summary import Summary, summarize
+from tuner import language
+from tuner.evidence.summary import Summary, summarize
+from tuner.options import Setup
+from tuner.runs.records import RecordedRun
+from tuner.views import plots
+from tuner.views.plots import Axis, Distribution, Row
+from tuner.views.report import report
 from tuner.worker.protocol import Outcome
 
 from .fakes import confirmed, recorded, study_record

@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tuner import export, language
-from tuner.cells import times
-from tuner.closing import closing, disturbed, headline
-from tuner.concluding import conclude
-from tuner.confirm import NextRun
-from tuner.noise import Noise
-from tuner.records import RecordedRun
-from tuner.result import FixedCost, Result
-from tuner.summary import summarize
-from tuner.terminal import configurations, marked
+from tuner import language
+from tuner.deploy import best as best_file
+from tuner.evidence.conclude import conclude
+from tuner.evidence.finalists import NextRun
+from tuner.evidence.noise import Noise
+from tuner.evidence.result import FixedCost, Result
+from tuner.evidence.summary import summarize
+from tuner.runs.records import RecordedRun
+from tuner.views.cells import times
+from tuner.views.result import closing, disturbed, headline
+from tuner.views.studies import configurations, marked
 from tuner.worker.protocol import Outcome
 
 from .fakes import SPACE, confirmed, recorded, study_record
@@ -149,7 +150,7 @@ def test_figures_of_the_emulated_cann_are_labelled(tmp_path: Path) -> None:
     first, second = shown(one, 200).splitlines()[:2]
     assert first.startswith("emulated CANN, faster: ")
     assert second == "emulated CANN: no figure below is a device's"
-    export.write(export.best_configuration(one, {}), tmp_path / "best.yaml")
+    best_file.write(best_file.best_configuration(one, {}), tmp_path / "best.yaml")
     assert (tmp_path / "best.yaml").read_text().splitlines()[1] == f"# {second}"
 
 

@@ -8,9 +8,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from tuner.objectives import OBJECTIVES
-from tuner.search import Search, derived_seed
-from tuner.store import Store
+from tuner.evidence.objectives import OBJECTIVES
+from tuner.runs.store import Store
+from tuner.study.sampler import Search, derived_seed
 from tuner.worker.protocol import Outcome
 
 from .fakes import SPACE

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tuner import narrowing, search_space
 from tuner.errors import UsageError
 from tuner.language import Message
-from tuner.progress import left_out
-from tuner.search_space import Knob, Rule, SearchSpace
+from tuner.space import model, narrowing
+from tuner.space.model import Knob, Rule, SearchSpace
+from tuner.study.progress import left_out
 
 NO_COMPILER = Message("there is no {library} on this host", {"library": "compiler"})
 SPACE = SearchSpace(
@@ -97,38 +97,36 @@ def test_a_setting_carries_the_variables_of_its_value() -> None:
 
 
 def test_a_frozen_space_thaws_to_the_same() -> None:
-    frozen = search_space.to_dict(SPACE)
-    assert search_space.from_dict(frozen) == SPACE
-    assert search_space.difference(frozen, frozen) == ""
+    frozen = model.to_dict(SPACE)
+    assert model.from_dict(frozen) == SPACE
+    assert model.difference(frozen, frozen) == ""
 
 
 def test_what_was_left_out_thaws_to_the_same() -> None:
     narrowed = narrowing.pin(narrowing.narrow(SPACE, "spin", ["on"], NO_COMPILER), "mode", "unset")
-    assert search_space.from_dict(search_space.to_dict(narrowed)) == narrowed
+    assert model.from_dict(model.to_dict(narrowed)) == narrowed
 
 
 def test_a_translation_that_a_rule_has_got_since_is_no_change() -> None:
-    frozen = search_space.to_dict(SPACE)
+    frozen = model.to_dict(SPACE)
     del frozen["rules"][0]["why_zh"]
     translated = replace(SPACE, rules=(replace(SPACE.rules[0], why_zh="快则不旋"),))
-    assert search_space.difference(frozen, search_space.to_dict(translated)) == ""
+    assert model.difference(frozen, model.to_dict(translated)) == ""
 
 
 def test_sentences_of_an_earlier_version_are_told_as_they_are() -> None:
-    frozen = {**search_space.to_dict(SPACE), "left_out": ["略去 mode=fast, 没有 {x}"]}
-    thawed = search_space.from_dict(frozen)
+    frozen = {**model.to_dict(SPACE), "left_out": ["略去 mode=fast, 没有 {x}"]}
+    thawed = model.from_dict(frozen)
     assert list(left_out(thawed)) == ["略去 mode=fast, 没有 {x}"]
-    thawed = search_space.from_dict({**frozen, "gone": {"mode": {"fast": "没有 {x}"}}})
+    thawed = model.from_dict({**frozen, "gone": {"mode": {"fast": "没有 {x}"}}})
     assert list(left_out(thawed)) == ["left out: mode=fast: 没有 {x}"]
     assert narrowing.why_left_out(thawed, "mode", "fast") == Message("没有 {x}")
 
 
 def test_a_changed_space_is_named_by_its_first_difference() -> None:
-    frozen = search_space.to_dict(SPACE)
-    now = search_space.to_dict(narrowing.narrow(SPACE, "mode", ["fast"], NO_COMPILER))
-    assert search_space.difference(frozen, now) == (
-        "mode.domain was ['unset', 'fast'], is now ['unset']"
-    )
+    frozen = model.to_dict(SPACE)
+    now = model.to_dict(narrowing.narrow(SPACE, "mode", ["fast"], NO_COMPILER))
+    assert model.difference(frozen, now) == ("mode.domain was ['unset', 'fast'], is now ['unset']")
 
 
 def test_a_rule_holds_for_what_unset_turned_out_to_be() -> None:

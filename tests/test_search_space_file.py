@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tuner import search_space_file
 from tuner.errors import UsageError
+from tuner.space import file
 
 SHIPPED = sorted((Path(__file__).parent.parent / "search_spaces").glob("*.yaml"))
 GOOD = """\
@@ -39,7 +39,7 @@ rules:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_a_shipped_space_loads_and_holds_its_baseline(path: Path) -> None:
-    space = search_space_file.load(path).space.check()
+    space = file.load(path).space.check()
     assert space.name == path.stem
     assert all(knob.default in knob.domain and knob.why for knob in space.knobs)
     assert all(rule.why and rule.why_zh for rule in space.rules)
@@ -49,7 +49,7 @@ def test_a_shipped_space_loads_and_holds_its_baseline(path: Path) -> None:
 
 def test_a_good_file_becomes_knobs_presets_and_rules(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(GOOD)
-    space = search_space_file.load(tmp_path / "mine.yaml").space
+    space = file.load(tmp_path / "mine.yaml").space
     assert [(knob.name, knob.domain, knob.handler) for knob in space.knobs] == [
         ("threads", ("unset", 1, 2), "threads"),
         ("spin", ("unset", "on"), ""),
@@ -83,7 +83,7 @@ def test_a_mistake_is_answered_with_file_line_and_what_is_allowed(
     assert old in GOOD
     path.write_text(GOOD.replace(old, new))
     with pytest.raises(UsageError) as raised:
-        search_space_file.load(path)
+        file.load(path)
     assert str(raised.value).startswith(f"{path}:{line}: ")
     assert message in str(raised.value)
 
@@ -109,7 +109,7 @@ def test_a_value_that_means_nothing_to_its_variable_is_refused(
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD.replace('{SPIN: "1"}', f'{{{name}: "{value}"}}'))
     with pytest.raises(UsageError) as raised:
-        search_space_file.load(path)
+        file.load(path)
     start = f"{path}:15: {name} cannot be {value!r}; allowed: {allowed}"
     assert str(raised.value).startswith(start)
 
@@ -119,31 +119,31 @@ def test_a_rule_that_excludes_everything_is_refused(tmp_path: Path) -> None:
     rule = "  - when: {}\n    require: {threads: unset, spin: unset}\n    why: nothing goes\n"
     path.write_text(GOOD + rule)
     with pytest.raises(UsageError, match=r"exclude every configuration.*nothing goes"):
-        search_space_file.load(path).space.check()
+        file.load(path).space.check()
 
 
 def test_a_rule_that_forbids_the_baseline_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD + "  - when: {}\n    require: {threads: 1}\n    why: one only\n")
     with pytest.raises(UsageError, match="forbids the baseline itself"):
-        search_space_file.load(path).space.check()
+        file.load(path).space.check()
 
 
 def test_an_impossible_date_is_no_trace(tmp_path: Path) -> None:
     (tmp_path / "dated.yaml").write_text("name: 2024-99-99")
     with pytest.raises(UsageError, match=r"dated\.yaml: not valid YAML: month"):
-        search_space_file.load(tmp_path / "dated.yaml")
+        file.load(tmp_path / "dated.yaml")
 
 
 def test_an_empty_file_is_no_search_space(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("")
     with pytest.raises(UsageError, match=r"mine.yaml:1: a search space is a mapping"):
-        search_space_file.load(tmp_path / "mine.yaml")
+        file.load(tmp_path / "mine.yaml")
 
 
 def test_a_name_that_is_not_shipped_is_answered_with_those_that_are() -> None:
     with pytest.raises(UsageError, match=r"no search space 'gpu'; shipped: cpu"):
-        search_space_file.find("gpu")
+        file.find("gpu")
 
 
 @pytest.mark.parametrize("own", [["cpu"], []], ids=["a wheel", "a wheel without its files"])
@@ -155,10 +155,10 @@ def test_another_packages_folder_of_that_name_is_not_read(
     for path in [*(inside / f"{name}.yaml" for name in own), foreign / "cpu.yaml"]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(GOOD)
-    monkeypatch.setattr(search_space_file, "PACKAGE", tmp_path / "tuner")
-    read = [search_space_file.find(name) for name in search_space_file.shipped()]
+    monkeypatch.setattr(file, "PACKAGE", tmp_path / "tuner")
+    read = [file.find(name) for name in file.shipped()]
     assert read == [inside / f"{name}.yaml" for name in own]
 
 
 def test_a_clone_reads_the_folder_beside_its_package() -> None:
-    assert search_space_file.find("cpu") in SHIPPED
+    assert file.find("cpu") in SHIPPED

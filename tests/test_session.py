@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tuner import session, setup
+from tuner import options
 from tuner.errors import Interrupted, StudyConflictError, UsageError
-from tuner.pairs import spent
-from tuner.replay import Silent
-from tuner.session import _owned, find_unfinished, resumed, tune
-from tuner.setup import Setup
-from tuner.store import Store
-from tuner.study import Study
-from tuner.summary import Summary
+from tuner.evidence.pairs import spent
+from tuner.evidence.summary import Summary
+from tuner.options import Setup
+from tuner.runs.store import Store
+from tuner.study import session
+from tuner.study.loop import Study
+from tuner.study.replay import Silent
+from tuner.study.session import _owned, find_unfinished, resumed, tune
 
 from .fakes import BEGAN, SPACE, confirmed, recorded, study_record
 
@@ -77,7 +78,7 @@ def resume(folder: Path, monkeypatch: pytest.MonkeyPatch, **now: object) -> list
     monkeypatch.setattr(session, "probe", lambda *_: (SPACE, facts))
     monkeypatch.setattr(Study, "run", lambda _: None)
     notes: list[str] = []
-    asked, silent = setup.from_dict(record.setup), Silent()
+    asked, silent = options.from_dict(record.setup), Silent()
     tune(asked, store, "s", silent, lambda: False, notes.append, resume=True, results=folder)
     return notes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner import stats
+from tuner.evidence import stats
 
 
 def test_percentiles_need_samples_enough() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tuner.steady import settles_at, warmup_needed
+from tuner.evidence.steady import settles_at, warmup_needed
 from tuner.worker.protocol import Measurement
 
 

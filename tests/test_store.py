@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tuner import cli_tune, database, search_space, setup
-from tuner.cli import main
+from tuner import options
+from tuner.cli import tune
+from tuner.cli.main import main
 from tuner.errors import StorageError, StudyConflictError
-from tuner.migrations import MIGRATIONS
-from tuner.store import Store, pack, unpack
-from tuner.tables import METADATA
+from tuner.runs import database
+from tuner.runs.migrations import MIGRATIONS
+from tuner.runs.store import Store, pack, unpack
+from tuner.runs.tables import METADATA
+from tuner.space import model
 from tuner.worker.protocol import Outcome
 
 from .conftest import DATA
@@ -92,8 +95,8 @@ def test_a_database_of_every_version_still_opens(version: int, tmp_path: Path) -
     store = Store(f"sqlite:///{path}")
     found = store.study("s")
     assert found is not None
-    assert setup.from_dict(found.setup) == setup.from_dict(study_record().setup)
-    assert search_space.from_dict(found.space).baseline() == SPACE.baseline()
+    assert options.from_dict(found.setup) == options.from_dict(study_record().setup)
+    assert model.from_dict(found.space).baseline() == SPACE.baseline()
     assert (found.created_at, found.facts) == (study_record().created_at, study_record().facts)
     assert [r.run.result.outcome.value for r in store.runs("s")] == ["ok", "ok", "crashed"]
     assert [r.trial for r in store.runs("s")] == [0, 1, 2]
@@ -167,5 +170,5 @@ def test_an_error_shows_no_password(url: str) -> None:
 
 
 def test_the_command_that_resumes_shows_no_password() -> None:
-    told = cli_tune._how_to_resume("s", "postgresql://u:s3cret@h/db")
+    told = tune._how_to_resume("s", "postgresql://u:s3cret@h/db")
     assert "npu-tune --resume --study s --storage 'postgresql://u:***@h/db'" in told

@@ -11,16 +11,17 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tuner import search_space, setup
+from tuner import options as study_options
 from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
-from tuner.records import RecordedRun, Run, StudyRecord
-from tuner.runner import Runner
-from tuner.search_space import Configuration, Knob, SearchSpace
-from tuner.setup import Setup
-from tuner.store import Store
-from tuner.study import Study
-from tuner.summary import CONFIRMATION_ROLES, summarize
-from tuner.verdict import judge
+from tuner.evidence.summary import CONFIRMATION_ROLES, summarize
+from tuner.evidence.verdict import judge
+from tuner.options import Setup
+from tuner.runs.records import RecordedRun, Run, StudyRecord
+from tuner.runs.store import Store
+from tuner.space import model
+from tuner.space.model import Configuration, Knob, SearchSpace
+from tuner.study.loop import Study
+from tuner.study.runner import Runner
 from tuner.worker.protocol import Measurement, Outcome, ReadBack, Role, TrialResult, TrialSpec
 
 SPACE = SearchSpace(
@@ -92,10 +93,10 @@ def make_study(
     record = store.study("s")
     if record is None:
         now = datetime.now(timezone.utc)
-        frozen = search_space.to_dict(SPACE)
-        record = StudyRecord("s", now, None, setup.to_dict(asked), frozen, {}, None)
+        frozen = model.to_dict(SPACE)
+        record = StudyRecord("s", now, None, study_options.to_dict(asked), frozen, {}, None)
         store.create_study(record)
-    record = replace(record, setup=setup.to_dict(asked))
+    record = replace(record, setup=study_options.to_dict(asked))
     return Study(Runner(record, asked, SPACE, store, launch, Nobody(), lambda: False, folder))
 
 

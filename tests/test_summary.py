@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tuner.setup import Setup
-from tuner.summary import summarize
+from tuner.evidence.summary import summarize
+from tuner.options import Setup
 from tuner.worker.protocol import Outcome
 
 from .fakes import recorded, study_record

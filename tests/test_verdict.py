@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from tuner.confirm import NextRun
 from tuner.errors import StudyConflictError
-from tuner.intervals import Look, verdict
-from tuner.pairs import contender, planned, spent
-from tuner.summary import summarize
-from tuner.verdict import judge
+from tuner.evidence.finalists import NextRun
+from tuner.evidence.intervals import Look, verdict
+from tuner.evidence.pairs import contender, planned, spent
+from tuner.evidence.summary import summarize
+from tuner.evidence.verdict import judge
 from tuner.worker.protocol import Outcome, Role
 
 from .fakes import SPACE, confirmed, recorded, study_record

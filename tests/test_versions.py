@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tuner.versions import at_least, key
+from tuner.diagnose.versions import at_least, key
 
 CHRONOLOGY = [
     "7.0.RC1", "7.0.0", "8.0.RC1.alpha003", "8.0.RC1", "8.0.RC2", "8.0.RC2.2", "8.0.RC3",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tuner import npu_smi
-from tuner.device import CPU, Device
-from tuner.records import Run
-from tuner.watch import other_processes, watched
+from tuner.runs import npu_smi
+from tuner.runs.device import CPU, Device
+from tuner.runs.records import Run
+from tuner.runs.watch import other_processes, watched
 from tuner.worker.protocol import TrialSpec
 
 from .fakes import recorded

@@ -46,7 +46,8 @@ def test_it_requires_no_torch(unpacked: Path) -> None:
 
 def test_it_tunes_from_another_folder(unpacked: Path, torch_python: str, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text((ROOT / "tests/data/models/tiny.py").read_text())
-    code = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from tuner.cli import main; main()"
+    code = f"import sys; sys.path.insert(0, {str(unpacked)!r})\n"
+    code += "from tuner.cli.main import main; main()"
     done = subprocess.run(
         [torch_python, "-c", code, "--model", "model.py:conv", "--trials", "2", "--confirm", "off",
          "--set", "execution=torchscript"],

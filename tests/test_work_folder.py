@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import StudyConflictError, UnfitEnvironmentError
-from tuner.work_folder import work_folder
+from tuner.runs.folder import work_folder
 
 
 def fail(root: Path, *made: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tuner.launcher import Launcher
-from tuner.records import Run
+from tuner.runs.launcher import Launcher
+from tuner.runs.records import Run
 from tuner.worker.protocol import (
     InputSpec,
     KnobSetting,
@@ -252,7 +252,7 @@ def test_a_worker_ends_itself_when_its_controller_is_gone(
 ) -> None:
     import subprocess
 
-    from tuner.launcher import WORKER
+    from tuner.runs.launcher import WORKER
     from tuner.worker import protocol
 
     model = tmp_path / "slow.py"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import load_result, replay_study, tune
-    from .applying import Plan, apply
-    from .export import BestConfiguration
-    from .export import load as load_best
-    from .result import Result
+    from .deploy.apply import Plan, apply
+    from .deploy.best import BestConfiguration
+    from .deploy.best import load as load_best
+    from .evidence.result import Result
 
 __all__ = [
     "BestConfiguration", "Plan", "Result",
@@ -19,11 +19,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BestConfiguration": ("export", "BestConfiguration"),
-    "Plan": ("applying", "Plan"),
-    "Result": ("result", "Result"),
-    "apply": ("applying", "apply"),
-    "load_best": ("export", "load"),
+    "BestConfiguration": ("deploy.best", "BestConfiguration"),
+    "Plan": ("deploy.apply", "Plan"),
+    "Result": ("evidence.result", "Result"),
+    "apply": ("deploy.apply", "apply"),
+    "load_best": ("deploy.best", "load"),
     "load_result": ("api", "load_result"),
     "replay_study": ("api", "replay_study"),
     "tune": ("api", "tune"),

@@ -6,18 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import recording, session, stored
-from .concluding import conclude
+from .deploy.best import export
 from .errors import UsageError
-from .objectives import OBJECTIVES
-from .progress import Progress
-from .replay import replay
-from .result import Result
-from .setup import DEFAULT_STORAGE, Setup, parse_input
-from .store import Store
+from .evidence.conclude import conclude
+from .evidence.objectives import OBJECTIVES
+from .evidence.result import Result
+from .options import DEFAULT_STORAGE, RESULTS, Setup, parse_input
+from .runs import recording
+from .runs.store import Store
+from .study import session, stored
+from .study.progress import Progress
+from .study.replay import replay
 
 if TYPE_CHECKING:
-    from .search import Sampler
+    from .study.sampler import Sampler
 
 RECORDING_SUFFIX = ".gz"
 
@@ -96,8 +98,8 @@ def tune(
         name = study or session.new_name(store, asked)
         watch = Progress(OBJECTIVES[objective], say)
         on_wait = say if wait else None
-        finished = session.tune(asked, store, name, watch, lambda: False, say, on_wait=on_wait)
-        return finished.result
+        summary = session.tune(asked, store, name, watch, lambda: False, say, on_wait=on_wait)
+        return export(summary, RESULTS)[0]
     finally:
         store.close()
 

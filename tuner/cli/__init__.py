@@ -1,0 +1,1 @@
+"""The commands: parse, call, print. Only this package prints or exits."""

@@ -1,0 +1,98 @@
+"""`npu-tune doctor`."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import UsageError
+from ..language import say
+from .common import console_of, interruptible, lang, live
+
+if TYPE_CHECKING:
+    from ..diagnose.full import FullCheck
+    from ..options import Setup
+
+
+@click.command()
+@click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: this one]")
+@click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--full", is_flag=True, help="Measure too: some minutes, into one small file.")
+@click.option(
+    "--model", metavar="MODEL", default="mobilenet_v2", show_default=True, help="For --full."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("npu-tune-full-check.json.gz"),
+    show_default=True,
+    help="File that --full writes.",
+)
+@click.option(
+    "--read",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Show a file that --full has written, here or elsewhere.",
+)
+@lang
+def doctor(
+    python: str,
+    device: int | None,
+    as_json: bool,
+    full: bool,
+    model: str,
+    output: Path,
+    read: Path | None,
+) -> None:
+    """Check interpreter, torch, torch_npu, CANN, devices and host; say what to do.
+
+    Exit code 4 where something must be mended first.
+    """
+    from dataclasses import asdict
+
+    from ..diagnose import full as full_check
+    from ..diagnose.doctor import examine
+    from ..views import doctor as doctor_view
+
+    if full and read:
+        raise UsageError("--full measures, --read shows what was measured: give one of them")
+    if full or read is not None:
+        asked = full_check.setup(model, python, device)
+        found = full_check.read(read) if read else _full_check(asked, output, as_json)
+        findings = list(found.findings)
+        view, data = doctor_view.full(found), doctor_view.as_json(found)
+    else:
+        findings = examine(python, device)
+        view, data = doctor_view.findings(findings), {"checks": [asdict(one) for one in findings]}
+    if as_json:
+        click.echo(json.dumps(data, indent=2))
+    else:
+        console_of().print(view)
+    if full:
+        click.echo(say("written: {path}", path=output), err=as_json)
+        if found.stopped:
+            raise SystemExit(1)
+    raise SystemExit(4 if any(one.state == "FAIL" for one in findings) else 0)
+
+
+def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
+    """Measure with the live line, and Ctrl-C as in `tune`."""
+    from ..diagnose import full as full_check
+    from ..evidence.objectives import OBJECTIVES
+    from ..study.progress import Progress
+
+    console = console_of(stderr=True)
+
+    def note(text: str) -> None:
+        if not silent:
+            console.print(text)
+
+    with interruptible(console) as stop, live(console, silent) as redraw:
+        progress = Progress(OBJECTIVES[asked.objective], redraw)
+        on_wait = functools.partial(click.echo, err=True)
+        return full_check.make(asked, output, progress, stop, note, on_wait)

@@ -1,0 +1,158 @@
+"""The commands for applying a result and for after an upgrade: run, check, compare."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from ..language import say
+from .common import console_of, interruptible, lang, live, no_wait, storage
+from .tune import parsed
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("best", metavar="BEST.yaml", type=click.Path(path_type=Path))
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("--space", default="", metavar="FILE", help="Search space, where it is your own.")
+@lang
+def run(best: Path, command: tuple[str, ...], space: str) -> None:
+    """Start a program with a best configuration: npu-tune run [--space FILE] BEST.yaml -- COMMAND
+
+    Sets the environment, and what is set inside the process as soon as torch is imported. It takes
+    this command's place: signals and exit codes are the program's own.
+    """
+    import os
+
+    from ..deploy import apply
+    from ..deploy import best as best_file
+
+    program = command[1:] if command[0] == "--" else command
+    planned = apply.plan(best_file.load(best), str(best), space, program[:1])
+    for line in apply.told(planned):
+        click.echo(f"npu-tune: {line}", err=True)
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and exec hands that on
+        signal.signal(ignored, signal.SIG_DFL)
+    try:
+        os.execvpe(program[0], program, apply.environment(planned, os.environ))
+    except (OSError, IndexError) as error:
+        name = program[0] if program else "--"
+        raise UsageError(f"{name}: cannot be started: {error}") from error
+
+
+@click.command()
+@click.argument("best", metavar="BEST.yaml", type=click.Path(path_type=Path))
+@click.option("--model", help="Where the model is now.  [default: the file's]")
+@click.option("--confirm", metavar="auto|N", help="Pairs of fresh runs.  [default: auto]")
+@click.option("--backend", type=click.Choice(["npu", "cpu"]), help="[default: the file's]")
+@click.option("--timeout", "timeout_s", metavar="SECONDS", type=float, help="Of one run.")
+@click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")
+@click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
+@click.option("--python", metavar="PATH", help="The workers' interpreter.  [default: this one]")
+@click.option("--env-script", metavar="FILE", help="Sourced by bash for the workers alone.")
+@click.option("--launch-prefix", metavar="COMMAND", help="Reaches another environment.")
+@no_wait
+@click.option("--quiet", is_flag=True, help="Print the answer only.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@storage
+@lang
+def check(
+    best: Path, no_wait: bool, quiet: bool, as_json: bool, storage: str, **options: Any
+) -> None:
+    """Does a best configuration still hold here? For CI, after an upgrade.
+
+    It loads the model and the search space that the file names.
+
+    Exit code 0: it is faster than the baseline and keeps what it promised; 3: it does not; 4: it
+    cannot run here; 5: the noise forbids an answer; the others as everywhere.
+    """
+    from ..deploy import best as best_file
+    from ..deploy import check as checking
+    from ..evidence.objectives import OBJECTIVES
+    from ..options import OFF
+    from ..runs.store import Store
+    from ..study.progress import Progress
+    from ..views import compare as compare_view
+
+    given = {k: v for k, v in options.items() if v is not None}
+    given.update(parsed(given))
+    if given.get("confirm") == OFF:
+        raise UsageError("--confirm off: a check is nothing but that")
+    if "model" in given:
+        given["folder"] = str(Path.cwd())
+    file = best_file.load(best)
+    console, silent = console_of(stderr=as_json), quiet or as_json
+    found = checking.without_measuring(file)
+
+    def note(text: str) -> None:
+        if not silent:
+            console.print(text)
+
+    on_wait = None if no_wait else lambda text: click.echo(text, err=True)
+    if found is None:
+        asked = checking.setup_of(file, str(best), given)
+        for name in asked.without:
+            note(say("{name} is set here as in the file: the baseline runs without it", name=name))
+        with interruptible(console) as stop, live(console, silent) as redraw:
+            watch = Progress(OBJECTIVES[asked.objective], redraw)
+            found = checking.check(file, asked, Store(storage), watch, stop, note, on_wait)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        console.print(compare_view.check(found))
+    raise SystemExit(checking.EXIT_CODES[found.answer])
+
+
+@click.command()
+@click.argument("first")
+@click.argument("others", metavar="SECOND…", nargs=-1, required=True)
+@click.option("--remeasure", is_flag=True, help="Measure both now, in turns, in fresh pairs.")
+@click.option("--pairs", type=int, default=8, show_default=True, help="Of --remeasure.")
+@no_wait
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@storage
+@lang
+def compare(
+    first: str,
+    others: tuple[str, ...],
+    remeasure: bool,
+    pairs: int,
+    no_wait: bool,
+    as_json: bool,
+    storage: str,
+) -> None:
+    """Compare studies of one model: versions of CANN, torch_npu or torch.
+
+    Every other study is compared with the first one.
+    """
+    from ..deploy import compare as comparing
+    from ..deploy import remeasure as fresh_pairs
+    from ..runs.store import Store
+    from ..study import stored
+    from ..study.progress import Progress
+    from ..views import compare as compare_view
+
+    store, console = Store(storage, create=False), console_of(stderr=as_json)
+    before, told = stored.load(store, first), []
+    rest = [stored.load(store, name) for name in others]
+    for after in rest if remeasure else ():
+        fresh_pairs.require_comparable(before, after, pairs)
+    on_wait = None if no_wait else lambda text: click.echo(text, err=True)
+    try:
+        with interruptible(console) as stop:
+            for after in rest:
+                found, fresh = comparing.compare(before, after), None
+                if remeasure and not stop():
+                    with live(console, as_json) as redraw:
+                        watch = Progress(before.objective, redraw)
+                        fresh = fresh_pairs.remeasure(before, after, pairs, watch, stop, on_wait)
+                told.append({**found.to_dict(), "remeasured": fresh.to_dict() if fresh else None})
+                if not as_json:
+                    console.print(compare_view.comparison(found, fresh), "")
+    finally:  # what was measured before an interruption, or an error of the next
+        if as_json and told:
+            click.echo(json.dumps({"comparisons": told}, indent=2))

@@ -1,0 +1,212 @@
+"""A best configuration put to use in a program that knows nothing of this tool.
+
+Environment variables before it starts, settings inside the process as soon as torch is imported;
+what only the program's own code can do is told. Names and values are taken from a search space,
+not from the file: a YAML from a stranger sets nothing that no known knob owns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UnfitEnvironmentError, UsageError
+from ..language import N_, say
+from ..policy import BATCH_SIZE, WARMUP
+from ..space import file
+from ..space.file import LoadedFile
+from ..space.model import Value
+from ..space.narrowing import with_library
+from ..space.schema import KnobEntry, ValueEntry
+from ..space.variables import AT_START
+from ..worker import after_import
+from ..worker.libraries import find_library
+from ..worker.protocol import UNSET
+from .best import BestConfiguration, load
+
+STARTUP = Path(__file__).parent.parent / "worker" / "startup"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done. in_process: (name, value, handler) once torch is there.
+
+    in_code: (name, value, Python on `model` and `inputs`, or ""), which only the program can do.
+    confirmed: not the search's best by single runs, which may be nothing but luck.
+    """
+
+    backend: str
+    variables: dict[str, str]
+    in_process: tuple[tuple[str, Value, str], ...]
+    in_code: tuple[tuple[str, Value, str], ...]
+    confirmed: bool = True
+
+
+def plan(best: BestConfiguration, where: str, space: str = "", program: Sequence[str] = ()) -> Plan:
+    """What a configuration asks for. where: the file, for messages. space: as for --space.
+
+    program: what is to be started; libraries are looked for beside its interpreter, too.
+
+    Raises UsageError for what no known knob owns, UnfitEnvironmentError for a missing library.
+    """
+    refused = UsageError(f"{where}: there is no search space for backend {best.backend}")
+    for loaded in _spaces(best.backend, space):
+        try:
+            _require_known(best, loaded, where)
+        except UsageError as error:
+            refused = error
+            continue
+        return _plan(best, loaded, _beside(program))
+    raise refused
+
+
+def _spaces(backend: str, space: str) -> Iterator[LoadedFile]:
+    names = [space] if space else file.shipped()
+    for name in names:
+        loaded = file.load(file.find(name))
+        if loaded.space.backend == backend:
+            yield loaded
+
+
+def _require_known(best: BestConfiguration, loaded: LoadedFile, where: str) -> None:
+    """Every knob, value and variable of the file must be the search space's own."""
+    own = f"; of your own search space: --space FILE (here it is {loaded.space.name})"
+    owned: dict[str, str] = {}
+    for name, value in best.configuration.items():
+        knob = loaded.space.knob(name)
+        if knob is None:
+            raise UsageError(f"{where}: configuration: there is no knob {name!r}{own}")
+        count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        named = [one for one in knob.domain if one != UNSET]
+        if not (count if name in (WARMUP, BATCH_SIZE) else _is_among(value, named)):
+            allowed = ", ".join(map(str, named))
+            raise UsageError(
+                f"{where}: configuration: {name} cannot be {value!r}; allowed: {allowed}{own}"
+            )
+        owned.update(knob.variables.get(str(value), {}))
+    for variable, text in best.environment_variables.items():
+        pattern = owned.get(variable)
+        if pattern is None:
+            raise UsageError(
+                f"{where}: environment_variables: no knob of the configuration sets "
+                f"{variable!r}{own}"
+            )
+        if "{library}" not in pattern and text != pattern:
+            raise UsageError(
+                f"{where}: environment_variables: {variable} cannot be {text!r}; "
+                f"the configuration means {pattern!r}{own}"
+            )
+
+
+def _is_among(value: Value, allowed: Sequence[Value]) -> bool:
+    return any(value == one and type(value) is type(one) for one in allowed)
+
+
+def _beside(program: Sequence[str]) -> list[str]:
+    """The library folder of the environment that a program's executable lies in."""
+    found = shutil.which(program[0]) if program else None
+    return [str(Path(found).absolute().parent.parent / "lib")] if found else []
+
+
+def _plan(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str]) -> Plan:
+    variables: dict[str, str] = {}
+    in_process, in_code = [], []
+    for name, value in best.configuration.items():
+        knob, entry = loaded.space.knob(name), loaded.entries[name]
+        assert knob is not None
+        if knob.apply == "environment":
+            variables.update(_variables(entry, value, folders))
+        elif knob.apply == "process":
+            in_process.append((name, value, knob.handler))
+        elif knob.apply == "model":
+            in_code.append((name, value, entry.code_of(value)))
+    return Plan(
+        best.backend, variables, tuple(in_process), tuple(in_code),
+        confirmed=best.recommendation != "confirm first",
+    )  # fmt: skip
+
+
+def _variables(entry: KnobEntry, value: Value, folders: Sequence[str]) -> dict[str, str]:
+    """The value's variables; a library is looked for here, whatever path the file names."""
+    found: ValueEntry = next(one for one in entry.entries() if one.value == value)
+    name = found.shared_library
+    path = find_library(name, folders) if name else ""
+    if name and not path:
+        raise UnfitEnvironmentError(
+            f"{value}: there is no {name} on this host: install it, or tune without it"
+        )
+    return with_library(found.set, path, os.environ.get("LD_PRELOAD", ""))
+
+
+def environment(planned: Plan, base: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment for a program that is to be started with this plan."""
+    held = {**base, **planned.variables}
+    if planned.in_process:
+        held[after_import.VARIABLE] = json.dumps(
+            {"module": after_import.MODULES[planned.backend], "knobs": planned.in_process}
+        )
+        held["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [str(STARTUP), base.get("PYTHONPATH", "")])
+        )
+        held.pop(after_import.SAID, None)
+    return held
+
+
+def told(planned: Plan) -> Iterator[str]:
+    """One line of what is set, then the code for each thing that the program itself must do."""
+    if not planned.confirmed:
+        yield say("warning: from single runs, not confirmed: it may be no faster")
+    held = " ".join(f"{name}={value}" for name, value in planned.variables.items())
+    later = " ".join(f"{name}={value}" for name, value, _ in planned.in_process)
+    module = after_import.MODULES[planned.backend]
+    yield say(
+        "environment: {held}; after the import of {module}: {later}",
+        held=held or say("nothing"),
+        module=module,
+        later=later or say("nothing"),
+    )
+    for name, value, code in planned.in_code:
+        said = N_("{name}={value} is not set, it is for the program's own code:")
+        yield say(said, name=name, value=value)
+        hint = code or say("see the documentation of torch_npu")
+        yield from (f"    {line}" for line in hint.splitlines())
+
+
+def _is_there(name: str, text: str) -> bool:
+    """Is a variable as it should be? Of libraries to preload, the order does not matter."""
+    held = os.environ.get(name, "")
+    return held == text or (name == "LD_PRELOAD" and set(text.split(":")) <= set(held.split(":")))
+
+
+def apply(path: str | Path, space: str = "") -> Plan:
+    """Set what a best configuration asks for, in this process: before torch is imported.
+
+    Settings inside the process are made when torch is. What is returned tells the rest, such as
+    `in_code`. Raises TunerError where it comes too late, or for a file with what no knob owns.
+    """
+    best = load(path)
+    planned = plan(best, str(path), space)
+    module = after_import.MODULES[planned.backend]
+    if (planned.variables or planned.in_process) and "torch" in sys.modules:
+        raise UsageError(f"{path}: too late, torch is imported already: apply it before")
+    missed = {
+        name: text
+        for name, text in planned.variables.items()
+        if name.startswith(AT_START) and not _is_there(name, text)
+    }
+    if missed:
+        shown = " ".join(f"{name}={text}" for name, text in missed.items())
+        raise UsageError(
+            f"{path}: too late for {shown}, which is read before Python starts: set it there, or "
+            f"start the program with npu-tune run {path} -- python …"
+        )
+    os.environ.update(planned.variables)
+    knobs: list[Any] = [list(one) for one in planned.in_process]
+    after_import.install(module, knobs)
+    return planned

@@ -1,0 +1,167 @@
+"""The best configuration as YAML: configuration, evidence, environment. Loads back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from ..errors import UsageError
+from ..evidence.ablation import KnobFinding, Minimal
+from ..evidence.conclude import conclude
+from ..evidence.intervals import Verdict
+from ..evidence.result import Evidence, Recommendation, Result
+from ..evidence.summary import Summary
+from ..language import Message
+from ..policy import WARMUP
+
+HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
+EMULATED = "# emulated CANN: no figure below is a device's\n"
+UNSETTLED = "# warmup: none is given, no run of this configuration settled within its calls\n"
+
+
+class MeasuredWith(BaseModel):
+    """The options of the study that a check takes over; how workers are started is asked anew."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    space: str
+    objective: Literal["latency", "throughput"]
+    max_latency_ms: float | None
+    timed_region: Literal["inference", "inference+d2h", "end-to-end"]
+    inputs: tuple[str, ...]
+    weights: str | None
+    seed: int
+    cpus: tuple[int, ...]
+    memory_limit_bytes: int | None
+    tolerance: float
+    allow_lossy: bool
+    folder: str
+
+
+class BestConfiguration(BaseModel):
+    """The exported file. `configuration` holds what to set: nothing for "keep the defaults".
+
+    environment_variables: to be set before the program starts. evidence: the winner's. ablation:
+    what each of its knobs does. minimal: where the configuration is a smaller one, its own figures.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["npu-tune best configuration"]
+    format_version: Literal[1]
+    study: str
+    model: str
+    backend: str
+    verdict: Verdict
+    recommendation: Recommendation
+    configuration: dict[str, str | int | float | bool]
+    environment_variables: dict[str, str]
+    read_back: dict[str, str]
+    evidence: Evidence
+    environment: dict[str, Any]
+    ablation: tuple[KnobFinding, ...] = ()  # files of earlier versions have none of these
+    minimal: Minimal | None = None
+    measured_with: MeasuredWith | None = None
+
+    @field_validator("ablation", mode="before")
+    @classmethod
+    def _sentences(cls, ablation: Any) -> Any:
+        """Earlier versions wrote each reason as a sentence, or none as ""."""
+        for one in ablation if isinstance(ablation, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("reason"), str):
+                one["reason"] = asdict(Message(one["reason"])) if one["reason"] else None
+        return ablation
+
+
+def best_configuration(found: Result, asked: Mapping[str, Any]) -> BestConfiguration:
+    """The part of a result that is to be applied, with its evidence. asked: the study's setup."""
+    dropped = found.minimal.dropped if found.minimal else ()
+    return BestConfiguration(
+        format="npu-tune best configuration",
+        format_version=1,
+        study=found.study,
+        model=found.model,
+        backend=found.backend,
+        verdict=found.verdict,
+        recommendation=found.recommendation,
+        configuration=found.configuration,
+        environment_variables=found.environment_variables,
+        read_back={
+            k.name: k.read_back + ("" if k.certain else " (unverified)")
+            for k in found.knobs
+            if k.name not in dropped
+        },
+        evidence=found.evidence,
+        environment=found.environment,
+        ablation=found.ablation,
+        minimal=found.minimal,
+        measured_with=_measured_with(asked),
+    )
+
+
+def _measured_with(asked: Mapping[str, Any]) -> MeasuredWith | None:
+    names = MeasuredWith.model_fields
+    return (
+        MeasuredWith(**{name: asked[name] for name in names}) if set(names) <= set(asked) else None
+    )
+
+
+def export(summary: Summary, folder: Path) -> tuple[Result, Path]:
+    """Conclude a study and write its best configuration to `<folder>/<study>.yaml`."""
+    result = conclude(summary)
+    path = folder / f"{result.study}.yaml"
+    write(best_configuration(result, summary.study.setup), path)
+    return result, path
+
+
+def write(best: BestConfiguration, path: Path) -> None:
+    """Write the YAML, atomically."""
+    body = yaml.safe_dump(best.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    header = HEADER.format(study=best.study)
+    if best.environment.get("emulated_cann"):
+        header += EMULATED
+    unsettled = best.evidence.best.unsteady == best.evidence.best.runs
+    if best.configuration and WARMUP not in best.configuration and unsettled:
+        header += UNSETTLED
+    write_text(header + body, path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a file, atomically; a device or a pipe as it is. Raises UsageError."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        target = path.resolve()  # a link stays one
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(beside, target)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def load(path: str | Path) -> BestConfiguration:
+    """Read what `write` wrote. Raises UsageError with what is wrong."""
+    try:
+        return BestConfiguration.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not a text in UTF-8: {error.reason}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UsageError(
+            f"{path}: {where}: {first['msg']}; an exported file comes from npu-tune export"
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date
+        raise UsageError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from error

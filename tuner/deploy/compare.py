@@ -1,0 +1,242 @@
+"""Two studies of one model in two environments: what did the upgrade change?
+
+Runs of different days are not paired: what the host drifted between them is in every difference
+here, and no interval tells it. `remeasure` makes pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..evidence.conclude import conclude
+from ..evidence.environment import Difference, differences, shown
+from ..evidence.intervals import Interval, Verdict, verdict
+from ..evidence.result import Recommendation
+from ..evidence.stats import median, shift_interval
+from ..evidence.summary import Measured, Summary
+from ..language import Message
+from ..policy import ALL_ERRORS, BATCH_SIZE, MIN_PAIRS, PRACTICAL_EFFECT, WARMUP
+from ..runs.records import RecordedRun
+from ..space.model import Configuration
+from ..worker.protocol import Role
+from .knob_changes import KnobChange, knob_changes
+
+# What must be alike for a difference to be the environment's, and where a study has it.
+SETUP_ALIKE = (
+    "model", "weights", "objective", "max_latency_ms", "timed_region", "seed", "cpus", "space",
+    "pins", "allow_lossy",
+)  # fmt: skip
+FACTS_ALIKE = ("backend", "inputs", "parameters")
+HOST = ("machine", "processor", "cpus", "usable_cpus", "memory_bytes", "governor", "soc")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the studies: what it found, and where. convolutions: of baseline and best."""
+
+    study: str
+    begun: str
+    verdict: Verdict
+    recommendation: Recommendation
+    speedup: float
+    interval: Interval | None
+    configuration: Configuration
+    batch_size: int | None
+    convolutions: tuple[str, str]
+    emulated_cann: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many times better the second study's runs are; the objective's medians of both.
+
+    interval: None for too few runs to have one. batch_size: of all these runs. paired: made in
+    turns, by `remeasure`.
+    """
+
+    speedup: float
+    interval: Interval | None
+    verdict: Verdict
+    values: tuple[float, float]
+    runs: tuple[int, int]
+    batch_size: int | None
+    paired: bool = False
+
+
+@dataclass(frozen=True)
+class ConfigurationChange:
+    """A configuration that both have measured."""
+
+    configuration: Configuration
+    batch_size: int | None
+    change: Change
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The second study against the first. warnings: why it may be unfair.
+
+    baseline: as the environments are. winner: each at its own best. unit: of `values`.
+    """
+
+    first: Side
+    second: Side
+    objective: str
+    unit: str
+    warnings: tuple[Message, ...]
+    environment: tuple[Difference, ...]
+    baseline: Change | None
+    winner: Change | None
+    configurations: tuple[ConfigurationChange, ...]
+    knobs: tuple[KnobChange, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+def compare(first: Summary, second: Summary) -> Comparison:
+    """Raises StudyConflictError where one of them has measured nothing."""
+    sides = _side(first), _side(second)
+    batches = [one.space.default_batch() for one in (first, second)]
+    base, winner = None, None  # never one batch size against another
+    if batches[0] == batches[1]:
+        base = _change(
+            first, second, *(_runs(one, one.space.baseline()) for one in (first, second))
+        )
+    if sides[0].batch_size == sides[1].batch_size:
+        winner = _change(first, second, *(_runs(one, best(one)) for one in (first, second)))
+    return Comparison(
+        first=sides[0],
+        second=sides[1],
+        objective=first.objective.name,
+        unit=first.objective.unit,
+        warnings=tuple(_warnings(first, second)),
+        environment=tuple(differences(*map(_fingerprint, (first, second)))),
+        baseline=base,
+        winner=winner,
+        configurations=tuple(_configurations(first, second)),
+        knobs=tuple(knob_changes(first, second)),
+    )
+
+
+def best(summary: Summary) -> Configuration:
+    """What a study recommends, in full; its baseline where the defaults are to be kept."""
+    found = conclude(summary)
+    base = summary.space.baseline(found.evidence.batch_size)
+    if found.recommendation == "keep the defaults":
+        return base
+    changed = {n: v for n, v in found.configuration.items() if n not in (WARMUP, BATCH_SIZE)}
+    return {**base, **changed}
+
+
+def _side(summary: Summary) -> Side:
+    found = conclude(summary)
+    held = found.minimal.over_baseline if found.minimal else found.evidence
+    return Side(
+        study=found.study,
+        begun=f"{summary.study.created_at:%Y-%m-%d %H:%M} UTC",
+        verdict=found.verdict,
+        recommendation=found.recommendation,
+        speedup=held.speedup,
+        interval=held.interval,
+        configuration=summary.space.changed(best(summary)),
+        batch_size=found.evidence.batch_size,
+        convolutions=found.evidence.convolutions,
+        emulated_cann=bool(found.environment.get("emulated_cann")),
+    )
+
+
+def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
+    pairs = [(name, first.study.setup, second.study.setup) for name in SETUP_ALIKE]
+    pairs += [(name, first.study.facts, second.study.facts) for name in FACTS_ALIKE]
+    pairs += [(name, _fingerprint(first), _fingerprint(second)) for name in HOST]
+    seen = set()
+    for name, one, other in pairs:
+        before, after = one.get(name), other.get(name)
+        if before != after and name not in seen:
+            seen.add(name)
+            both = {"before": shown(before), "after": shown(after)}
+            yield Message("unfair: {name} differs: {before} and {after}", {"name": name, **both})
+    defaults = [one.space.default_batch() for one in (first, second)]
+    bests = [one.best.batch_size if one.best else None for one in (first, second)]
+    for before, after in dict.fromkeys([tuple(defaults), tuple(bests)]):
+        if before != after:
+            yield Message(
+                "batch sizes differ: {before} and {after}; what is measured at either is not "
+                "compared",
+                {"before": before, "after": after},
+            )
+
+
+def _fingerprint(summary: Summary) -> dict[str, Any]:
+    found: dict[str, Any] = summary.study.facts["fingerprint"]
+    return found
+
+
+def _runs(summary: Summary, one: Configuration) -> list[RecordedRun]:
+    """The good runs of a configuration, the undisturbed if any.
+
+    Those of the hold-out where there are some: what was chosen by other runs was lucky in them.
+    """
+    identity = summary.identity(one)
+    searched = [r for m in summary.measured if m.configuration == identity for r in m.runs]
+    again = [r for r in summary.confirmation_runs if summary.identity(r.configuration) == identity]
+    good = [r for r in [*searched, *again] if r.run.result.measurement is not None]
+    found = [r for r in good if r.run.uid not in summary.disturbed] or good
+    held_out = [r for r in found if r.run.spec.role == Role.HOLD_OUT]
+    return held_out if len(held_out) >= MIN_PAIRS else found
+
+
+def _costs(summary: Summary, runs: Sequence[RecordedRun]) -> list[float]:
+    """log(cost) of each run."""
+    of, found = summary.objective, [r.run.result.measurement for r in runs]
+    return [of.log_cost(of.of(m)) for m in found if m is not None]
+
+
+def _change(
+    first: Summary, second: Summary, before: list[RecordedRun], after: list[RecordedRun]
+) -> Change | None:
+    if not before or not after or first.objective != second.objective:
+        return None
+    old, new = _costs(first, before), _costs(second, after)
+    found = shift_interval(old, new, ALL_ERRORS)
+    interval = None
+    if found:
+        low, high, coverage = found
+        smallest = math.exp((high - low) / 2) * (1 + PRACTICAL_EFFECT)
+        bounds = math.exp(low), math.exp(high), coverage, smallest
+        interval = Interval(*(round(bound, 4) for bound in bounds))
+    return Change(
+        speedup=round(math.exp(median([a - b for a in old for b in new])), 4),
+        interval=interval,
+        verdict=verdict(interval.low, interval.high) if interval else "unclear",
+        values=(_value(first, before), _value(second, after)),
+        runs=(len(before), len(after)),
+        batch_size=int(size) if (size := before[0].configuration.get(BATCH_SIZE)) else None,
+    )
+
+
+def _value(summary: Summary, runs: Sequence[RecordedRun]) -> float:
+    found = [r.run.result.measurement for r in runs]
+    return round(median([summary.objective.of(m) for m in found if m is not None]), 4)
+
+
+def _configurations(first: Summary, second: Summary) -> Iterator[ConfigurationChange]:
+    """By the knobs that are set, whatever others either space has; the cheapest second first."""
+    known = {_key(first, one): one for one in first.measured if one.value is not None}
+    both = [one for one in second.measured if one.value is not None and _key(second, one) in known]
+    both.sort(key=lambda one: second.objective.log_cost(one.value or 1.0))
+    for one in both:
+        other = known[_key(second, one)].configuration
+        change = _change(first, second, _runs(first, other), _runs(second, one.configuration))
+        if change:
+            changed = second.space.changed(one.configuration)
+            yield ConfigurationChange(changed, one.batch_size, change)
+
+
+def _key(summary: Summary, one: Measured) -> tuple[object, ...]:
+    return one.batch_size, *sorted(summary.space.changed(one.configuration).items())

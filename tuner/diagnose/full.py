@@ -1,0 +1,143 @@
+"""The first hour on a new device in one file: checks, A/A, the core knobs, a profile.
+
+Made where nobody of this project can look: what was measured is kept, raw, in a recording that is
+redacted and small enough to be sent.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from .. import __version__
+from ..errors import Interrupted, TunerError, UsageError
+from ..language import Message, message, say
+from ..options import Setup
+from ..policy import MIN_PAIRS
+from ..runs import recording
+from ..runs.recording import Recording
+from ..runs.store import Store
+from ..study import session, stored
+from ..study.runner import Observer
+from . import doctor
+from .host import Finding
+from .profile import Profile, choose, profile
+
+NAME = "full-check"
+TRIALS = 33  # every allowed configuration of the npu space at one batch size
+BASELINE_RUNS = 2 * MIN_PAIRS + 1  # trial 0, then pairs for the A/A check
+LONGEST_TABLE = 500_000  # characters kept of one of the profiler's tables
+
+
+@dataclass(frozen=True)
+class FullCheck:
+    """What a full check has found. stopped: why it did not come to its end; None where it did.
+
+    profiler_files: name -> text of the profiler's tables, for parsers to be tested on.
+    """
+
+    findings: tuple[Finding, ...]
+    recording: Recording
+    profile: Profile | None
+    profiler_files: dict[str, str]
+    stopped: Message | None
+    made_by: str
+
+
+def make(
+    asked: Setup,
+    path: Path,
+    observer: Observer,
+    stop: Callable[[], bool],
+    note: Callable[[str], None],
+    on_wait: Callable[[str], None],
+) -> FullCheck:
+    """Examine, measure, and write the recording: also when the measuring ends in an error.
+
+    on_wait: is told when a study holds the device.
+
+    Raises UsageError where `path` cannot be written.
+    """
+    notes: dict[str, Any] = {
+        "checks": [asdict(one) for one in doctor.examine(asked.python, asked.device)],
+        "made_by": f"npu-tune {__version__}",
+        "stopped": asdict(Message("just begun")),
+    }
+    try:
+        recording.write(Recording(None, (), notes), path)
+    except OSError as error:
+        raise UsageError(f"-o {path}: {error.strerror}: name a file to write") from error
+    stopped: Message | None = None
+    with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
+        folder, store = Path(made), Store(f"sqlite:///{made}/study.db")
+        try:
+            session.tune(asked, store, NAME, observer, stop, note, on_wait=on_wait, results=folder)
+            note(say("trial {n} under the profiler, about a minute", n=0))
+            baseline = choose(stored.load(store, NAME), baseline=True)
+            found = profile(store, NAME, baseline, asked.python, folder / "profile", on_wait)
+            notes["profile"] = replace(found, folder="").to_dict()
+            notes["profiler_files"] = _tables(folder / "profile")
+        except (Interrupted, KeyboardInterrupt):
+            stopped = Message("interrupted")
+        except TunerError as error:
+            stopped = Message(str(error))
+        except Exception as error:  # whatever it is: what was measured must not be lost
+            stopped = Message(f"{type(error).__name__}: {error}")
+        record, runs = store.study(NAME), store.runs(NAME)
+        store.close()
+    notes["stopped"] = asdict(stopped) if stopped else None
+    recording.write(Recording(record, tuple(runs), notes), path)
+    return read(path)
+
+
+def _tables(folder: Path) -> dict[str, str]:
+    """The profiler's CSV files, each cut to what can still be sent."""
+    return {
+        path.name: path.read_text(errors="replace")[:LONGEST_TABLE]
+        for path in sorted(folder.rglob("*.csv"))
+    }
+
+
+def read(path: Path) -> FullCheck:
+    """What `make` wrote, with its redactions. Raises UsageError for another file."""
+    found = recording.read(path)
+    notes = found.notes
+    try:
+        return FullCheck(
+            findings=tuple(_finding(one) for one in notes["checks"]),
+            recording=found,
+            profile=TypeAdapter(Profile | None).validate_python(notes.get("profile")),
+            profiler_files=notes.get("profiler_files", {}),
+            stopped=_message(notes["stopped"]),
+            made_by=str(notes["made_by"]),
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        raise UsageError(f"{path}: a recording, but not of npu-tune doctor --full") from error
+
+
+def _finding(data: dict[str, Any]) -> Finding:
+    return Finding(data["name"], data["state"], message(data["seen"]), _message(data["todo"]))
+
+
+def _message(data: Any) -> Message | None:
+    """None, or "" in files of earlier versions, for nothing."""
+    return message(data) if data else None
+
+
+def setup(model: str, python: str, device: int | None) -> Setup:
+    """What a full check measures: every knob of the core space, at batch size 1."""
+    return Setup(
+        model=model,
+        trials=TRIALS,
+        pins={"batch_size": "1"},
+        confirm="off",
+        device=device,
+        python=python,
+        baseline_runs=BASELINE_RUNS,
+        folder=str(Path.cwd()),
+    ).check()

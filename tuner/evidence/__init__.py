@@ -1,0 +1,1 @@
+"""Recorded runs -> what may be claimed. Pure functions of what the store holds."""

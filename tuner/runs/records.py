@@ -1,0 +1,45 @@
+"""What is recorded of a study: its setup, and its runs."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..space.model import Configuration
+from ..worker.protocol import TrialResult, TrialSpec
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as stored: its setup, its frozen space and facts as JSON types, and its owner."""
+
+    name: str
+    created_at: datetime
+    finished_at: datetime | None
+    setup: dict[str, Any]
+    space: dict[str, Any]
+    facts: dict[str, Any]
+    owner: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One worker process: what was asked, what came back."""
+
+    spec: TrialSpec
+    result: TrialResult
+    log_tail: str
+    started_at: datetime
+    wall_ns: int
+    uid: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run with the trial and the configuration that it belongs to."""
+
+    trial: int
+    configuration: Configuration
+    run: Run

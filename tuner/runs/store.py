@@ -1,0 +1,260 @@
+"""Studies and runs in one database with Optuna's tables; ours have the prefix `tuner_`."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import Connection, Engine, distinct, func, insert, select, update
+
+from ..errors import StudyConflictError
+from ..worker import protocol
+from ..worker.protocol import Outcome, TrialResult, TrialSpec
+from . import database
+from .migrations import migrate
+from .records import RecordedRun, Run, StudyRecord
+from .tables import RUNS, STUDIES
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+
+SAMPLE_SERIES = (
+    "warmup_ns",
+    "dispatch_ns",
+    "latency_ns",
+    "block_ns",
+    "host_to_device_ns",
+    "device_to_host_ns",
+)
+
+
+class Records(Protocol):
+    """What a study in progress needs of a store."""
+
+    def runs(self, study: str) -> list[RecordedRun]:
+        """Every run of a study, in the order in which they started."""
+
+    def record(self, study: str, recorded: RecordedRun) -> None:
+        """Keep one run."""
+
+    def optuna_storage(self) -> BaseStorage:
+        """For Optuna's own trials."""
+
+
+class Store:
+    """Studies and runs. Every method is one transaction; errors become StorageError.
+
+    url: as it may be printed, without a password.
+    """
+
+    def __init__(self, url: str, create: bool = True) -> None:
+        """create: where there is none; else StudyConflictError, and nothing is made."""
+        self.url, self._url = database.shown(url), url
+        if not create and database.is_missing(url):
+            raise StudyConflictError(
+                f"there is no database {self.url}: check --storage and the folder that you are in; "
+                "npu-tune --model mobilenet_v2 begins a first study"
+            )
+        with database.errors(url):
+            self._engine = database.make_engine(url)
+            file = database.file_of(self._engine.url)
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            with database.alone(self._engine):
+                migrate(self._engine)
+        self._engines: list[Engine] = [self._engine]
+
+    def optuna_storage(self) -> RDBStorage:
+        """Optuna's own tables in the same database."""
+        from optuna.storages import RDBStorage
+
+        arguments = {"connect_args": database.connect_args(self._engine.url)}
+        with database.errors(self._url), database.alone(self._engine):
+            storage = RDBStorage(self._url, engine_kwargs=arguments)
+        self._engines.append(storage.engine)
+        return storage
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        engine = self._engine.execution_options(**database.READS_ONLY)
+        with database.errors(self._url), engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with database.errors(self._url), self._engine.begin() as connection:
+            yield connection
+
+    def create_study(self, record: StudyRecord) -> None:
+        """Raises StudyConflictError when the name is taken."""
+        if self.study(record.name):
+            raise StudyConflictError(
+                f"study {record.name!r} exists in {self.url}: continue it with "
+                f"--resume --study {record.name}, or choose another name"
+            )
+        values = {
+            "name": record.name,
+            "created_at": record.created_at.isoformat(),
+            "setup": json.dumps(record.setup),
+            "space": json.dumps(record.space),
+            "facts": json.dumps(record.facts),
+            "owner": json.dumps(record.owner),
+        }
+        with self._writing() as connection:
+            connection.execute(insert(STUDIES).values(values))
+
+    def update_study(self, name: str, **fields: Any) -> None:
+        """Set `setup`, `owner` or `finished_at`."""
+        values = {
+            key: value and value.isoformat() if key == "finished_at" else json.dumps(value)
+            for key, value in fields.items()
+        }
+        with self._writing() as connection:
+            connection.execute(update(STUDIES).where(STUDIES.c.name == name).values(values))
+
+    def claim(self, name: str, seen: dict[str, Any] | None, owner: dict[str, Any]) -> bool:
+        """Take the study over from the owner that was seen; False when another was faster."""
+        as_seen = STUDIES.c.name == name, STUDIES.c.owner == json.dumps(seen)
+        with self._writing() as connection:
+            changed = connection.execute(
+                update(STUDIES).where(*as_seen).values(owner=json.dumps(owner))
+            )
+            return changed.rowcount == 1
+
+    def studies(self) -> list[StudyRecord]:
+        """Every study, oldest first."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(STUDIES).order_by(STUDIES.c.created_at, STUDIES.c.name)
+            ).all()
+        return [_study(row) for row in rows]
+
+    def study(self, name: str) -> StudyRecord | None:
+        """The study of this name."""
+        with self._reading() as connection:
+            row = connection.execute(select(STUDIES).where(STUDIES.c.name == name)).one_or_none()
+        return None if row is None else _study(row)
+
+    def trials_done(self) -> dict[str, int]:
+        """Of each study that has some: how many `summary.finished_trials` there are."""
+        counted = (
+            select(RUNS.c.study, func.count(distinct(RUNS.c.trial)))
+            .where(RUNS.c.outcome != Outcome.ENVIRONMENT_ERROR.value)
+            .group_by(RUNS.c.study)
+        )
+        with self._reading() as connection:
+            return {study: count for study, count in connection.execute(counted)}
+
+    def record(self, study: str, recorded: RecordedRun) -> None:
+        """Commit one run. Called before Optuna is told, so that nothing told is missing here."""
+        run = recorded.run
+        light, samples = _without_samples(run.result)
+        values = {
+            "uid": run.uid,
+            "study": study,
+            "trial": recorded.trial,
+            "role": run.spec.role.value,
+            "outcome": run.result.outcome.value,
+            "started_at": run.started_at.isoformat(),
+            "wall_ns": run.wall_ns,
+            "configuration": json.dumps(recorded.configuration),
+            "spec": json.dumps(asdict(run.spec)),
+            "result": json.dumps(light),
+            "samples": samples,
+            "log_tail": run.log_tail,
+        }
+        with self._writing() as connection:
+            connection.execute(insert(RUNS).values(values))
+
+    def runs(self, study: str) -> list[RecordedRun]:
+        """Every run of a study, in the order in which they started."""
+        asked = select(RUNS).where(RUNS.c.study == study).order_by(RUNS.c.started_at, RUNS.c.uid)
+        with self._reading() as connection:
+            rows = connection.execute(asked).all()
+        return [_recorded(row) for row in rows]
+
+    def close(self) -> None:
+        """Release the database file, Optuna's hold on it included."""
+        for engine in self._engines:
+            engine.dispose()
+
+
+class MemoryStore:
+    """Runs and trials that are gone with the process: of a replay, or of fresh pairs."""
+
+    def __init__(self) -> None:
+        self._runs: list[RecordedRun] = []
+
+    def runs(self, _: str) -> list[RecordedRun]:
+        """Every run, in the order in which they started."""
+        return list(self._runs)
+
+    def record(self, _: str, recorded: RecordedRun) -> None:
+        """Keep one run."""
+        self._runs.append(recorded)
+
+    def optuna_storage(self) -> InMemoryStorage:
+        """For Optuna's own trials."""
+        from optuna.storages import InMemoryStorage
+
+        return InMemoryStorage()
+
+
+def pack(series: dict[str, list[int]]) -> bytes:
+    """Named ns series as one compressed blob: a JSON header line of lengths, then int64."""
+    header = json.dumps({name: len(values) for name, values in series.items()}).encode()
+    values = array.array("q", [value for values in series.values() for value in values])
+    return zlib.compress(header + b"\n" + values.tobytes())
+
+
+def unpack(blob: bytes) -> dict[str, list[int]]:
+    """The reverse of `pack`."""
+    header, _, body = zlib.decompress(blob).partition(b"\n")
+    values = array.array("q")
+    values.frombytes(body)
+    series, start = {}, 0
+    for name, length in json.loads(header).items():
+        series[name] = values[start : start + length].tolist()
+        start += length
+    return series
+
+
+def _without_samples(result: TrialResult) -> tuple[dict[str, Any], bytes]:
+    light = protocol.to_dict(result)
+    measurement = light["measurement"]
+    if measurement is None:
+        return light, pack({})
+    return light, pack({name: measurement.pop(name) for name in SAMPLE_SERIES})
+
+
+def _recorded(row: Any) -> RecordedRun:
+    light = json.loads(row.result)
+    if light["measurement"] is not None:
+        light["measurement"].update(unpack(row.samples))
+    run = Run(
+        spec=protocol.from_dict(TrialSpec, json.loads(row.spec)),
+        result=protocol.from_dict(TrialResult, light),
+        log_tail=row.log_tail,
+        started_at=datetime.fromisoformat(row.started_at),
+        wall_ns=row.wall_ns,
+        uid=row.uid,
+    )
+    return RecordedRun(row.trial, json.loads(row.configuration), run)
+
+
+def _study(row: Any) -> StudyRecord:
+    return StudyRecord(
+        name=row.name,
+        created_at=datetime.fromisoformat(row.created_at),
+        finished_at=datetime.fromisoformat(row.finished_at) if row.finished_at else None,
+        setup=json.loads(row.setup),
+        space=json.loads(row.space),
+        facts=json.loads(row.facts),
+        owner=json.loads(row.owner) if row.owner else None,
+    )

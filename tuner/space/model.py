@@ -1,0 +1,276 @@
+"""A search space: knobs, presets and rules between knobs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ..errors import UsageError
+from ..language import Message, message
+from ..policy import BATCH_SIZE, WARMUP
+from ..worker.protocol import UNSET, KnobSetting
+
+Value = str | int | float | bool
+Configuration = dict[str, Value]
+
+EXCLUSION_CHECK_LIMIT = 100_000
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One thing that may be set.
+
+    apply: environment, process, input, model or measurement. handler: module of worker/knobs.
+    variables: value -> the environment variables that carry it.
+    """
+
+    name: str
+    why: str
+    apply: str
+    default: Value
+    domain: tuple[Value, ...]
+    handler: str = ""
+    variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    changes_numbers: str = "no"
+    pinned: Value | None = None
+    why_zh: str = ""  # for readers of Chinese; the English line where it is empty
+
+    @property
+    def searched(self) -> tuple[Value, ...]:
+        """The values that the search may take."""
+        return self.domain if self.pinned is None else (self.pinned,)
+
+    def setting(self, value: Value) -> KnobSetting:
+        """What the worker is told about this knob."""
+        variables = dict(self.variables.get(str(value), {}))
+        return KnobSetting(self.name, value, self.apply, self.handler, variables)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Where all of `when` hold, all of `require` must hold; a knob maps to its allowed values."""
+
+    when: Mapping[str, tuple[Value, ...]]
+    require: Mapping[str, tuple[Value, ...]]
+    why: str
+    why_zh: str = ""  # as in a knob
+
+    @property
+    def reason(self) -> Message:
+        """Why, with the translation that the file has."""
+        return Message(self.why, {"zh": self.why_zh} if self.why_zh else {})
+
+    def broken_by(self, configuration: Configuration) -> bool:
+        """Does the configuration break this rule?"""
+        holds = all(configuration[name] in values for name, values in self.when.items())
+        return holds and any(
+            configuration[name] not in values for name, values in self.require.items()
+        )
+
+    def for_named_values(self) -> Rule:
+        """The rule without what it requires to be left alone."""
+        require = {name: values for name, values in self.require.items() if values != (UNSET,)}
+        return replace(self, require=require)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Values of a knob that are not to be had here, and the presets that go with them.
+
+    Without values the presets go for `why` alone; without either, `why` says all of it.
+    """
+
+    why: Message
+    knob: str = ""
+    values: tuple[Value, ...] = ()
+    presets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Knobs with their domains, presets and rules. left_out: what of the file is not here."""
+
+    name: str
+    backend: str
+    knobs: tuple[Knob, ...]
+    presets: Mapping[str, Configuration]
+    rules: tuple[Rule, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def knob(self, name: str) -> Knob | None:
+        """The knob of this name."""
+        return next((knob for knob in self.knobs if knob.name == name), None)
+
+    def baseline(self, batch_size: int | None = None) -> Configuration:
+        """Every knob at its default, at another batch size where one is given."""
+        configuration = {knob.name: knob.default for knob in self.knobs}
+        if batch_size is not None and BATCH_SIZE in configuration:
+            configuration[BATCH_SIZE] = batch_size
+        return configuration
+
+    def is_baseline(self, configuration: Configuration) -> bool:
+        """Is every knob but batch size and warm-up at its default?"""
+        return not self.changed(configuration)
+
+    def changed(self, configuration: Configuration) -> Configuration:
+        """The knobs that differ from the baseline's, batch size and warm-up aside."""
+        return {
+            knob.name: configuration[knob.name]
+            for knob in self.knobs
+            if knob.name not in (WARMUP, BATCH_SIZE) and configuration[knob.name] != knob.default
+        }
+
+    def default_batch(self) -> int | None:
+        """The default batch size, or None where the space has no such knob."""
+        knob = self.knob(BATCH_SIZE)
+        return int(knob.default) if knob else None
+
+    def other_batches(self) -> list[int]:
+        """The batch sizes of the domain other than the default."""
+        knob = self.knob(BATCH_SIZE)
+        return [int(value) for value in knob.domain if value != knob.default] if knob else []
+
+    def pins(self) -> Configuration:
+        """The knobs that the user has fixed for the search; the baseline stays as it is."""
+        return {knob.name: knob.pinned for knob in self.knobs if knob.pinned is not None}
+
+    def preset(self, name: str) -> Configuration:
+        """A preset as a full configuration: its values, then pins, then defaults."""
+        return {**self.baseline(), **self.pins(), **self.presets[name]}
+
+    def broken_rule(self, configuration: Configuration) -> Rule | None:
+        """The first rule that forbids this configuration."""
+        return next((rule for rule in self.rules if rule.broken_by(configuration)), None)
+
+    def broken_once_resolved(
+        self, configuration: Configuration, resolved: Configuration
+    ) -> Rule | None:
+        """The first rule that forbids it with unset knobs at what they turned out to be.
+
+        `require: {knob: unset}` alone asks to leave the knob alone, whatever it turned out to be. A
+        rule that the baseline itself breaks does not hold here: it ran.
+        """
+        named = {n: resolved.get(n, v) if v == UNSET else v for n, v in configuration.items()}
+        ran = {**self.baseline(), **resolved}
+        rules = [rule.for_named_values() for rule in self.rules]
+        return next((r for r in rules if r.broken_by(named) and not r.broken_by(ran)), None)
+
+    def configurations(self, batch_size: int | None) -> Iterator[Configuration]:
+        """Every allowed configuration, warm-up at its default; all batch sizes for None."""
+        names = [knob.name for knob in self.knobs]
+        domains = [self._enumerated(knob, batch_size) for knob in self.knobs]
+        for values in itertools.product(*domains):
+            configuration = dict(zip(names, values, strict=True))
+            if not self.broken_rule(configuration):
+                yield configuration
+
+    def _enumerated(self, knob: Knob, batch_size: int | None) -> tuple[Value, ...]:
+        if knob.name == WARMUP:
+            return (knob.default,)
+        if knob.name == BATCH_SIZE and batch_size is not None:
+            return (batch_size,)
+        return knob.searched
+
+    def shuffled(self, batch_size: int | None, limit: int, seed: int) -> list[Configuration] | None:
+        """All configurations but the baseline, shuffled; None where they exceed `limit`."""
+        found = list(itertools.islice(self.configurations(batch_size), limit + 2))
+        found = [
+            one
+            for one in found
+            if not self.is_baseline(one) or one.get(BATCH_SIZE) != self.default_batch()
+        ]
+        if len(found) > limit:
+            return None
+        rng = random.Random(seed)
+        rng.shuffle(found)
+        warmup = self.knob(WARMUP)
+        if warmup:
+            found = [{**one, WARMUP: rng.choice(warmup.domain)} for one in found]
+        return found
+
+    def settings(self, configuration: Configuration) -> list[KnobSetting]:
+        """Every knob with its value, in the order of the file, unset ones included."""
+        return [knob.setting(configuration[knob.name]) for knob in self.knobs]
+
+    def check(self) -> SearchSpace:
+        """Refuse a space whose rules forbid the baseline, or everything else."""
+        broken = self.broken_rule(self.baseline())
+        if broken:
+            raise UsageError(
+                f"search space {self.name}: a rule forbids the baseline itself ({broken.why}): "
+                "a rule must allow every knob at its default"
+            )
+        found = itertools.islice(self.configurations(None), EXCLUSION_CHECK_LIMIT)
+        searched = [knob.name for knob in self.knobs if knob.name not in (WARMUP, BATCH_SIZE)]
+        defaults = self.baseline()
+        domains = [knob for knob in self.knobs if knob.name in searched and len(knob.domain) > 1]
+        if domains and not any(one[name] != defaults[name] for one in found for name in searched):
+            whys = "; ".join(rule.why for rule in self.rules)
+            raise UsageError(
+                f"search space {self.name}: its rules exclude every configuration but the "
+                f"baseline ({whys}): loosen a rule or add values"
+            )
+        return self
+
+
+def to_dict(space: SearchSpace) -> dict[str, Any]:
+    """The space as JSON types, to be frozen in the study."""
+    frozen: dict[str, Any] = json.loads(json.dumps(asdict(space)))
+    return frozen
+
+
+def from_dict(data: Mapping[str, Any]) -> SearchSpace:
+    """The reverse of `to_dict`."""
+    knobs = [Knob(**{**knob, "domain": tuple(knob["domain"])}) for knob in data["knobs"]]
+    rules = [
+        Rule(
+            when={name: tuple(values) for name, values in rule["when"].items()},
+            require={name: tuple(values) for name, values in rule["require"].items()},
+            why=rule["why"],
+            why_zh=rule.get("why_zh", ""),
+        )
+        for rule in data["rules"]
+    ]
+    return SearchSpace(
+        name=data["name"],
+        backend=data["backend"],
+        knobs=tuple(knobs),
+        presets=data["presets"],
+        rules=tuple(rules),
+        left_out=tuple(_left_out(data)),
+    )
+
+
+def _left_out(data: Mapping[str, Any]) -> Iterator[LeftOut]:
+    """Earlier versions kept sentences, and beside them `gone`: knob -> value as text -> why."""
+    if data.get("gone"):
+        for knob, whys in data["gone"].items():
+            yield from (LeftOut(Message(why), knob, (value,)) for value, why in whys.items())
+        return
+    for one in data["left_out"]:
+        if isinstance(one, str):
+            yield LeftOut(Message(one))
+        else:
+            listed = {"values": tuple(one["values"]), "presets": tuple(one["presets"])}
+            yield LeftOut(message(one["why"]), one["knob"], **listed)
+
+
+def difference(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first difference between two frozen spaces in one line; "" where there is none."""
+    old = {knob["name"]: knob for knob in frozen["knobs"]}
+    new = {knob["name"]: knob for knob in now["knobs"]}
+    for name in {**old, **new}:
+        if name not in new or name not in old:
+            return f"knob {name} is only in the {'stored' if name in old else 'present'} space"
+        for key, value in old[name].items():
+            if value != new[name].get(key):
+                return f"{name}.{key} was {value}, is now {new[name].get(key)}"
+    for key in ("name", "backend", "presets"):
+        if frozen[key] != now[key]:
+            return f"{key} was {frozen[key]}, is now {now[key]}"
+    before, after = ([{**rule, "why_zh": ""} for rule in one["rules"]] for one in (frozen, now))
+    return "" if before == after else f"rules was {frozen['rules']}, is now {now['rules']}"

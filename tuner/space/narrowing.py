@@ -1,0 +1,177 @@
+"""A search space fitted to what the worker's host has, and to what the user asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+
+from ..errors import UsageError
+from ..language import Message
+from ..policy import BATCH_SIZE, WARMUP
+from ..worker.protocol import UNSET, ProbeRequest
+from .file import LoadedFile
+from .model import Knob, LeftOut, SearchSpace, Value
+from .schema import KnobEntry, ValueEntry
+
+
+def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: Message) -> SearchSpace:
+    """The space without some values of one knob, which are among what was left out."""
+    knobs = tuple(
+        replace(knob, domain=tuple(value for value in knob.domain if value not in gone))
+        if knob.name == name
+        else knob
+        for knob in space.knobs
+    )
+    presets = {p: held for p, held in space.presets.items() if held.get(name) not in gone}
+    lost = LeftOut(why, name, tuple(gone), tuple(p for p in space.presets if p not in presets))
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, lost))
+
+
+def why_not(space: SearchSpace, name: str, value: Value) -> str:
+    """Why a value cannot be set in a narrowed space, for an error; "" where it can."""
+    knob = space.knob(name)
+    if knob is None:
+        return f"there is no knob {name!r}"
+    if value in knob.domain:
+        return ""
+    why = why_left_out(space, name, value)
+    return f"{name}={value}: {why}" if why else f"{name} cannot be {value!r}"
+
+
+def why_left_out(space: SearchSpace, name: str, value: Value) -> Message | None:
+    """Why a value of the file is not to be had here; None for one that was not left out."""
+    whys = (
+        one.why for one in space.left_out if one.knob == name and str(value) in map(str, one.values)
+    )
+    return next(whys, None)
+
+
+def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
+    """Fix a knob to one value of its domain (or any positive count, for counts).
+
+    A pinned batch size or warm-up count becomes the default, for the baseline too; any other pin
+    binds the search only, because the baseline is the environment as it is.
+    """
+    knob = space.knob(name)
+    if knob is None:
+        known = ", ".join(k.name for k in space.knobs)
+        raise UsageError(f"--set {name}={text}: there is no knob {name!r}; knobs here: {known}")
+    value = next((value for value in knob.domain if str(value) == text), None)
+    if value is None and name in (WARMUP, BATCH_SIZE) and text.isdigit() and int(text) > 0:
+        value = int(text)
+    if value is None:
+        allowed = ", ".join(str(value) for value in knob.domain)
+        raise UsageError(f"--set {name}={text}: not a value of {name} here; allowed: {allowed}")
+    if name in (WARMUP, BATCH_SIZE):
+        pinned = replace(knob, domain=(value,), default=value)
+    else:
+        pinned = replace(knob, pinned=value)
+    presets = {
+        preset: configuration
+        for preset, configuration in space.presets.items()
+        if configuration.get(name, value) == value
+    }
+    gone = tuple(preset for preset in space.presets if preset not in presets)
+    why = Message("{name} is set to {value}", {"name": name, "value": value})
+    lost = (LeftOut(why, name, presets=gone),) if gone else ()
+    knobs = tuple(pinned if k.name == name else k for k in space.knobs)
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lost))
+
+
+def with_default_batch(space: SearchSpace, batch_size: int) -> SearchSpace:
+    """The space with another default batch size, added to the domain where it is not in it."""
+    knob = space.knob(BATCH_SIZE)
+    if knob is None or knob.default == batch_size:
+        return space
+    domain = knob.domain if batch_size in knob.domain else (batch_size, *knob.domain)
+    changed = replace(knob, default=batch_size, domain=domain)
+    return replace(space, knobs=tuple(changed if k is knob else k for k in space.knobs))
+
+
+def request(loaded: LoadedFile) -> ProbeRequest:
+    """What the worker must find out for this space."""
+    values: dict[str, list[Any]] = {}
+    for knob in loaded.space.knobs:
+        if knob.handler:
+            wanted = [value for value in knob.domain if value != UNSET]
+            values[knob.handler] = [*values.get(knob.handler, []), *wanted]
+    entries = [entry for knob in loaded.entries.values() for entry in knob.entries()]
+    return ProbeRequest(values, [entry.shared_library for entry in entries if entry.shared_library])
+
+
+def narrowed(
+    loaded: LoadedFile, facts: dict[str, Any], fingerprint: dict[str, Any], allow_lossy: bool
+) -> SearchSpace:
+    """The space without the values that are not here; numbers-changing ones only when allowed."""
+    space = loaded.space
+    for name, entry in loaded.entries.items():
+        knob = space.knob(name)
+        assert knob is not None
+        reasons: dict[Message, list[Value]] = {}
+        for value in entry.entries():
+            why = _why_not(knob, entry, value, facts, fingerprint, allow_lossy)
+            if why and value.value == knob.default:
+                raise UsageError(f"{name}={value.value} is the default, but {why}")
+            if why:
+                reasons.setdefault(why, []).append(value.value)
+        for why, values in reasons.items():
+            space = narrow(space, name, values, why)
+    return _with_library_paths(space, loaded, facts)
+
+
+def _why_not(
+    knob: Knob,
+    entry: KnobEntry,
+    value: ValueEntry,
+    facts: dict[str, Any],
+    fingerprint: dict[str, Any],
+    allow_lossy: bool,
+) -> Message | None:
+    if (value.changes_numbers or entry.changes_numbers) == "lossy" and not allow_lossy:
+        return Message("it changes the numbers: add --allow-lossy to search it")
+    if entry.at_most == "cpus" and _exceeds(value.value, int(fingerprint["usable_cpus"])):
+        count = fingerprint["usable_cpus"]
+        return Message("only {count} processors are usable", {"count": count})
+    if value.shared_library and not facts["libraries"].get(value.shared_library):
+        return Message("there is no {library} on this host", {"library": value.shared_library})
+    for package, specifier in {**entry.needs, **value.needs}.items():
+        have = str(fingerprint.get(package, "")).split("+")[0]
+        if not have or not SpecifierSet(specifier, prereleases=True).contains(have):
+            return Message(
+                "it needs {package} {specifier}, here is {have}",
+                {"package": package, "specifier": specifier, "have": have or Message("none")},
+            )
+    missing = facts["missing"].get(knob.handler, {}).get(str(value.value), "")
+    return Message(str(missing)) if missing else None
+
+
+def _exceeds(value: Value, limit: int) -> bool:
+    return isinstance(value, int) and value > limit
+
+
+def _with_library_paths(
+    space: SearchSpace, loaded: LoadedFile, facts: dict[str, Any]
+) -> SearchSpace:
+    """Every value's variables with the path of the library that was found for it."""
+    knobs = []
+    for knob in space.knobs:
+        variables = {value: dict(held) for value, held in knob.variables.items()}
+        for entry in loaded.entries[knob.name].entries():
+            if entry.shared_library and entry.value in knob.domain:
+                path, preloaded = facts["libraries"][entry.shared_library], facts.get("preload", "")
+                held = variables[str(entry.value)]
+                variables[str(entry.value)] = with_library(held, path, preloaded)
+        knobs.append(replace(knob, variables=variables))
+    return replace(space, knobs=tuple(knobs))
+
+
+def with_library(held: Mapping[str, str], path: str, preloaded: str) -> dict[str, str]:
+    """Fill `{library}`; what the user preloads already stays preloaded, after ours."""
+    filled = {name: text.replace("{library}", path) for name, text in held.items()}
+    if "LD_PRELOAD" in filled:
+        others = [one for one in preloaded.split(":") if one not in ("", path)]
+        filled["LD_PRELOAD"] = ":".join([filled["LD_PRELOAD"], *others])
+    return filled

@@ -1,0 +1,1 @@
+"""The loop: ask, run, record, tell, confirm; and a study taken up, repeated or replayed."""

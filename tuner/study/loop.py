@@ -1,0 +1,257 @@
+"""The loop: ask, launch, record, tell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
+from ..evidence import ablation
+from ..evidence.finalists import NextRun, next_run
+from ..evidence.objectives import OBJECTIVES
+from ..evidence.summary import finished_trials, identify, resolve_unset
+from ..options import Setup
+from ..policy import BATCH_SIZE
+from ..runs.log import without_traces
+from ..runs.records import RecordedRun, Run
+from ..space.model import Configuration, SearchSpace
+from ..space.narrowing import why_not
+from ..text import resume_command
+from ..worker.protocol import Outcome, Role
+from .budget import ablation_cost, noise_found, wanted_trials
+from .proposals import has_failed, next_fixed, why_refused
+from .runner import Runner
+from .sampler import Proposal, Sampler, Search
+
+ENVIRONMENT_ERRORS_IN_A_ROW = 3
+REFUSALS_IN_A_ROW = 500
+TABU_PROPOSALS = 20  # after so many in a row even what has failed before is run again
+SHOWN_LOG_LINES = 5
+
+
+@dataclass
+class Study:
+    """A study in progress."""
+
+    runner: Runner
+    note: Callable[[str], None] = lambda _: None
+    sampler: Sampler | None = None  # None: TPE
+    errors_in_a_row: int = 0
+    noise_told: bool = False
+    announced: bool = False
+
+    def run(self) -> None:
+        """Ask, launch, record, tell, until the asked number of trials is done."""
+        runner, objective = self.runner, OBJECTIVES[self.setup.objective]
+        about = runner.name, self.space, objective, self.setup.seed
+        search = Search(runner.store, *about, self.sampler)
+        self._enqueue_first(search)
+        self._restore_references()
+        self._finish_interrupted(search)
+        self._repeat_failed_baseline()
+        while self.done < self.trials:
+            if self.done:
+                self._repeat_baseline()
+                self._tell_noise()
+            if runner.stop():
+                raise Interrupted("")
+            proposal = self._propose(search)
+            self._run_trial(search, proposal)
+        if not runner.summary().confirmation_runs:
+            self._repeat_baseline()
+        self._tell_noise()
+        while step := self._next_confirming():
+            if runner.stop():
+                raise Interrupted("")
+            self._judge(self._confirm(step), step.role)
+
+    @property
+    def setup(self) -> Setup:
+        """What was asked for."""
+        return self.runner.setup
+
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return self.runner.space
+
+    @property
+    def runs(self) -> list[RecordedRun]:
+        """What has been run so far."""
+        return self.runner.runs
+
+    @property
+    def trials(self) -> int:
+        """How many trials there are to be, by what is known now."""
+        if self.setup.budget_s is None:
+            return self.setup.trials
+        return wanted_trials(self.runner.summary(), self.setup.budget_s, self.runs)
+
+    @property
+    def done(self) -> int:
+        """Trials with a result."""
+        return len(finished_trials(self.runs))
+
+    def _enqueue_first(self, search: Search) -> None:
+        """The baseline, always trial 0, then the presets; of a check nothing else yet."""
+        search.enqueue(self.space.baseline(), once=True)
+        if self.setup.only is not None:
+            return
+        for name in self.space.presets:
+            search.enqueue(self.space.preset(name), once=True)
+
+    def _propose(self, search: Search) -> Proposal:
+        """The next proposal that no rule forbids; a forbidden one is told so and does not count."""
+        if self.setup.only is not None:
+            return self._propose_only(search, self.setup.only)
+        objective = OBJECTIVES[self.setup.objective]
+        why = ""
+        for attempt in range(REFUSALS_IN_A_ROW):
+            if not search.has_waiting():
+                args = self.space, objective, self.runs, self.trials, self.setup.seed
+                search.enqueue(next_fixed(*args))
+            proposal = search.ask()
+            why = why_refused(self.space, proposal.configuration, self.runs)
+            again = has_failed(self.space, proposal.configuration, self.runs)
+            if not why and (attempt >= TABU_PROPOSALS or not again):
+                return proposal
+            search.refuse(proposal.number)
+        raise UsageError(
+            f"{REFUSALS_IN_A_ROW} proposals in a row were refused ({why}): loosen the rules of "
+            f"search space {self.space.name}"
+        )
+
+    def _propose_only(self, search: Search, only: Configuration) -> Proposal:
+        """The baseline, then nothing but what is asked for. Raises UnfitEnvironmentError."""
+        one = {**self.space.baseline(), **(only if self.done else {})}
+        why = next((w for n, v in only.items() if (w := why_not(self.space, n, v))), "")
+        why = why or why_refused(self.space, one, self.runs)
+        if why:
+            raise UnfitEnvironmentError(
+                f"the configuration cannot be set here: {why}; tune anew in this environment"
+            )
+        if not search.has_waiting():
+            search.enqueue(one)
+        return search.ask()
+
+    def _run_trial(self, search: Search, proposal: Proposal) -> None:
+        role = self._role(proposal.configuration)
+        recorded = self._measure(proposal.number, proposal.configuration, role)
+        self._tell(search, proposal)
+        self._judge(recorded, role)
+
+    def _repeat_failed_baseline(self) -> None:
+        """A resumed study whose baseline did not run tries it again: the model may be mended."""
+        base = self.space.baseline()
+        tried = [r for r in self.runs if r.trial == 0 and r.configuration == base]
+        if tried and all(r.run.result.outcome != Outcome.OK for r in tried):
+            self._judge(self._measure(0, base, Role.BASELINE), Role.BASELINE)
+
+    def _repeat_baseline(self) -> None:
+        """As many runs of the baseline as are wanted before the search goes on."""
+        base = self.space.baseline()
+        while len([r for r in self.runs if r.trial == 0]) < self.setup.baseline_runs:
+            if self.runner.stop():
+                raise Interrupted("")
+            self._judge(self._measure(0, base, Role.BASELINE), Role.BASELINE)
+
+    def _tell_noise(self) -> None:
+        """Once: what the baseline's runs say of this host, and what the confirmation will cost."""
+        if not self.noise_told:
+            self.noise_told = True
+            for line in noise_found(self.runner.summary(), self.runs):
+                self.note(line)
+
+    def _role(self, configuration: Configuration) -> Role:
+        return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
+
+    def _next_confirming(self) -> NextRun | None:
+        """The next run of the confirmation, then of the ablation; None when all is complete."""
+        summary, seed = self.runner.summary(), self.setup.seed
+        return next_run(summary, seed) or ablation.next_run(summary, seed)
+
+    def _confirm(self, step: NextRun) -> RecordedRun:
+        spec = self.runner.trial_spec(step.trial, step.configuration, step.role)
+        if step.role == Role.ABLATION and not self.announced:
+            self.announced = True
+            self.note(ablation_cost(self.runner.summary(), step))
+        self.runner.observer.run_started(step.done, step.total, step.role, step.configuration)
+        spec = replace(spec, block=step.block, after_trials=self.done)
+        return self.runner.run(step.configuration, spec)
+
+    def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
+        self.runner.observer.run_started(self.done, self.trials, role, configuration)
+        spec = self.runner.trial_spec(trial, configuration, role)
+        return self.runner.run(configuration, spec)
+
+    def _tell(self, search: Search, proposal: Proposal) -> None:
+        """Tell the median over all runs of the proposal's configuration."""
+        own = [r.run.result.outcome for r in self.runs if r.trial == proposal.number]
+        outcome = Outcome.OK if Outcome.OK in own else own[-1]
+        if outcome != Outcome.OK:
+            search.tell(proposal.number, outcome, None)
+            return
+        summary = self.runner.summary()
+        identity = identify(
+            self.space, proposal.configuration, resolve_unset(self.space, self.runs)
+        )
+        measured = next(m for m in summary.measured if m.configuration == identity)
+        limit = self.setup.max_latency_ms
+        excess = None if limit is None else (measured.latency_ms or 0.0) - limit
+        search.tell(proposal.number, outcome, measured.value, excess)
+
+    def _judge(self, recorded: RecordedRun, role: Role) -> None:
+        """End the study where going on makes no sense."""
+        result, name = recorded.run.result, self.runner.name
+        if result.outcome == Outcome.ENVIRONMENT_ERROR:
+            self.errors_in_a_row += 1
+            if self.errors_in_a_row >= ENVIRONMENT_ERRORS_IN_A_ROW:
+                raise UnfitEnvironmentError(
+                    f"{self.errors_in_a_row} runs in a row failed for reasons outside their "
+                    f"configuration: {result.message}; mend it, then {resume_command(name)}"
+                )
+            return
+        self.errors_in_a_row = 0
+        at_default = recorded.configuration.get(BATCH_SIZE) == self.space.default_batch()
+        if role == Role.BASELINE and result.outcome != Outcome.OK and at_default:
+            raise BaselineError(baseline_failure(name, recorded.trial, recorded.run))
+
+    def _finish_interrupted(self, search: Search) -> None:
+        """Trials of a controller that died: tell what is recorded, run again what is complete."""
+        for proposal in search.left_running():
+            if any(recorded.trial == proposal.number for recorded in self.runs):
+                self._tell(search, proposal)
+            elif search.is_complete(proposal):
+                if why_refused(self.space, proposal.configuration, self.runs):
+                    search.refuse(proposal.number)
+                elif self.done < self.trials:
+                    self._run_trial(search, proposal)
+            else:
+                search.tell(proposal.number, Outcome.ENVIRONMENT_ERROR, None)
+
+    def _restore_references(self) -> None:
+        """A baseline whose reference output is gone is run once more, as a further run of it."""
+        baselines = {
+            self.runner.reference_path(recorded.configuration): recorded
+            for recorded in self.runs
+            if recorded.run.spec.role == Role.BASELINE and recorded.run.result.outcome == Outcome.OK
+        }
+        for path, recorded in baselines.items():
+            unfinished = self.done < self.trials or self._next_confirming()
+            if unfinished and not path.exists():
+                self._measure(recorded.trial, recorded.configuration, Role.BASELINE)
+
+
+def baseline_failure(name: str, trial: int, run: Run) -> str:
+    """Why the model does not run as it is, the log's tail, and the command that repeats it."""
+    result = run.result
+    lines = without_traces(run.log_tail).splitlines()[-SHOWN_LOG_LINES:]
+    return "\n".join(
+        [
+            f"the baseline run ended as {result.outcome.value}: {result.message}",
+            *(f"    {line}" for line in lines if line not in result.message),
+            "the model must run as it is before it can be tuned; repeat this run with: "
+            f"npu-tune rerun {shlex.quote(name)} --trial {trial}",
+        ]
+    )

@@ -1,0 +1,149 @@
+"""A recorded run once more, outside the record."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from .. import options
+from ..errors import BaselineError, StudyConflictError, TunerError, UnfitEnvironmentError
+from ..evidence.objectives import latency
+from ..runs import lease
+from ..runs.device import measured_on
+from ..runs.folder import make_folder
+from ..runs.launcher import Launcher
+from ..runs.records import RecordedRun, StudyRecord
+from ..runs.store import Store
+from ..space import model
+from ..worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
+from . import stored
+from .loop import baseline_failure
+from .probe import located, make_launcher, probe_spec, require_ok
+
+
+def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
+    """The runs of one trial, the last of its own configuration at the end.
+
+    Raises StudyConflictError when there are none.
+    """
+    runs = store.runs(name)
+    found = [recorded for recorded in runs if recorded.trial == trial]
+    if not found:
+        known = sorted({recorded.trial for recorded in runs})
+        raise StudyConflictError(
+            f"study {name!r} has no recorded trial {trial}; it has {_ranges(known)}"
+        )
+    # A winner without one of its knobs is measured under the winner's trial.
+    return sorted(found, key=lambda recorded: recorded.run.spec.role != Role.ABLATION)
+
+
+@contextlib.contextmanager
+def prepared(
+    record: StudyRecord,
+    recorded: RecordedRun,
+    on_wait: Callable[[str], None] | None,
+    python: str = "",
+) -> Iterator[tuple[Launcher, TrialSpec]]:
+    """A recorded run made ready to be repeated, with another `python` if asked; holds the device.
+
+    The shared weights are made anew, in the launcher's folder, which is removed at the end.
+    on_wait: is told when a study holds the device; None: fail instead of waiting.
+    """
+    with (
+        run_folder(record.setup.get("launch_prefix", "")) as folder,
+        lease.holding(record.name, on_wait, lambda: False) as hold,
+    ):
+        (launcher,) = ready([(record, folder)], hold, python)
+        weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
+        yield launcher, replace(recorded.run.spec, weights_path=weights, reference_path=reference)
+
+
+@contextlib.contextmanager
+def run_folder(launch_prefix: str) -> Iterator[Path]:
+    """A folder for fresh runs. What is behind a prefix sees the current folder only."""
+    shared = Path("results").resolve() if launch_prefix else None
+    if shared:
+        make_folder(shared)
+    with tempfile.TemporaryDirectory(
+        prefix="npu-tune-", dir=shared, ignore_cleanup_errors=True
+    ) as made:
+        yield Path(made)
+
+
+def ready(
+    places: Sequence[tuple[StudyRecord, Path]], hold: lease.Hold, python: str = ""
+) -> list[Launcher]:
+    """What launches the runs of studies once more, each in its folder; each holds its device.
+
+    The shared weights are made anew in the folders.
+    """
+    setups = [
+        replace(options.from_dict(record.setup), backend=record.space["backend"])
+        for record, _ in places
+    ]
+    launchers = [
+        make_launcher(asked, folder, python)
+        for asked, (_, folder) in zip(setups, places, strict=True)
+    ]
+    locks = hold([located(*place) for place in zip(setups, launchers, strict=True)])
+    names = []
+    for asked, launcher, lock in zip(setups, launchers, locks, strict=True):
+        spec = probe_spec(asked, launcher.folder, ProbeRequest())
+        run = replace(launcher, lease=lock).run(spec)
+        require_ok(run)
+        names.append(measured_on(asked.backend, run.result.fingerprint).name)
+    locks = hold(names)
+    return [replace(one, lease=lock) for one, lock in zip(launchers, locks, strict=True)]
+
+
+def rerun(
+    store: Store,
+    name: str,
+    trial: int,
+    echo: Callable[[str], None],
+    on_wait: Callable[[str], None] | None = None,
+) -> int:
+    """Repeat a trial's last run with its log on the terminal; the exit code that says how it ended.
+
+    The reference is made anew, too. on_wait: as in `prepared`.
+
+    Raises BaselineError where the baseline, which makes the reference, does not run.
+    """
+    record = stored.load(store, name).study
+    recorded = runs_of(store, name, trial)[-1]
+    with prepared(record, recorded, on_wait) as (launcher, spec):
+        if spec.role != Role.BASELINE:
+            _make_reference(record, launcher, spec)
+        command = launcher.command(spec, launcher.folder)
+        echo(shlex.join(command))
+        result = launcher.foreground(command, spec)
+        echo(f"outcome: {result.outcome.value} {result.message}".strip())
+        if result.measurement is not None:
+            echo(f"latency: {latency(result.measurement):.4g} ms")
+        return exit_code(result.outcome)
+
+
+def exit_code(outcome: Outcome) -> int:
+    """0: it ran well; 1: the configuration failed; 4: the environment did."""
+    if outcome == Outcome.ENVIRONMENT_ERROR:
+        return UnfitEnvironmentError.exit_code
+    return 0 if outcome == Outcome.OK else TunerError.exit_code
+
+
+def _make_reference(record: StudyRecord, launcher: Launcher, spec: TrialSpec) -> None:
+    """Run the baseline, which leaves the output that the run's own is compared with."""
+    space = model.from_dict(record.space)
+    knobs = space.settings(space.baseline(spec.batch_size))
+    run = launcher.run(replace(spec, role=Role.BASELINE, knobs=knobs))
+    if run.result.outcome == Outcome.ENVIRONMENT_ERROR:
+        raise UnfitEnvironmentError(run.result.message)
+    if run.result.outcome != Outcome.OK:
+        raise BaselineError(baseline_failure(record.name, 0, run))
+
+
+def _ranges(numbers: list[int]) -> str:
+    return "none" if not numbers else f"{len(numbers)}, from {numbers[0]} to {numbers[-1]}"

@@ -1,0 +1,1 @@
+"""What is shown: renderables for the terminal and HTML. Nothing here prints."""
