@@ -24,7 +24,7 @@ test: lint $(NPU_SITE)/.ready
 # The NPU tests on another torch_npu: make test-npu TORCH=2.1.0 TORCH_NPU=2.1.0.post17
 test-npu: $(VENV)/.ready $(OTHER)/.ready
 	NPU_TUNE_TORCH_NPU=$(abspath $(OTHER)/site) NPU_TUNE_TORCH_PYTHON=$(abspath $(OTHER)/venv)/bin/python \
-		$(VENV)/bin/python -m pytest tests/test_npu*.py
+		$(VENV)/bin/python -m pytest tests/real/npu
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

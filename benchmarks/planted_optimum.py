@@ -26,8 +26,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.cann_emulator import build  # noqa: E402
 from tests.conftest import TORCH_NPU  # noqa: E402
+from tests.support.cann_emulator import build  # noqa: E402
 
 COSTS: dict[str, dict[str, str | int | Path]] = {
     "planted": {"phase1_us": 50, "phase2_us": 40, "aclop_us": 300, "kernel_us": 2},

@@ -17,12 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from .cann_emulator import build
-from .support.pretend import pretend
+from tests.support.cann_emulator import build
+from tests.support.pretend import pretend
 
 __all__ = ["pretend"]
 
-DATA = Path(__file__).parent / "data"
 TORCH_NPU = Path(os.environ.get("NPU_TUNE_TORCH_NPU", Path(__file__).parent.parent / ".torch_npu"))
 
 

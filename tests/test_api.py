@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import tuner
+from tests.support import ROOT
 from tuner.errors import StudyConflictError, UsageError
 from tuner.options import DEFAULT_STORAGE
 from tuner.runs.store import Store
 
-ROOT = Path(__file__).parent.parent
 MODEL = """
 import torch
 

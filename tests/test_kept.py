@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.support.runs import SPACE, confirmed, recorded, study_record
 from tuner import language
 from tuner.cli.main import main
 from tuner.deploy import best
@@ -28,8 +29,6 @@ from tuner.space.schema import KnobEntry
 from tuner.study import session
 from tuner.views.result import finding
 from tuner.worker.protocol import UNSET, Outcome, Role
-
-from .fakes import SPACE, confirmed, recorded, study_record
 
 ENTRIES = {
     knob.name: KnobEntry(

@@ -1,0 +1,397 @@
+"""A best configuration in somebody else's program: what is set, refused, and read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+
+from tests.support import ROOT
+from tests.support.runs import recorded, study_record
+from tuner.cli.main import main
+from tuner.deploy import apply, formats
+from tuner.deploy import best as best_file
+from tuner.deploy.apply import Plan, plan
+from tuner.deploy.best import BestConfiguration
+from tuner.errors import UnfitEnvironmentError, UsageError
+from tuner.evidence.conclude import conclude
+from tuner.evidence.summary import summarize
+from tuner.options import Setup
+from tuner.runs.store import Store
+from tuner.space.model import Configuration
+from tuner.worker import after_import
+
+KEEP = {
+    "MALLOC_TRIM_THRESHOLD_": "1073741824",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+# What the program has: threads of torch, the wait policy that libgomp was started with, malloc's.
+SEEN = """
+import json, os, torch
+names = ("OMP_WAIT_POLICY", "MALLOC_TOP_PAD_")
+print(json.dumps([torch.get_num_threads(), *(os.environ.get(name) for name in names)]))
+"""
+
+
+def best(
+    configuration: Configuration, variables: dict[str, str] | None = None, backend: str = "cpu"
+) -> BestConfiguration:
+    summary = summarize(study_record(), [recorded(0, 10), recorded(1, 4, threads=1)])
+    made = best_file.best_configuration(conclude(summary), summary.study.setup)
+    changes = {
+        "configuration": configuration,
+        "environment_variables": variables or {},
+        "backend": backend,
+    }
+    return made.model_copy(update=changes)
+
+
+def test_each_knob_goes_where_it_takes_effect() -> None:
+    configuration: Configuration = {
+        "execution": "inductor-freezing",
+        "threads": 2,
+        "openmp_wait": "active",
+        "allocator": "glibc-keep",
+        "warmup": 17,
+    }
+    held = {"OMP_WAIT_POLICY": "ACTIVE", **KEEP}
+    planned = plan(best(configuration, held), "b.yaml")
+    assert planned.variables == held
+    assert planned.in_process == (("threads", 2, "threads"),)
+    ((name, value, code),) = planned.in_code
+    assert (name, value, code.splitlines()[-1]) == (
+        "execution", "inductor-freezing", "model = torch.compile(model, dynamic=False)",
+    )  # fmt: skip
+
+
+def test_the_npu_space_with_the_knob_is_found() -> None:
+    planned = plan(best({"hf32": "conv", "jit_compile": "off"}, {}, "npu"), "b.yaml")
+    assert [name for name, _, _ in planned.in_process] == ["hf32", "jit_compile"]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "variables", "message"),
+    [
+        ({"surprise": 1}, {}, "configuration: there is no knob 'surprise'; of your own"),
+        ({"threads": 3}, {}, "threads cannot be 3; allowed: 1, 2, 4, 8, 16, 32"),
+        ({"threads": True}, {}, "threads cannot be True"),
+        ({"threads": "unset"}, {}, "threads cannot be 'unset'"),
+        ({"warmup": 0}, {}, "warmup cannot be 0"),
+        ({"warmup": "a"}, {}, "warmup cannot be 'a'"),
+        ({}, {"LD_PRELOAD": "/tmp/evil.so"}, "no knob of the configuration sets 'LD_PRELOAD'"),
+        (
+            {"openmp_wait": "active"},
+            {"OMP_WAIT_POLICY": "PASSIVE"},
+            "OMP_WAIT_POLICY cannot be 'PASSIVE'; the configuration means 'ACTIVE'",
+        ),
+    ],
+)
+def test_what_no_known_knob_owns_is_refused(
+    configuration: Configuration, variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        plan(best(configuration, variables), "b.yaml")
+
+
+def test_a_library_is_looked_for_here_whatever_the_file_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evil = best({"allocator": "tcmalloc"}, {"LD_PRELOAD": "/tmp/evil.so"})
+    monkeypatch.setattr(apply, "find_library", lambda *_: "")
+    with pytest.raises(UnfitEnvironmentError, match=r"there is no libtcmalloc\*.so.4 on this host"):
+        plan(evil, "b.yaml")
+    monkeypatch.setattr(apply, "find_library", lambda name, _: f"/usr/lib/{name}")
+    monkeypatch.setenv("LD_PRELOAD", "/theirs.so:/usr/lib/libtcmalloc*.so.4")
+    assert plan(evil, "b.yaml").variables == {"LD_PRELOAD": "/usr/lib/libtcmalloc*.so.4:/theirs.so"}
+
+
+def test_a_library_of_the_programs_own_environment_is_found(tmp_path: Path) -> None:
+    for folder, name in (("bin", "python"), ("lib", "libjemalloc.so.2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch(0o755)
+    wanted = best({"allocator": "jemalloc"}, {"LD_PRELOAD": "/elsewhere/libjemalloc.so.2"})
+    planned = plan(wanted, "b.yaml", program=[str(tmp_path / "bin" / "python"), "serve.py"])
+    assert planned.variables["LD_PRELOAD"].startswith(str(tmp_path / "lib" / "libjemalloc.so.2"))
+
+
+def test_what_was_not_confirmed_is_said() -> None:
+    lucky = best({"threads": 2})
+    assert lucky.recommendation == "confirm first"
+    said = "warning: from single runs, not confirmed: it may be no faster"
+    assert next(apply.told(plan(lucky, "b.yaml"))) == said
+    proven = plan(lucky.model_copy(update={"recommendation": "apply"}), "b.yaml")
+    assert said not in apply.told(proven)
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xff\xfe", b"format: [", b"- 1", b"measured_with: {objective: latency}"]
+)
+def test_a_broken_file_is_one_line(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_bytes(text)
+    for command in ("run", "check"):
+        done = ran([*RUN[:-1], command, "b.yaml", *(["--", "true"] * (command == "run"))], tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+def test_a_space_of_ones_own_has_to_be_named(tmp_path: Path) -> None:
+    space = tmp_path / "own.yaml"
+    space.write_text(
+        "name: own\nbackend: cpu\nknobs:\n  speed:\n    why: x\n    apply: environment\n"
+        "    default: unset\n    values: [{value: high, set: {SPEED: '9'}}]\n"
+    )
+    mine = best({"speed": "high"}, {"SPEED": "9"})
+    with pytest.raises(UsageError, match="of your own search space: --space FILE"):
+        plan(mine, "b.yaml")
+    assert plan(mine, "b.yaml", str(space)).variables == {"SPEED": "9"}
+
+
+def test_the_environment_of_a_program_keeps_its_own_path() -> None:
+    planned = Plan("cpu", {"A": "1"}, (("threads", 1, "threads"),), ())
+    held = apply.environment(planned, {"PYTHONPATH": "/theirs", "B": "2"})
+    assert held.pop("PYTHONPATH").split(os.pathsep) == [str(apply.STARTUP), "/theirs"]
+    assert json.loads(held.pop(after_import.VARIABLE)) == {
+        "module": "torch", "knobs": [["threads", 1, "threads"]],
+    }  # fmt: skip
+    assert held == {"A": "1", "B": "2"}
+    nothing = Plan("cpu", {"A": "1"}, (), ())
+    assert apply.environment(nothing, {}) == {"A": "1"}
+
+
+CONFIGURATION: Configuration = {"threads": 1, "openmp_wait": "passive", "allocator": "glibc-keep"}
+VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE", **KEEP}
+EXPECTED = [1, "PASSIVE", "67108864"]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "best.yaml"
+    best_file.write(best(CONFIGURATION, VARIABLES), path)
+    return path
+
+
+def ran(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    held = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(
+        command, cwd=folder, env=held, capture_output=True, text=True, check=False
+    )
+
+
+RUN = [sys.executable, "-c", "from tuner.cli.main import main; main()", "run"]
+
+
+@pytest.mark.parametrize("how", ["script", "module", "console script", "subprocess"])
+def test_a_program_runs_with_it_however_it_is_started(
+    how: str, torch_python: str, file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "serve.py").write_text(SEEN)
+    console = tmp_path / "serve"
+    console.write_text(f"#!{torch_python}\nimport serve\n")
+    console.chmod(0o755)
+    (tmp_path / "parent.py").write_text(
+        "import subprocess, sys\nsys.exit(subprocess.call([sys.executable, 'serve.py']))\n"
+    )
+    command = {
+        "script": [torch_python, "serve.py"],
+        "module": [torch_python, "-m", "serve"],
+        "console script": [str(console)],
+        "subprocess": [torch_python, "parent.py"],
+    }[how]
+    done = ran([*RUN, str(file), "--", *command], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == EXPECTED
+    assert done.stderr.count("npu-tune: set after the import of torch: threads=1") == 1
+    assert "npu-tune: environment: OMP_WAIT_POLICY=PASSIVE MALLOC" in done.stderr
+    without = ran(command, tmp_path)
+    assert json.loads(without.stdout) == [2, None, None]
+
+
+def test_exit_code_signals_and_arguments_are_the_programs_own(file: Path, tmp_path: Path) -> None:
+    code = "import sys; print(sys.argv[1:]); sys.exit(7)"
+    done = ran([*RUN, str(file), "--", sys.executable, "-c", code, "--json", "-h"], tmp_path)
+    assert (done.returncode, done.stdout) == (7, "['--json', '-h']\n")
+    missing = ran([*RUN, str(file), "--", "/not/there"], tmp_path)
+    assert missing.returncode == 2
+    assert "npu-tune: /not/there: cannot be started" in missing.stderr
+
+
+def test_a_sitecustomize_of_the_users_is_still_imported(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('theirs')\n")
+    paths = f"{tmp_path}{os.pathsep}{ROOT}"
+    done = ran([*RUN, str(file), "--", sys.executable, "-c", "1"], tmp_path, PYTHONPATH=paths)
+    assert done.stdout.splitlines()[-1] == "theirs"
+
+
+def test_looking_whether_torch_is_there_takes_nothing_away(
+    torch_python: str, file: Path, tmp_path: Path
+) -> None:
+    probing = "import importlib.util; assert importlib.util.find_spec('torch')\n"
+    done = ran([*RUN, str(file), "--", torch_python, "-c", probing + SEEN], tmp_path)
+    assert json.loads(done.stdout) == EXPECTED, done.stderr
+
+
+def test_a_setting_that_fails_is_said_and_the_program_goes_on(
+    torch_python: str, tmp_path: Path
+) -> None:
+    knobs = json.dumps({"module": "torch", "knobs": [["threads", "many", "threads"]]})
+    held = {after_import.VARIABLE: knobs, "PYTHONPATH": str(apply.STARTUP)}
+    code = "import torch; print('goes on')"
+    done = ran([torch_python, "-c", code], tmp_path, **held)
+    assert done.stdout == "goes on\n"
+    assert "nothing; could not be set: threads=many (" in done.stderr
+
+
+def test_in_code_it_is_applied_before_torch_and_refused_after(
+    torch_python: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "best.yaml"
+    best_file.write(
+        best({"threads": 1, "openmp_wait": "passive"}, {"OMP_WAIT_POLICY": "PASSIVE"}), path
+    )
+    early = "import tuner; tuner.apply('best.yaml')\n"
+    done = ran([torch_python, "-c", early + SEEN], tmp_path)
+    assert json.loads(done.stdout) == [1, "PASSIVE", None], done.stderr
+    late = ran([torch_python, "-c", "import torch\n" + early], tmp_path)
+    assert "UsageError: best.yaml: too late, torch is imported already" in late.stderr
+
+
+@pytest.mark.usefixtures("file")
+def test_in_code_what_is_read_at_the_start_must_be_there(tmp_path: Path) -> None:
+    code = "import tuner; tuner.apply('best.yaml')"
+    done = ran([sys.executable, "-c", code], tmp_path)
+    assert "too late for MALLOC_TRIM_THRESHOLD_=1073741824" in done.stderr
+    assert "npu-tune run best.yaml -- python" in done.stderr
+    assert ran([sys.executable, "-c", code], tmp_path, **KEEP).returncode == 0
+
+
+def written(form: str, configuration: Configuration, variables: dict[str, str], to: Path) -> Path:
+    one = best(configuration, variables)
+    entries = formats.entries_of(one, "")
+    stages = {name: entry.apply for name, entry in entries.items()}
+    best_file.write_text(formats.text(one, form, entries, stages), to)
+    return to
+
+
+def test_the_shell_file_gives_the_same_read_back(torch_python: str, tmp_path: Path) -> None:
+    path = written("env", CONFIGURATION, VARIABLES, tmp_path / "best.env")
+    script = f". {path}; {torch_python} -c '{SEEN}'"
+    done = ran(["sh", "-c", script], tmp_path)
+    assert json.loads(done.stdout)[1:] == EXPECTED[1:]
+    assert "# threads=1, in the program, after import torch:\n#     torch.set_num_threads(1)" in (
+        path.read_text()
+    )
+
+
+def test_the_dockerfile_holds_the_variables(tmp_path: Path) -> None:
+    path = written("dockerfile", CONFIGURATION, VARIABLES, tmp_path / "best.Dockerfile")
+    lines = [line for line in path.read_text().splitlines() if line.startswith("ENV")]
+    assert lines == [f'ENV {name}="{value}"' for name, value in VARIABLES.items()]
+
+
+def test_the_python_file_gives_the_same_read_back(torch_python: str, tmp_path: Path) -> None:
+    configuration = {**CONFIGURATION, "execution": "torchscript", "memory_format": "channels_last"}
+    written("python", configuration, VARIABLES, tmp_path / "best.py")
+    code = textwrap.dedent("""
+        import best
+        model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()).eval()
+        model, inputs = best.prepare(model, (torch.randn(1, 3, 8, 8),))
+        kind = isinstance(model, torch.jit.ScriptModule)
+        last = inputs[0].is_contiguous(memory_format=torch.channels_last)
+        print(kind, last, *model(*inputs).shape)
+    """)
+    before, after = "import best", code.replace("import best", "", 1)
+    done = ran([torch_python, "-c", before + SEEN + after], tmp_path, **KEEP)
+    assert done.returncode == 0, done.stderr
+    seen, prepared = done.stdout.splitlines()
+    assert json.loads(seen) == EXPECTED
+    assert prepared == "True True 1 4 6 6"
+    too_late = ran([torch_python, "-c", "import best"], tmp_path)
+    assert "to be set before Python starts: MALLOC_TRIM_THRESHOLD_" in too_late.stderr
+
+
+OWN_SPACE = """\
+name: mine
+backend: cpu
+knobs:
+  mode:
+    why: a flag
+    apply: model
+    handler: execution
+    default: unset
+    values: [{value: fast, code: model.be_fast()}]
+"""
+
+
+def test_the_python_file_has_the_code_of_the_studys_own_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text(OWN_SPACE)
+    store = Store(f"sqlite:///{tmp_path}/s.db")
+    store.create_study(study_record(Setup("m", space="mine.yaml", folder=str(tmp_path))))
+    for run in [recorded(0, 10), recorded(1, 4, mode="fast")]:
+        store.record("s", run)
+    store.close()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    command = ["export", "s", "--format", "python", "-o", "best.py", "--storage", store.url]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert "    # mode=fast\n    model.be_fast()\n" in Path("best.py").read_text()
+
+
+PRELOADED = "/lib/libjemalloc.so.2:/own.so"
+
+
+def run_python_file(held: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `import best` does in a program that was started with these libraries preloaded."""
+    path = written("python", {}, {"LD_PRELOAD": PRELOADED}, folder / "best.py")
+    monkeypatch.setenv("LD_PRELOAD", held)
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    exec(path.read_text(), {})
+
+
+def test_the_python_file_takes_more_libraries_in_another_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "/own.so:/lib/libjemalloc.so.2:/b.so"
+    run_python_file(more, tmp_path, monkeypatch)
+    assert os.environ["LD_PRELOAD"] == more
+
+
+def test_the_python_file_names_the_libraries_where_one_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RuntimeError, match=f"before Python starts: LD_PRELOAD={PRELOADED}$"):
+        run_python_file("/own.so", tmp_path, monkeypatch)
+
+
+def test_every_value_of_the_shipped_spaces_says_how_code_sets_it() -> None:
+    from tuner.space import file as space_file
+
+    silent = []
+    for name in space_file.shipped():
+        loaded = space_file.load(space_file.find(name))
+        for knob, entry in loaded.entries.items():
+            if entry.apply in ("process", "model"):
+                for one in entry.entries():
+                    if not entry.code_of(one.value):
+                        silent.append(f"{name}: {knob}={one.value}")
+                    else:
+                        compile(entry.code_of(one.value), name, "exec")
+    counts = [f"npu-extended: worker_cpus={value}" for value in (2, 4, 8, "near")]
+    assert silent == [*counts, "npu-extended: execution=npugraph"]
+
+
+@pytest.mark.usefixtures("file")
+def test_a_program_ignores_no_signal_that_python_ignores(tmp_path: Path) -> None:
+    done = ran([*RUN, "best.yaml", "--", "cat", "/proc/self/status"], tmp_path)
+    (ignored,) = [line for line in done.stdout.splitlines() if line.startswith("SigIgn:")]
+    assert int(ignored.split()[1], 16) & (1 << (signal.SIGPIPE - 1)) == 0
+    assert int(ignored.split()[1], 16) & (1 << (signal.SIGXFSZ - 1)) == 0

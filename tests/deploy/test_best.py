@@ -1,0 +1,90 @@
+"""The exported file: what it holds, and that it loads back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import tuner
+from tests.support.runs import recorded, study_record
+from tuner.deploy import best as best_file
+from tuner.errors import UsageError
+from tuner.evidence.conclude import conclude
+from tuner.evidence.summary import summarize
+
+RUNS = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on", threads=2)]
+
+
+def test_it_holds_configuration_variables_read_back_and_evidence() -> None:
+    found = conclude(summarize(study_record(), RUNS))
+    best = best_file.best_configuration(found, study_record().setup)
+    assert best.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
+    assert best.environment_variables == {"SPIN": "1"}
+    assert best.read_back == {"mode": "fast (unverified)", "spin": " (unverified)"}
+    assert best.evidence == found.evidence
+    assert best.evidence.best.p90_ms is None
+    assert best.evidence.baseline.throughput_per_s == 100.0
+
+
+def test_it_loads_back_as_it_was_written(tmp_path: Path) -> None:
+    best = best_file.best_configuration(
+        conclude(summarize(study_record(), RUNS)), study_record().setup
+    )
+    best_file.write(best, tmp_path / "deep" / "best.yaml")
+    assert tuner.load_best(tmp_path / "deep" / "best.yaml") == best
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["best.yaml"]
+
+
+def test_where_no_run_settled_no_warm_up_is_invented(tmp_path: Path) -> None:
+    drifting = list(range(1_000_000, 4_000_000, 30_000))
+    best = RUNS[1].run.result
+    assert best.measurement is not None
+    measured = replace(best.measurement, latency_ns=drifting, dispatch_ns=drifting)
+    run = replace(RUNS[1].run, result=replace(best, measurement=measured))
+    found = conclude(summarize(study_record(), [RUNS[0], replace(RUNS[1], run=run)]))
+    one = best_file.best_configuration(found, study_record().setup)
+    assert one.configuration == {"mode": "fast", "spin": "on"}
+    assert (one.evidence.best.unsteady, one.evidence.baseline.unsteady) == (1, 0)
+    best_file.write(one, tmp_path / "best.yaml")
+    assert "# warmup: none is given, no run of this" in (tmp_path / "best.yaml").read_text()
+    assert best_file.load(tmp_path / "best.yaml") == one
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "real.env").write_text("old")
+    (tmp_path / "link.env").symlink_to("real.env")
+    best_file.write_text("new", tmp_path / "link.env")
+    assert (tmp_path / "link.env").is_symlink()
+    assert (tmp_path / "real.env").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    best_file.write_text("through", tmp_path / "pipe")
+    assert os.read(reader, 99) == b"through"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file/x\.env: cannot be written: "):
+        best_file.write_text("", tmp_path / "file" / "x.env")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not valid YAML"),
+        ("a: 2024-99-99", "not valid YAML: month"),
+        ("a: 1", "format"),
+        ("- 1", "the file"),
+    ],
+)
+def test_another_file_is_refused_in_one_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        best_file.load(tmp_path / "x.yaml")
+    with pytest.raises(UsageError, match="cannot be read"):
+        best_file.load(tmp_path / "none.yaml")

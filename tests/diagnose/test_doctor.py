@@ -1,0 +1,230 @@
+"""The doctor: every way an environment can be unfit is a sentence of its own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import DATA
+from tests.support.cann_emulator import build
+from tuner.diagnose import doctor, host
+from tuner.diagnose.host import Finding
+from tuner.language import Message
+from tuner.runs import npu_smi
+from tuner.runs.device import Device
+from tuner.runs.records import Run
+from tuner.worker.protocol import ModelSpec, Outcome, Role, TrialResult, TrialSpec
+
+CANN_MISSING = "backend npu: torch_npu does not import: libhccl.so: cannot open shared object file"
+ABORT = "terminate called after throwing\n  what():  Duplicated key pinned_reserve_segment_size_mb"
+
+
+def run(outcome: Outcome = Outcome.OK, message: str = "", log: str = "", **facts: Any) -> Run:
+    """A probe that ended so."""
+    known = {"python": "3.11.7", "torch": "2.7.1+cpu", "torch_npu": "2.7.1.post2", **facts}
+    spec = TrialSpec("", -1, Role.PROBE, "npu", ModelSpec("", ""), deadline_s=90)
+    result = TrialResult(outcome, message, fingerprint=known)
+    return Run(spec, result, log, datetime(2026, 11, 24, tzinfo=timezone.utc), 1)
+
+
+def states(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(one.name, one.state) for one in found]
+
+
+def test_a_pair_that_fits_is_three_times_ok() -> None:
+    found = list(doctor.software("python", run(), run()))
+    assert states(found) == [("interpreter", "OK"), ("torch", "OK"), ("torch_npu", "OK")]
+
+
+def test_without_torch_nothing_else_is_asked() -> None:
+    failed = run(Outcome.ENVIRONMENT_ERROR, "python has no usable torch (ImportError): install it")
+    found = list(doctor.software("python", failed, failed))
+    assert states(found) == [("interpreter", "OK"), ("torch", "FAIL")]
+    assert str(found[1].seen) == "python has no usable torch (ImportError)"
+
+
+def test_without_torch_npu_the_cpu_is_still_fine() -> None:
+    found = list(doctor.software("python", run(torch_npu=""), run(Outcome.ENVIRONMENT_ERROR)))
+    assert states(found)[2:] == [("torch_npu", "WARN")]
+
+
+def test_a_pair_that_does_not_fit_is_named_with_the_right_one() -> None:
+    found = list(doctor.software("python", run(torch="2.13.0"), run()))
+    assert states(found)[2:] == [("pairing", "FAIL")]
+    assert str(found[2].todo) == "install torch_npu 2.13.0: each goes with its own torch"
+
+
+@pytest.mark.parametrize(
+    ("ended", "seen", "todo"),
+    [
+        (run(Outcome.ENVIRONMENT_ERROR, CANN_MISSING), "libhccl.so", "source set_env.sh"),
+        (
+            run(Outcome.CRASHED, "killed by SIGABRT", ABORT),
+            "its import ended the process: killed by SIGABRT; what():  Duplicated key",
+            "does not go with a CUDA build",
+        ),
+        (run(Outcome.TIMEOUT, "no result"), "its import did not end within 90 s", "by hand"),
+        (
+            run(Outcome.ENVIRONMENT_ERROR, "Two accelerators cannot be used at the same time"),
+            "Two accelerators",
+            "install the CPU build of torch",
+        ),
+    ],
+)
+def test_each_way_an_import_fails_has_its_sentence(ended: Run, seen: str, todo: str) -> None:
+    found = list(doctor.software("python", run(), ended))[2]
+    assert (found.name, found.state) == ("torch_npu", "FAIL")
+    assert seen in str(found.seen)
+    assert todo in str(found.todo)
+
+
+def test_a_log_level_is_suspected_when_the_import_hangs() -> None:
+    said = doctor.remedy(run(Outcome.TIMEOUT), {"ASCEND_GLOBAL_LOG_LEVEL": "9"})
+    assert str(said).startswith("ASCEND_GLOBAL_LOG_LEVEL=9 may be why")
+
+
+@pytest.mark.parametrize(
+    ("cann", "driver", "wanted"),
+    [
+        ("8.0.RC1", "23.0.3", ["OK", "OK"]),
+        ("7.0.0", "23.0.rc1", ["WARN", "WARN"]),
+        ("", "", ["WARN", "WARN"]),
+        ("8.5.0-beta", "25.0.RC1.1", ["OK", "OK"]),
+    ],
+)
+def test_cann_and_driver_are_held_against_what_the_knobs_need(
+    cann: str, driver: str, wanted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ASCEND_HOME_PATH", raising=False)
+    seen = run(cann=cann, driver=driver, emulated_cann=False, devices=1, soc="Ascend910B3")
+    found = [c for c in doctor.devices(seen, None) if c.name in ("CANN", "driver")]
+    assert [one.state for one in found] == wanted
+
+
+def listing(name: str, sick: str = "") -> npu_smi.Listing:
+    """A product's listing; sick: the bus id of a chip whose health is a warning."""
+    found = npu_smi.parse((DATA / "npu_smi" / f"{name}.txt").read_text())
+    chips = [
+        replace(chip, health="Warning") if chip.values["Bus-Id"] == sick else chip
+        for chip in found.chips
+    ]
+    return replace(found, chips=tuple(chips))
+
+
+def health(listing: npu_smi.Listing, physical_id: int, logic_id: int) -> list[tuple[str, str]]:
+    """What is said of each chip where such a one is to be measured."""
+    chosen = Device(f"NPU {physical_id}", physical_id, logic_id)
+    found = doctor.devices(run(Outcome.CRASHED), listing, chosen)
+    return states([one for one in found if one.name.startswith("NPU")])
+
+
+def test_an_unhealthy_and_a_used_device_are_told_apart() -> None:
+    assert health(listing("a2"), 0, 0) == [("NPU 0", "OK"), ("NPU 1", "WARN")]
+    assert health(listing("a2"), 1, 1) == [("NPU 0", "OK"), ("NPU 1", "FAIL")]
+
+
+def test_a_container_with_the_hosts_npu_4_alone_fails_for_that_one() -> None:
+    chips = listing("a2").chips
+    sick = [replace(chips[0], npu=str(n), health="Warning") for n in (0, 4)]
+    found = npu_smi.Listing(chips=tuple(sick))
+    assert health(found, 4, 0) == [("NPU 0", "WARN"), ("NPU 4", "FAIL")]
+
+
+def test_of_two_chips_of_an_npu_the_chosen_one_fails() -> None:
+    second = listing("a3", sick="0000:9F:00.0")
+    assert health(second, 0, 0) == [("NPU 0 chip 0", "OK"), ("NPU 0 chip 1", "WARN")]
+    assert health(second, 1, 1) == [("NPU 0 chip 0", "OK"), ("NPU 0 chip 1", "FAIL")]
+
+
+def test_a_product_that_lists_devices_is_found_by_them() -> None:
+    sick = listing("310p", sick="0000:81:00.0")
+    assert health(sick, 0, 0) == [("NPU 4", "FAIL")]
+    assert health(sick, 4, 4) == [("NPU 4", "WARN")]
+
+
+def test_a_chip_whose_place_on_the_host_nothing_tells_is_a_warning() -> None:
+    guessed = run(cann="8.5.0", driver="25.2.0", emulated_cann=False, devices=1, soc="Ascend910B3")
+    chosen = Device("NPU 0", certain=False)
+    found = [c for c in doctor.devices(guessed, listing("a2"), chosen) if c.name == "device"]
+    assert found[1].state == "WARN"
+    assert str(found[1].seen) == (
+        "which chip of the host it is, nothing tells: it is taken for NPU 0"
+    )
+
+
+def test_without_an_interpreter_the_host_is_still_examined() -> None:
+    found = doctor.examine("/nonexistent/python", None)
+    seen = Message("{path}: there is none", {"path": "/nonexistent/python"})
+    assert found[0] == Finding("interpreter", "FAIL", seen, Message("name one with --python"))
+    assert [one.name for one in found[1:]] == [one.name for one in host.checks()]
+
+
+def test_variables_that_slow_or_break_are_named() -> None:
+    given = {"ASCEND_LAUNCH_BLOCKING": "1", "ASCEND_GLOBAL_LOG_LEVEL": "1"}
+    found = list(host.checks(Path("/nonexistent"), {**given, "TASK_QUEUE_ENABLE": "yes"}))
+    variables = [(str(c.seen), c.state) for c in found if c.name == "variable"]
+    assert variables == [
+        ("ASCEND_LAUNCH_BLOCKING=1", "WARN"),
+        ("ASCEND_GLOBAL_LOG_LEVEL=1", "WARN"),
+        ("TASK_QUEUE_ENABLE='yes'", "FAIL"),
+    ]
+
+
+def test_host_settings_are_read_where_the_kernel_tells_them(tmp_path: Path) -> None:
+    for name, text in {
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave",
+        "proc/cpuinfo": "flags : fpu hypervisor",
+        "proc/sys/kernel/numa_balancing": "1",
+        "proc/sys/vm/swappiness": "0",
+        "sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    found = {c.name: (c.state, str(c.seen)) for c in host.checks(tmp_path, {})}
+    assert found["governor"] == ("WARN", "powersave")
+    assert found["machine"] == ("WARN", "a virtual machine")
+    assert found["numa_balancing"] == ("WARN", "1")
+    assert found["swappiness"] == ("OK", "0")
+    assert found["huge pages"] == ("WARN", "never")
+
+
+@pytest.mark.parametrize("folder", ["", "aarch64-linux"])
+def test_cann_is_found_in_its_install_files(folder: str, tmp_path: Path) -> None:
+    place = tmp_path / folder / "ascend_toolkit_install.info"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("package_name=Ascend-cann-toolkit\nversion=8.1.RC1\narch=aarch64\n")
+    assert host.cann_from_files({"ASCEND_HOME_PATH": str(tmp_path)}) == "8.1.RC1"
+    assert host.cann_from_files({}) == ""
+
+
+def test_the_emulated_device_is_examined_and_labelled(
+    torch_python: str, torch_npu_site: Path, cann: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(torch_npu_site))
+    monkeypatch.delenv("TASK_QUEUE_ENABLE", raising=False)
+    emulated = build.environment(cann, devices=2, cann="7.0.0", driver="25.2.0")
+    for name, value in emulated.items():
+        monkeypatch.setenv(name, value)
+    found = {one.name: one for one in doctor.examine(torch_python, 1)}
+    assert str(found["device"].seen) == "2 x Ascend910B3 (emulated CANN: no device)"
+    assert (found["CANN"].state, str(found["CANN"].seen)) == ("WARN", "7.0.0, older than 8.0.RC1")
+    assert found["driver"] == Finding("driver", "OK", Message("25.2.0"))
+    assert found["torch_npu"].state == "OK"
+
+
+def test_torch_npu_without_cann_is_its_own_sentence(
+    torch_python: str, torch_npu_site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(torch_npu_site))
+    for name in ("LD_LIBRARY_PATH", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    found = {one.name: one for one in doctor.examine(torch_python, None)}
+    assert found["torch"].state == "OK"
+    assert found["torch_npu"].state == "FAIL"
+    assert "source set_env.sh" in str(found["torch_npu"].todo)
+    assert os.linesep not in str(found["torch_npu"].seen)

@@ -1,0 +1,193 @@
+"""From a run's facts and the profiler's files to a diagnosis; and on the emulated CANN.
+
+Asserted on the emulation are kinds and counts, never times.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.evidence.test_ablation import ablated, ms
+from tests.real.npu.test_npu import CONVNET, Emulated
+from tests.support import DATA
+from tests.support.runs import confirmed, recorded, study_record
+from tuner.diagnose import profile_files
+from tuner.diagnose.profile import FEW_SAMPLES, LAYOUT_OPERATORS, Profile, choose, judge
+from tuner.errors import StudyConflictError
+from tuner.evidence.summary import Summary, summarize
+from tuner.runs.records import Run
+from tuner.space import file
+from tuner.space import model as space_model
+from tuner.views import profile
+from tuner.worker.protocol import ModelSpec, Outcome, ReadBack, Role
+
+MS = 10**6
+CONV = ModelSpec("python_file", CONVNET)
+FACTS: dict[str, Any] = {
+    "dispatch_ns": [1 * MS] * 3, "latency_ns": [4 * MS] * 3, "traced_ns": [8 * MS] * 2,
+    "device_ns": [3 * MS] * 3, "ahead": True, "host_to_device_ns": [MS], "device_to_host_ns": [MS],
+    "fallbacks": ["aten::nonzero"], "faults_per_call": 3.0, "kernel_share": 0.02,
+}  # fmt: skip
+
+
+def npu_summary() -> Summary:
+    space = file.load(file.find("npu")).space
+    record = replace(study_record(), space=space_model.to_dict(space))
+    return summarize(record, [])
+
+
+def judged(
+    facts: dict[str, Any], parsed: Path | None, backend: str = "npu", emulated: bool = False
+) -> Profile:
+    """A run of the NPU's baseline with these facts."""
+    one = recorded(0, 4.0)
+    result = replace(
+        one.run.result,
+        facts={"profile": facts},
+        fingerprint={"emulated_cann": emulated},
+        read_back={"task_queue": ReadBack(2, True, "")},
+    )
+    run = replace(one.run, spec=replace(one.run.spec, backend=backend), result=result)
+    summary = npu_summary()
+    configuration = summary.space.baseline()
+    return judge(summary, replace(one, configuration=configuration), run, parsed, Path("folder"))
+
+
+def shown(found: Profile, width: int = 120) -> str:
+    console = Console(width=width, highlight=False)
+    with console.capture() as capture:
+        console.print(profile.profile(found))
+    return capture.get()
+
+
+def test_kernel_details_come_before_steps_and_both_before_events(tmp_path: Path) -> None:
+    shutil.copy(DATA / "profiler" / "step_trace_time.csv", tmp_path)
+    steps = judged(FACTS, tmp_path)
+    assert (steps.times.device_source, steps.times.device_ms) == ("step_trace_time.csv", 0.12)
+    shutil.copy(DATA / "profiler" / "kernel_details.csv", tmp_path)
+    kernels = judged(FACTS, tmp_path)
+    assert (kernels.times.device_source, kernels.times.device_ms) == ("kernel_details.csv", 0.1)
+    events = judged(FACTS, None)
+    assert (events.times.device_source, events.times.device_ms) == ("device events", 3.0)
+
+
+def test_the_report_names_bound_knobs_operators_and_what_fell_back() -> None:
+    found = judged(FACTS, DATA / "profiler")
+    text = shown(found)
+    assert text.startswith("dispatch-bound: the device idles 98% of a call")
+    assert "try jit_compile=off" in text
+    assert "task_queue=2" not in text  # it reads back as 2 already
+    assert "wrong by 4.0x: the call returns before its work is done" in text
+    assert "in the trace the device idles 50% (kernel_details.csv)" in text
+    assert "format and type conversions: 9% of kernel time" in text
+    assert "AI CPU, which is slow: Nonzero: 36% of kernel time" in text
+    assert "copied there and back: aten::nonzero" in text
+    assert "msprof-analyze advisor all -d folder" in text
+
+
+def test_no_figure_of_the_emulation_goes_without_its_label() -> None:
+    assert shown(judged(FACTS, None, emulated=True)).startswith("emulated CANN, device-bound")
+
+
+def test_a_profiler_that_fails_leaves_the_rest() -> None:
+    facts = {**FACTS, "profiler_error": "RuntimeError: busy", "missing_activities": ["NPU"]}
+    del facts["traced_ns"]
+    text = shown(judged(facts, None))
+    assert text.startswith("device-bound: the device works 75% of a call")
+    assert "the profiler failed: RuntimeError: busy" in text
+    assert "the trace lacks NPU" in text
+
+
+def test_on_the_cpu_copies_and_overhead_are_shares_of_the_traced_time() -> None:
+    names = [["aten::conv2d", 2, 8 * MS], [LAYOUT_OPERATORS[0], 4, 2 * MS]]
+    facts = {**FACTS, "operators": names, "device_ns": None}
+    found = judged(facts, None, backend="cpu")
+    assert (found.shares.layout, found.shares.outside) == (0.125, 0.375)
+    assert found.diagnosis.kind == "overhead-bound"
+    assert "without synchronising" not in shown(found)
+
+
+def test_it_is_the_baseline_or_the_best() -> None:
+    summary = summarize(study_record(), [recorded(0, 4.0), recorded(1, 2.0, mode="fast")])
+    assert choose(summary, baseline=True).trial == 0
+    assert choose(summary, baseline=False).trial == 1
+
+
+def test_where_a_smaller_configuration_is_exported_that_one_is_profiled() -> None:
+    _, summary = ablated(ms)
+    chosen = choose(summary, baseline=False)
+    assert summary.space.changed(chosen.configuration) == {"mode": "fast"}
+    assert chosen.run.spec.role == Role.ABLATION
+
+
+def test_where_the_defaults_are_to_be_kept_they_are_profiled() -> None:
+    runs = [recorded(0, 4.0), recorded(1, 2.0, mode="fast")]  # which was luck
+    _, summary = confirmed(runs, lambda _: 4.0)
+    assert choose(summary, baseline=False).trial == 0
+
+
+def test_nothing_measured_is_a_conflict() -> None:
+    with pytest.raises(StudyConflictError):
+        choose(summarize(study_record(), []), baseline=True)
+
+
+@pytest.fixture
+def emulated(torch_python: str, torch_npu_site: Path, cann: Path, tmp_path: Path) -> Emulated:
+    return Emulated(torch_python, torch_npu_site, cann, tmp_path)
+
+
+def profiled(
+    emulated: Emulated, level: int, model: ModelSpec = CONV, **parameters: int
+) -> tuple[Run, Profile]:
+    """A small model at a task-queue level, under the wheel's own profiler."""
+    folder = emulated.folder / "profile"
+    spec = {
+        "model": model,
+        "role": Role.PROFILE,
+        "profile_folder": str(folder),
+        "rule": replace(FEW_SAMPLES, warmup_calls=3, min_time_s=0.0),
+    }
+    run = emulated.run({"task_queue": level, "internal_format": "off"}, spec, **parameters)
+    assert run.result.outcome is Outcome.OK, run.result.message
+    one = replace(recorded(0, 1.0), configuration=npu_summary().space.baseline())
+    return run, judge(npu_summary(), one, run, profile_files.output_folder(folder), folder)
+
+
+def test_dominating_host_costs_are_dispatch_bound_and_level_2_fools_a_timer(
+    emulated: Emulated,
+) -> None:
+    _, found = profiled(emulated, 2, phase1_us=3000, phase2_us=3000, kernel_us=1)
+    assert found.diagnosis.kind == "dispatch-bound"
+    assert found.times.device_certain
+    assert "wrong by" in profile.unsynchronised(found.times)
+
+
+def test_dominating_device_costs_are_device_bound(emulated: Emulated) -> None:
+    _, found = profiled(emulated, 1, phase1_us=1, phase2_us=1, kernel_us=20000)
+    assert found.diagnosis.kind == "device-bound"
+    assert found.emulated_cann
+
+
+def test_operators_that_fall_back_to_the_cpu_are_named(emulated: Emulated) -> None:
+    falls_back = ModelSpec("python_file", f"{DATA / 'models' / 'tiny.py'}:falls_back")
+    run, found = profiled(emulated, 1, falls_back)
+    assert found.fallbacks == ("aten::linalg_matrix_exp",)
+    # The call waits for the device inside, so its device time is an upper bound, and is called so.
+    assert (found.times.device_certain, run.result.facts["profile"]["ahead"]) == (False, False)
+
+
+def test_the_wheels_own_files_are_read_and_name_the_hosts_operators(emulated: Emulated) -> None:
+    run, found = profiled(emulated, 1)
+    calls = {one.name: one.count for one in found.host_operators}
+    assert calls["aten::convolution"] == len(run.result.facts["profile"]["traced_ns"])
+    assert found.missing_activities == ("NPU",)  # the emulation collects nothing of the device
+    assert found.profiler_error == ""
+    output = profile_files.output_folder(emulated.folder / "profile")
+    assert output is not None
+    assert (output / "trace_view.json").stat().st_size > 0

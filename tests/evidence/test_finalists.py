@@ -1,0 +1,163 @@
+"""Which runs a confirmation makes, in which order, and which configuration wins."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from tests.support.runs import SPACE, confirmed, recorded, study_record
+from tuner.evidence.finalists import NextRun, finalists, next_run, winner
+from tuner.evidence.summary import summarize
+from tuner.options import Setup
+from tuner.space.model import Configuration
+from tuner.worker.protocol import Outcome, Role
+
+SEARCHED = [
+    recorded(0, 10),
+    recorded(1, 4, mode="fast"),
+    recorded(2, 5, spin="on"),
+    recorded(3, 6, threads=1),
+    recorded(4, 7, mode="fast", threads=1),
+    recorded(5, 8, mode="fast", spin="on"),
+    recorded(6, 9, spin="on", threads=1),
+    recorded(7, 1, mode="fast", batch_size=8),
+]
+
+
+def changed(step: NextRun) -> Configuration:
+    return SPACE.changed(step.configuration)
+
+
+def as_searched(step: NextRun) -> float:
+    found = {str(SPACE.changed(r.configuration)): r.trial for r in SEARCHED[:7]}
+    return [10.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0][found[str(changed(step))]]
+
+
+def test_finalists_are_the_best_five_at_the_batch_size_of_the_best() -> None:
+    summary = summarize(study_record(), SEARCHED)
+    assert [SPACE.changed(one) for one in finalists(summary)] == [
+        {"mode": "fast"},
+        {"spin": "on"},
+        {"threads": 1},
+        {"mode": "fast", "threads": 1},
+        {"mode": "fast", "spin": "on"},
+    ]
+
+
+def test_a_preset_that_ran_is_a_finalist_too() -> None:
+    summary = summarize(study_record(), SEARCHED)
+    space = replace(SPACE, presets={"known": {"spin": "on", "threads": 1}, "never": {"threads": 2}})
+    assert [SPACE.changed(one) for one in finalists(replace(summary, space=space))][5:] == [
+        {"spin": "on", "threads": 1}
+    ]
+
+
+def test_two_blocks_of_all_two_of_the_best_four_then_alternating_pairs() -> None:
+    steps, _ = confirmed(SEARCHED, as_searched)
+    blocks = [
+        [str(changed(s)) for s in steps if s.role == Role.CONFIRM and s.block == block]
+        for block in range(4)
+    ]
+    assert [len(block) for block in blocks] == [6, 6, 5, 5]
+    assert len({tuple(block) for block in blocks}) == 4
+    dropped = set(blocks[1]) - set(blocks[2])
+    assert dropped == {str({"mode": "fast", "spin": "on"})}  # the slowest of the five
+    assert (set(blocks[1]), set(blocks[3])) == (set(blocks[0]), set(blocks[2]))
+    pairs = [changed(s) for s in steps if s.role == Role.HOLD_OUT]
+    assert pairs == [{}, {"mode": "fast"}, {"mode": "fast"}, {}] * 3
+    assert [(s.done, s.total) for s in steps] == [(n, 34) for n in range(34)]
+
+
+def test_each_run_belongs_to_the_first_trial_of_its_configuration() -> None:
+    steps, summary = confirmed(SEARCHED, as_searched)
+    assert {s.trial for s in steps if changed(s) == {"spin": "on"}} == {2}
+    assert summary.trials_done == 8
+    assert summary.best is not None
+    assert len(summary.best.runs) == 1
+
+
+def test_an_interrupted_confirmation_goes_on_where_it_stopped() -> None:
+    steps, summary = confirmed(SEARCHED, as_searched)
+    for kept in (0, 7, 25):
+        runs = [*SEARCHED, *summary.confirmation_runs[:kept]]
+        assert next_run(summarize(summary.study, runs), seed=0) == steps[kept]
+
+
+def test_a_study_that_went_on_is_confirmed_anew() -> None:
+    _, summary = confirmed(SEARCHED, as_searched)
+    runs = [*SEARCHED, *summary.confirmation_runs, recorded(8, 9, spin="on")]
+    step = next_run(summarize(study_record(), runs), seed=0)
+    assert step is not None
+    assert (step.role, step.block, step.done) == (Role.CONFIRM, 0, 0)
+
+
+def test_what_fails_in_a_block_is_not_measured_again_and_cannot_win() -> None:
+    def answer(step: NextRun) -> float | Outcome:
+        return Outcome.CRASHED if changed(step) == {"mode": "fast"} else as_searched(step)
+
+    steps, summary = confirmed(SEARCHED, answer)
+    assert Counter(str(changed(s)) for s in steps)[str({"mode": "fast"})] == 1
+    won = winner(summary)
+    assert won is not None
+    assert SPACE.changed(won) == {"spin": "on"}
+
+
+def test_the_lucky_one_of_the_search_does_not_win() -> None:
+    def answer(step: NextRun) -> float:
+        return 9.9 if changed(step) == {"mode": "fast"} else as_searched(step)
+
+    _, summary = confirmed(SEARCHED, answer)
+    won = winner(summary)
+    assert won is not None
+    assert SPACE.changed(won) == {"spin": "on"}
+
+
+@pytest.mark.parametrize(("more_ms", "wins"), [(4.03, "fast"), (4.06, "both")])
+def test_within_1_percent_the_fewest_knobs_win(more_ms: float, wins: str) -> None:
+    def answer(step: NextRun) -> float:
+        return {0: 10.0, 1: more_ms}.get(len(changed(step)), 4.0)
+
+    runs = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on"), recorded(2, 4.05, mode="fast")]
+    _, summary = confirmed(runs, answer)
+    won = winner(summary)
+    assert won is not None
+    expected = {"fast": {"mode": "fast"}, "both": {"mode": "fast", "spin": "on"}}
+    assert SPACE.changed(won) == expected[wins]
+
+
+def test_a_spike_in_a_block_does_not_decide() -> None:
+    def answer(step: NextRun) -> float:
+        fast = changed(step) == {"mode": "fast"}
+        spiked = fast and step.block == 1 and step.role == Role.CONFIRM
+        return 40.0 if spiked else as_searched(step)
+
+    _, summary = confirmed(SEARCHED, answer)
+    won = winner(summary)
+    assert won is not None
+    assert SPACE.changed(won) == {"mode": "fast"}
+
+
+def test_nothing_but_the_baseline_needs_no_confirmation() -> None:
+    runs = [recorded(0, 10), recorded(1, outcome=Outcome.CRASHED, mode="fast")]
+    assert next_run(summarize(study_record(), runs), seed=0) is None
+
+
+def test_under_throughput_the_latency_limit_holds_in_fresh_runs_too() -> None:
+    asked = Setup("m", objective="throughput", max_latency_ms=20)
+    runs = [
+        recorded(0, 10),
+        recorded(1, 19, batch_size=8),
+        recorded(2, 16, mode="fast", batch_size=8),
+        recorded(3, 18, spin="on", batch_size=8),
+    ]
+
+    def answer(step: NextRun) -> float:
+        return 25.0 if changed(step) == {"mode": "fast"} else 18.0
+
+    steps, summary = confirmed(runs, answer, asked=asked)
+    won = winner(summary)
+    assert {s.configuration["batch_size"] for s in steps} == {8}
+    assert won is not None
+    assert SPACE.changed(won) == {"spin": "on"}

@@ -1,0 +1,171 @@
+"""What may be claimed, with exact numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.support.runs import SPACE, confirmed, recorded, study_record
+from tuner.errors import StudyConflictError
+from tuner.evidence.finalists import NextRun
+from tuner.evidence.intervals import Look, verdict
+from tuner.evidence.pairs import contender, planned, spent
+from tuner.evidence.summary import summarize
+from tuner.evidence.verdict import judge
+from tuner.worker.protocol import Outcome, Role
+
+SEARCHED = [recorded(0, 10), recorded(1, 2, mode="fast")]
+DRIFT = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5)  # of the machine, from pair to pair
+
+
+def of_mode(fast_ms: float) -> Callable[[NextRun], float]:
+    def answer(step: NextRun) -> float:
+        drift = DRIFT[step.block % 6]
+        return (fast_ms if SPACE.changed(step.configuration) else 10.0) * drift
+
+    return answer
+
+
+def test_the_claim_is_the_median_ratio_of_pairs_which_drift_does_not_touch() -> None:
+    _, summary = confirmed(SEARCHED, of_mode(5.0))
+    judged = judge(summary)
+    assert (judged.verdict, judged.reason, judged.pairs) == ("faster", None, 6)
+    assert judged.speedup == pytest.approx(2.0)
+    assert judged.interval is not None
+    assert (judged.interval.low, judged.interval.high) == (2.0, 2.0)
+    assert judged.interval.coverage == 0.9688  # 1 - 2/64
+    assert judged.baseline.latency_ms == pytest.approx(12.5)  # of the hold-out's runs alone
+    assert (len(judged.best.runs), len(judged.baseline.runs)) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("fast_ms", "expected"), [(5.0, "faster"), (10.05, "same"), (12.0, "slower")]
+)
+def test_what_the_search_promised_does_not_matter(fast_ms: float, expected: str) -> None:
+    _, summary = confirmed(SEARCHED, of_mode(fast_ms))
+    assert judge(summary).verdict == expected
+
+
+def test_one_pair_against_it_makes_a_win_of_six_pairs_unclear() -> None:
+    def answer(step: NextRun) -> float:
+        slow = step.role == Role.HOLD_OUT and step.block == 3
+        return (12.0 if slow else 5.0) if SPACE.changed(step.configuration) else 10.0
+
+    _, summary = confirmed(SEARCHED, answer)
+    judged = judge(summary)
+    assert judged.verdict == "unclear"
+    assert judged.interval is not None
+    assert (judged.interval.low, judged.interval.high) == (round(10 / 12, 4), 2.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1.011, 1.5, "faster"),
+        (1.01, 1.5, "unclear"),
+        (0.991, 1.009, "same"),
+        (0.98, 1.005, "unclear"),
+        (0.5, 0.99, "slower"),
+        (0.9, 1.1, "unclear"),
+    ],
+)
+def test_a_verdict_needs_the_whole_interval(low: float, high: float, expected: str) -> None:
+    assert verdict(low, high) == expected
+
+
+def test_without_fresh_runs_nothing_is_confirmed() -> None:
+    judged = judge(summarize(study_record(), SEARCHED))
+    assert (judged.verdict, str(judged.reason)) == ("not confirmed", "no fresh runs were made")
+    assert (judged.speedup, judged.pairs, judged.interval) == (5.0, 0, None)
+
+
+def test_too_few_pairs_confirm_nothing() -> None:
+    _, summary = confirmed(SEARCHED, of_mode(5.0))
+    cut_short = summarize(summary.study, [*SEARCHED, *summary.confirmation_runs[:-1]])
+    assert judge(cut_short).verdict == "not confirmed"
+    assert str(judge(cut_short).reason) == "5 pairs of fresh runs are there, 6 are needed"
+
+
+def test_between_two_looks_the_earlier_one_counts() -> None:
+    def answer(step: NextRun) -> float:
+        slow = step.role == Role.HOLD_OUT and step.block == 3
+        return (12.0 if slow else 5.0) if SPACE.changed(step.configuration) else 10.0
+
+    _, summary = confirmed(SEARCHED, answer, confirm="auto")
+    assert (judge(summary).verdict, judge(summary).pairs) == ("faster", 16)
+    cut_short = summarize(summary.study, [*SEARCHED, *summary.confirmation_runs[:-2]])
+    assert (judge(cut_short).verdict, judge(cut_short).pairs) == ("unclear", 8)
+
+
+def test_a_winner_that_fails_in_the_hold_out_is_unclear() -> None:
+    def answer(step: NextRun) -> float | Outcome:
+        if step.role == Role.HOLD_OUT and step.block == 2 and SPACE.changed(step.configuration):
+            return Outcome.WRONG_OUTPUT
+        return 5.0 if SPACE.changed(step.configuration) else 10.0
+
+    _, summary = confirmed(SEARCHED, answer)
+    judged = judge(summary)
+    assert judged.verdict == "unclear"
+    assert str(judged.reason) == "the winner failed when measured again: wrong_output"
+
+
+def test_finalists_that_all_fail_again_are_unclear() -> None:
+    def answer(step: NextRun) -> float | Outcome:
+        return Outcome.CRASHED if SPACE.changed(step.configuration) else 10.0
+
+    _, summary = confirmed(SEARCHED, answer)
+    judged = judge(summary)
+    assert (judged.verdict, str(judged.reason)) == (
+        "unclear",
+        "every finalist failed when measured again",
+    )
+
+
+def test_a_pair_that_the_baseline_spoiled_is_made_again() -> None:
+    def answer(step: NextRun) -> float | Outcome:
+        if step.role == Role.HOLD_OUT and step.block == 2 and not SPACE.changed(step.configuration):
+            return Outcome.CRASHED
+        return 5.0 if SPACE.changed(step.configuration) else 10.0
+
+    steps, summary = confirmed(SEARCHED, answer, pairs=8)
+    assert max(s.block for s in steps if s.role == Role.HOLD_OUT) == 8
+    assert (judge(summary).verdict, judge(summary).pairs) == ("faster", 8)
+
+
+def test_runs_far_apart_are_no_pair() -> None:
+    _, summary = confirmed(SEARCHED, of_mode(5.0))
+    late = summary.confirmation_runs[-1]
+    moved = replace(late.run, started_at=late.run.started_at + timedelta(hours=1))
+    runs = [*SEARCHED, *summary.confirmation_runs[:-1], replace(late, run=moved)]
+    reason = judge(summarize(summary.study, runs)).reason
+    assert str(reason).startswith("5 pairs of fresh runs")
+
+
+def test_what_was_begun_is_finished_although_another_would_win_now() -> None:
+    _, summary = confirmed(SEARCHED, of_mode(5.0))
+    lucky = recorded(1, 0.1, spin="on")  # of the same trial: the search is no longer for it
+    later = summarize(summary.study, [*SEARCHED, lucky, *summary.confirmation_runs])
+    won = contender(later)
+    assert won is not None
+    assert later.space.changed(won) == {"mode": "fast"}
+    assert judge(later).pairs == 6
+
+
+def test_another_plan_takes_what_earlier_looks_may_have_erred() -> None:
+    _, summary = confirmed(SEARCHED, of_mode(5.0), confirm="auto")
+    assert spent(summary) == 2 / 2**8
+    asked = {**summary.study.setup, "confirm": "12", "spent": spent(summary)}
+    assert planned(replace(summary, study=replace(summary.study, setup=asked))) == (
+        Look(12, 0.05 - 2 / 2**8),
+    )
+    asked["spent"] = 0.2  # used up: a look needs at least 8 pairs then
+    asked["confirm"] = "6"
+    assert planned(replace(summary, study=replace(summary.study, setup=asked))) == (Look(8, 0.01),)
+
+
+def test_a_study_without_a_good_baseline_has_no_verdict() -> None:
+    with pytest.raises(StudyConflictError, match="no good run of the baseline"):
+        judge(summarize(study_record(), [recorded(0, outcome=Outcome.CRASHED)]))

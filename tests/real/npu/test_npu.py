@@ -1,0 +1,255 @@
+"""The NPU backend on the real torch_npu wheel, with an emulated CANN: no figure is a device's.
+
+Each case is a fresh process. Asserted are outcomes, call paths, threads and counts, never times.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import DATA
+from tests.support.cann_emulator import build
+from tests.support.cann_emulator.calls import Calls, of_processes, threads, total
+from tuner.runs.launcher import WORKER, Launcher
+from tuner.runs.records import Run
+from tuner.worker.protocol import (
+    KnobSetting,
+    MeasurementRule,
+    ModelSpec,
+    Outcome,
+    ProbeRequest,
+    Role,
+    TrialSpec,
+)
+
+A2, A3, OLD = "Ascend910B3", "Ascend910_9391", "Ascend310P3"
+RULE = MeasurementRule(
+    warmup_calls=2, min_samples=5, min_time_s=0.0, max_time_s=1.0, blocks=3, block_time_s=0.001
+)
+CONVNET = f"{DATA / 'models' / 'tiny.py'}:convnet"
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """Runs specs under an emulated CANN with these parameters, and reads what was called."""
+
+    python: str
+    site: Path
+    libraries: Path
+    folder: Path
+
+    def launcher(self, **parameters: Any) -> Launcher:
+        """A launcher whose workers find torch_npu and the emulation; call statistics are kept."""
+        calls = self.folder / "calls"
+        calls.mkdir(exist_ok=True)
+        variables = build.environment(self.libraries, stats=calls, **parameters)
+        return Launcher(
+            self.python, self.folder / "runs", {**variables, "PYTHONPATH": str(self.site)}
+        )
+
+    def run(self, knobs: dict[str, Any] | None = None, spec: Any = None, **parameters: Any) -> Run:
+        """One baseline run of the small convnet with some knobs set."""
+        wanted = TrialSpec(
+            study="s",
+            trial=0,
+            role=Role.BASELINE,
+            backend="npu",
+            model=ModelSpec("python_file", CONVNET),
+            knobs=[knob(name, value) for name, value in (knobs or {}).items()],
+            batch_size=1,
+            rule=RULE,
+            deadline_s=120,
+            weights_path=str(self.folder / "weights.pt"),
+            reference_path=str(self.folder / "reference.pt"),
+        )
+        return self.launcher(**parameters).run(replace(wanted, **(spec or {})))
+
+    def calls(self) -> Calls:
+        """What the last run's process called."""
+        return of_processes(self.folder / "calls")[-1]
+
+
+def knob(name: str, value: Any) -> KnobSetting:
+    if name == "task_queue":
+        return KnobSetting(name, value, "environment", name, {"TASK_QUEUE_ENABLE": str(value)})
+    return KnobSetting(name, value, "process", name)
+
+
+@pytest.fixture
+def emulated(torch_python: str, torch_npu_site: Path, cann: Path, tmp_path: Path) -> Emulated:
+    return Emulated(torch_python, torch_npu_site, cann, tmp_path)
+
+
+@pytest.mark.parametrize(("level", "first", "second"), [(0, 0, 0), (1, 0, 1), (2, 1, 1)])
+def test_the_task_queue_moves_the_phases_to_another_thread(
+    level: int, first: int, second: int, emulated: Emulated
+) -> None:
+    run = emulated.run({"task_queue": level, "internal_format": "off"})
+    assert run.result.outcome is Outcome.OK, run.result.message
+    back = run.result.read_back["task_queue"]
+    assert (back.value, back.certain) == (level, True)
+    calls = emulated.calls()
+    # Thread 0 is the main one. The model itself: transfers before it stay on the main thread.
+    assert threads(calls, "aclnn-1:aclnnConvolution") == {first}
+    assert threads(calls, "aclnn-2:aclnnConvolution") == {second}
+
+
+@pytest.mark.parametrize(
+    ("jit", "private", "aclnn", "aclop", "compiled"),
+    [
+        ("off", "off", True, False, False),
+        ("off", "on", False, True, False),
+        ("on", "off", False, True, True),
+    ],
+)
+def test_jit_and_internal_format_decide_the_path_of_convolutions(
+    jit: str, private: str, aclnn: bool, aclop: bool, compiled: bool, emulated: Emulated
+) -> None:
+    run = emulated.run({"jit_compile": jit, "internal_format": private}, soc=A2)
+    assert run.result.outcome is Outcome.OK, run.result.message
+    assert run.result.read_back["jit_compile"].value == jit
+    assert run.result.read_back["internal_format"].value == private
+    calls = emulated.calls()
+    assert bool(total(calls, "aclnn-1:aclnnConvolution")) is aclnn
+    assert bool(total(calls, "aclop:Conv2D")) is aclop
+    assert bool(total(calls, "compile:Conv2D")) is compiled
+    assert bool(total(calls, "aclnn-1:aclnnRelu")) is (jit == "off")
+    assert total(calls, "aclnn-without-executor") == 0
+
+
+def test_every_run_is_a_fresh_process_with_first_call_costs(emulated: Emulated) -> None:
+    counts = []
+    for _ in range(2):
+        emulated.run({"jit_compile": "on"}, soc=A2)
+        counts.append(total(emulated.calls(), "compile:"))
+    assert counts[0] == counts[1] > 0
+
+
+def test_the_default_of_jit_depends_on_the_soc(emulated: Emulated) -> None:
+    values = {}
+    for soc in (A2, A3, OLD):
+        run = emulated.run({"jit_compile": "unset"}, soc=soc)
+        values[soc] = run.result.read_back["jit_compile"].value
+    assert values == {A2: "off", A3: "off", OLD: "on"}
+
+
+def test_outputs_are_compared_on_this_path_too(emulated: Emulated) -> None:
+    base = emulated.run({"internal_format": "off"}, soc=A2, numerics=1)
+    assert base.result.output is not None
+    assert (base.result.outcome, base.result.output.status) == (Outcome.OK, "passed")
+    # The emulation computes nothing on the aclop path: what comes out is wrong.
+    other = emulated.run({"internal_format": "on"}, {"role": Role.SEARCH}, soc=A2, numerics=1)
+    assert other.result.outcome is Outcome.WRONG_OUTPUT
+
+
+def test_the_fingerprint_names_device_cann_and_emulation(emulated: Emulated) -> None:
+    found = emulated.run(soc=A3, cann="8.5.0", driver="25.5.0").result.fingerprint
+    assert (found["soc"], found["cann"]) == (A3, "8.5.0")
+    # 2.1.0.post10 cannot ask CANN, whose files tell its own version but not the driver's.
+    older = found["torch_npu"].startswith("2.1.0.post10")
+    assert found["driver"] == ("" if older else "25.5.0")
+    assert found["emulated_cann"] is True
+    assert found["torch_npu"].startswith("2.")
+
+
+@pytest.mark.parametrize(
+    ("version", "source", "bus"),
+    [
+        ("8.2.RC1", "drvDeviceGetPhyIdByIndex", ""),
+        ("9.2.0", "aclrtGetPhyDevIdByUserDevId", "0000:9F:00.0"),
+    ],
+)
+def test_the_probe_tells_which_chip_of_the_host_a_number_is(
+    version: str, source: str, bus: str, emulated: Emulated
+) -> None:
+    chips = {"devices": 3, "physical_ids": "4,5,7", "pci_bus_ids": "0000:9d:00.0,,0000:9f:00.0"}
+    result = probe(emulated, 1, {"cann": version, **chips}, ASCEND_RT_VISIBLE_DEVICES="1,2").result
+    assert result.fingerprint["chip"] == {
+        "physical_id": 7, "source": source, "logic_id": 2, "pci_bus_id": bus,
+    }  # fmt: skip
+
+
+def test_where_cann_cannot_be_asked_its_version_is_read_from_its_files(emulated: Emulated) -> None:
+    launcher = emulated.launcher(cann="8.0.RC1")
+    code = (
+        "import torch, torch_npu, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from worker.backends import npu\n"
+        "npu.importlib.import_module('torch_npu.npu.utils').get_cann_version = None\n"
+        "print(npu.cann_version('CANN'))"
+    )
+    done = subprocess.run(
+        [emulated.python, "-c", code, str(WORKER.parent.parent)],
+        env={**os.environ, **launcher.variables}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "8.0.RC1"
+
+
+def test_a_batch_that_does_not_fit_is_out_of_memory(emulated: Emulated) -> None:
+    run = emulated.run(spec={"batch_size": 65536}, memory_mb=128)
+    assert run.result.outcome is Outcome.OUT_OF_MEMORY
+    assert "NPU out of memory" in run.result.message
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+@pytest.mark.parametrize(("phase", "call"), [("1", 0), ("2", 0), ("1", 5)])
+def test_a_failing_operator_ends_the_run_and_nothing_is_measured(
+    level: int, phase: str, call: int, emulated: Emulated
+) -> None:
+    run = emulated.run(
+        {"task_queue": level, "internal_format": "off"}, fail=f"aclnnRelu:{phase}", fail_call=call
+    )
+    assert run.result.outcome is Outcome.CRASHED
+    assert run.result.measurement is None
+    assert "aclnnRelu" in run.result.message
+    assert len(run.result.message.splitlines()) == 1
+
+
+def test_a_device_that_does_not_exist_is_named(emulated: Emulated) -> None:
+    run = emulated.run(spec={"device": 3}, devices=2)
+    assert run.result.outcome is Outcome.ENVIRONMENT_ERROR
+    assert run.result.message.startswith("--device 3: torch_npu finds 2 here")
+
+
+def probe(
+    emulated: Emulated,
+    device: int | None = None,
+    parameters: dict[str, Any] | None = None,
+    **variables: str,
+) -> Run:
+    """A probe with some variables of the user's own."""
+    launcher = emulated.launcher(**(parameters or {}))
+    launcher = replace(launcher, variables={**launcher.variables, **variables})
+    spec = TrialSpec(
+        "", -1, Role.PROBE, "npu", ModelSpec("python_file", CONVNET), device=device,
+        deadline_s=120,
+        weights_path=str(emulated.folder / "weights.pt"),
+        probe=ProbeRequest({"task_queue": [0, 1, 2]}),
+    )  # fmt: skip
+    return launcher.run(spec)
+
+
+def test_the_probe_finds_the_device_and_level_2(emulated: Emulated) -> None:
+    result = probe(emulated).result
+    assert result.outcome is Outcome.OK, result.message
+    assert result.facts["backend"] == "npu"
+    assert result.facts["missing"]["task_queue"] == {"0": "", "1": "", "2": ""}
+
+
+@pytest.mark.parametrize("level", ["7", "abc", ""])
+def test_a_task_queue_level_that_means_nothing_is_refused(level: str, emulated: Emulated) -> None:
+    result = probe(emulated, TASK_QUEUE_ENABLE=level).result
+    assert result.outcome is Outcome.ENVIRONMENT_ERROR
+    assert result.message.startswith(f"TASK_QUEUE_ENABLE={level!r} in the environment")
+
+
+def test_without_cann_the_reason_is_one_sentence(emulated: Emulated) -> None:
+    result = probe(emulated, LD_LIBRARY_PATH="", ASCEND_HOME_PATH="").result
+    assert result.outcome is Outcome.ENVIRONMENT_ERROR
+    assert "torch_npu does not import" in result.message
+    assert len(result.message.splitlines()) == 1

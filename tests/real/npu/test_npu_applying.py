@@ -1,0 +1,88 @@
+"""A best configuration in a program on torch_npu, emulated CANN: what torch_npu says it has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.test_apply import RUN, best
+from tests.support import ROOT
+from tests.support.cann_emulator import build
+from tuner.deploy import best as best_file
+from tuner.deploy import formats
+from tuner.space.model import Configuration
+
+CONFIGURATION: Configuration = {"task_queue": 2, "jit_compile": "off", "internal_format": "off"}
+VARIABLES = {"TASK_QUEUE_ENABLE": "2"}
+SEEN = """
+import json, os, torch, torch_npu
+torch.ones(2).npu()
+option = torch_npu._C._npu_getOption("ALLOW_INTERNAL_FORMAT")
+option = option.decode() if isinstance(option, bytes) else option
+off = torch_npu.npu.is_jit_compile_false()
+print(json.dumps([os.environ.get("TASK_QUEUE_ENABLE"), bool(off), option or ""]))
+"""
+WITHOUT, WITH = [None, False, ""], ["2", True, "disable"]
+
+
+def seen(command: list[str], folder: Path, variables: dict[str, str]) -> list[object]:
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: list[object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.fixture
+def variables(torch_npu_site: Path, cann: Path) -> dict[str, str]:
+    """Of a shell in which torch_npu, and an emulated CANN on which jit is on, are found."""
+    path = os.pathsep.join([str(ROOT), str(torch_npu_site)])
+    return {**build.environment(cann, jit="enable"), "PYTHONPATH": path}
+
+
+@pytest.mark.parametrize("how", ["script", "module", "console script", "subprocess"])
+def test_a_program_runs_with_it_however_it_is_started(
+    how: str, torch_python: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    best_file.write(best(CONFIGURATION, VARIABLES, "npu"), tmp_path / "best.yaml")
+    (tmp_path / "serve.py").write_text(SEEN)
+    (tmp_path / "serve").write_text(f"#!{torch_python}\nimport serve\n")
+    (tmp_path / "serve").chmod(0o755)
+    (tmp_path / "parent.py").write_text(
+        "import subprocess, sys\nsys.exit(subprocess.call([sys.executable, 'serve.py']))\n"
+    )
+    command = {
+        "script": [torch_python, "serve.py"],
+        "module": [torch_python, "-m", "serve"],
+        "console script": [str(tmp_path / "serve")],
+        "subprocess": [torch_python, "parent.py"],
+    }[how]
+    assert seen([*RUN, "best.yaml", "--", *command], tmp_path, variables) == WITH
+    if how == "script":
+        assert seen(command, tmp_path, variables) == WITHOUT
+
+
+@pytest.mark.parametrize("form", ["env", "python"])
+def test_the_exported_files_give_the_same(
+    form: str, torch_python: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    one = best(CONFIGURATION, VARIABLES, "npu")
+    entries = formats.entries_of(one, "")
+    stages = {name: entry.apply for name, entry in entries.items()}
+    text = formats.text(one, form, entries, stages)
+    if form == "python":
+        (tmp_path / "tuned.py").write_text(text)
+        command = [torch_python, "-c", "import tuned\n" + SEEN]
+    else:
+        (tmp_path / "best.env").write_text(text)
+        lines = [line[6:] for line in text.splitlines() if line.startswith("#     ")]
+        code = "import torch, torch_npu\n" + "\n".join(lines) + "\n" + SEEN
+        (tmp_path / "by_hand.py").write_text(code)
+        command = ["sh", "-c", f". ./best.env; {torch_python} by_hand.py"]
+    assert seen(command, tmp_path, variables) == WITH

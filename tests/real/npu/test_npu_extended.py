@@ -1,0 +1,156 @@
+"""The knobs of npu-extended.yaml on the real torch_npu with an emulated CANN, and what it lacks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.npu.test_npu import A2, CONVNET, OLD, Emulated
+from tests.support.cann_emulator.calls import total
+from tuner.runs.records import Run
+from tuner.space import file, narrowing
+from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
+
+SPACE = file.load(file.find("npu-extended"))
+
+
+@pytest.fixture
+def emulated(torch_python: str, torch_npu_site: Path, cann: Path, tmp_path: Path) -> Emulated:
+    return Emulated(torch_python, torch_npu_site, cann, tmp_path)
+
+
+def run(emulated: Emulated, **knobs: Any) -> Run:
+    """A baseline run with the knobs as the search space file has them."""
+    settings = []
+    for name, value in knobs.items():
+        knob = SPACE.space.knob(name)
+        assert knob is not None
+        settings.append(knob.setting(value))
+    return emulated.run(spec={"knobs": settings}, soc=A2)
+
+
+def probe(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, Any]:
+    """What the probe says about every value of the space: handler -> value -> why it is missing."""
+    launcher = emulated.launcher(soc=soc)
+    launcher = replace(launcher, variables={**launcher.variables, **variables})
+    spec = TrialSpec(
+        "", -1, Role.PROBE, "npu", ModelSpec("python_file", CONVNET), deadline_s=120,
+        weights_path=str(emulated.folder / "weights.pt"), probe=narrowing.request(SPACE),
+    )  # fmt: skip
+    result = launcher.run(spec).result
+    assert result.outcome is Outcome.OK, result.message
+    missing: dict[str, Any] = result.facts["missing"]
+    return missing
+
+
+@pytest.mark.parametrize(
+    ("level", "jit", "private", "path"),
+    [
+        (0, "on", "off", "aclop"),
+        (1, "off", "off", "aclnn"),
+        (2, "off", "on", "aclop"),
+        (2, "off", "off", "aclnn"),
+    ],
+)
+def test_the_run_says_which_path_convolutions_took(
+    level: int, jit: str, private: str, path: str, emulated: Emulated
+) -> None:
+    done = run(emulated, task_queue=level, jit_compile=jit, internal_format=private)
+    assert done.result.outcome is Outcome.OK, done.result.message
+    assert done.result.facts["convolutions"] == path
+    calls = emulated.calls()
+    assert bool(total(calls, "aclnn-1:aclnnConvolution")) is (path == "aclnn")
+    assert bool(total(calls, "aclop:Conv2D")) is (path == "aclop")
+
+
+def test_what_unset_means_for_internal_formats_is_seen_in_a_cast(emulated: Emulated) -> None:
+    done = run(emulated, internal_format="unset")
+    back = done.result.read_back["internal_format"]
+    took_aclop = total(emulated.calls(), "aclop:Conv2D") > 0
+    assert (back.value, back.certain) == ("on" if took_aclop else "off", True)
+
+
+UNSET = {  # knob -> what unset is read back as, and whether that is certain
+    "hf32": ("conv", True),
+    "precision": ("float32", True),
+    "npu_allocator": ("unset", False),
+    "worker_cpus": (len(os.sched_getaffinity(0)), True),
+    "execution": ("eager", True),
+    "cpu_affinity": ("unset", True),
+}
+SET = {
+    "hf32": ("conv+matmul", True),
+    "npu_allocator": ("expandable", True),
+    "omp_threads": (1, True),
+    "log_level": (3, False),
+}
+OTHERS = {"precision": ("float16", True), "npu_allocator": ("split-250", False)}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (dict.fromkeys(UNSET, "unset"), UNSET),
+        ({name: value for name, (value, _) in SET.items()}, SET),
+        ({name: value for name, (value, _) in OTHERS.items()}, OTHERS),
+    ],
+    ids=["unset", "set", "others"],
+)
+def test_knobs_are_read_back(
+    values: dict[str, Any], expected: dict[str, Any], emulated: Emulated
+) -> None:
+    done = run(emulated, **values)
+    assert done.result.outcome is Outcome.OK, done.result.message
+    back = {name: (one.value, one.certain) for name, one in done.result.read_back.items()}
+    assert back == expected
+
+
+def test_a_worker_on_fewer_processors_has_as_many_threads(emulated: Emulated) -> None:
+    knobs = [
+        KnobSetting("worker_cpus", 1, "process", "worker_cpus"),
+        KnobSetting("threads", "unset", "process", "threads"),
+    ]
+    back = emulated.run(spec={"knobs": knobs}).result.read_back
+    assert (back["worker_cpus"].value, back["threads"].value) == (1, 1)
+
+
+def has_graphs(emulated: Emulated) -> bool:
+    """2.1.0.post10 has none."""
+    return "NPUGraph" in (emulated.site / "torch_npu" / "npu" / "__init__.py").read_text()
+
+
+def test_a_capture_that_fails_is_unsupported(emulated: Emulated) -> None:
+    done = run(emulated, internal_format="off", execution="npugraph")
+    assert done.result.outcome is Outcome.UNSUPPORTED
+    why = (
+        "graph capture: RuntimeError" if has_graphs(emulated) else "this torch_npu has no NPUGraph"
+    )
+    assert done.result.message.startswith(why)
+
+
+def test_every_value_is_probed_those_of_the_environment_too(emulated: Emulated) -> None:
+    missing, usable = probe(emulated), len(os.sched_getaffinity(0))
+    assert missing["task_queue"] == {"0": "", "1": "", "2": ""}
+    assert missing["hf32"] == {"conv": "", "conv+matmul": ""}
+    assert missing["precision"] == {"float16": "", "bfloat16": ""}
+    assert missing["log_level"] == {"3": "ASCEND_GLOBAL_LOG_LEVEL is 3 here already: as quiet"}
+    assert [missing["worker_cpus"][count] == "" for count in ("2", "4", "8")] == [
+        count < usable for count in (2, 4, 8)
+    ]
+    graphs = missing["npu_execution"]
+    assert set(graphs) == {"npugraph", "npugraph_ex", "npugraphs"}
+    no_capture = "CANN here has no graph capture (aclmdlRICaptureBegin"
+    why = no_capture if has_graphs(emulated) else "this torch_npu has no NPUGraph"
+    assert graphs["npugraph"].startswith(why)
+
+
+def test_the_users_own_settings_and_device_decide_what_is_offered(emulated: Emulated) -> None:
+    own = {"ASCEND_GLOBAL_LOG_LEVEL": "1", "PYTORCH_NPU_ALLOC_CONF": "max_split_size_mb:100"}
+    missing = probe(emulated, OLD, **own)
+    assert missing["precision"]["bfloat16"] == "this device has no bfloat16"
+    assert missing["log_level"]["3"] == ""
+    assert missing["npu_allocator"]["expandable"].endswith("is set in the environment: kept")

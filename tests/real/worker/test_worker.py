@@ -1,0 +1,297 @@
+"""The worker for real: its own process, torch, tiny models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import DATA, ROOT
+from tuner.runs.launcher import Launcher
+from tuner.runs.records import Run
+from tuner.worker.protocol import (
+    InputSpec,
+    KnobSetting,
+    MeasurementRule,
+    ModelSpec,
+    Outcome,
+    ProbeRequest,
+    Role,
+    TrialSpec,
+)
+
+TINY = str(DATA / "models" / "tiny.py")
+RULE = MeasurementRule(
+    warmup_calls=3, min_samples=5, min_time_s=0.0, max_time_s=1.0, blocks=3, block_time_s=0.001
+)
+Launch = Callable[..., Run]
+
+
+def setting(name: str, value: Any, apply: str = "model") -> KnobSetting:
+    return KnobSetting(name, value, apply, name)
+
+
+@pytest.fixture
+def launch(torch_python: str, tmp_path: Path) -> Launch:
+    """Run a spec that differs from a baseline run of the tiny convnet in some fields."""
+    spec = TrialSpec(
+        study="s",
+        trial=0,
+        role=Role.BASELINE,
+        backend="cpu",
+        model=ModelSpec("python_file", f"{TINY}:conv"),
+        batch_size=1,
+        rule=RULE,
+        deadline_s=120,
+        weights_path=str(tmp_path / "weights.pt"),
+        reference_path=str(tmp_path / "reference.pt"),
+    )
+    launcher = Launcher(
+        torch_python, tmp_path / "runs", {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
+    )
+    return lambda **fields: launcher.run(replace(spec, **fields))
+
+
+def test_a_run_keeps_every_sample_and_leaves_nothing_loaded_that_is_not_torch(
+    launch: Launch, tmp_path: Path
+) -> None:
+    model = tmp_path / "spy.py"
+    model.write_text(
+        "import sys, torch\n"
+        "class Spy(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        banned = ('optuna', 'sqlalchemy', 'yaml', 'pydantic', 'click', 'tuner')\n"
+        "        assert not [m for m in banned if m in sys.modules]\n"
+        "        return x + 1\n"
+        "def make(): return Spy(), torch.randn(1, 4)\n"
+    )
+    run = launch(model=ModelSpec("python_file", f"{model}:make"))
+    assert run.result.outcome is Outcome.OK, run.result.message
+    measured = run.result.measurement
+    assert measured is not None
+    assert (len(measured.warmup_ns), len(measured.latency_ns)) == (3, 5)
+    assert (len(measured.dispatch_ns), len(measured.block_ns)) == (5, 3)
+    assert all(d <= t for d, t in zip(measured.dispatch_ns, measured.latency_ns, strict=True))
+
+
+def test_phases_are_all_there(launch: Launch) -> None:
+    phases = launch().result.phases_s
+    assert {"interpreter", "import", "device", "build", "transform"} <= phases.keys()
+    assert {"first_call", "warmup", "samples"} <= phases.keys()
+
+
+@pytest.mark.parametrize(
+    ("knob", "read_back"),
+    [
+        (setting("threads", 1, "process"), 1),
+        (setting("memory_format", "channels_last"), "channels_last"),
+        (setting("execution", "torchscript"), "torchscript"),
+        (setting("execution", "inductor"), "inductor"),
+        (setting("execution", "inductor-freezing"), "inductor-freezing"),
+    ],
+)
+def test_a_knob_in_the_process_is_read_back_with_certainty(
+    launch: Launch, knob: KnobSetting, read_back: object
+) -> None:
+    launch()
+    result = launch(role=Role.SEARCH, knobs=[knob]).result
+    assert result.outcome is Outcome.OK, result.message
+    assert result.output is not None
+    assert result.output.status == "passed"
+    assert (result.read_back[knob.name].value, result.read_back[knob.name].certain) == (
+        read_back,
+        True,
+    )
+
+
+def test_environment_knobs_are_seen_in_the_runtime(launch: Launch) -> None:
+    keep = {
+        "MALLOC_TRIM_THRESHOLD_": "1073741824",
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
+        "MALLOC_TOP_PAD_": "67108864",
+    }
+    knobs = [
+        KnobSetting("allocator", "glibc-keep", "environment", "allocator", keep),
+        KnobSetting("wait", "active", "environment", "openmp", {"OMP_WAIT_POLICY": "ACTIVE"}),
+    ]
+    unset = [replace(knob, value="unset", variables={}) for knob in knobs]
+    before = launch(knobs=unset).result.read_back
+    after = launch(knobs=knobs).result.read_back
+    assert (before["allocator"].value, after["allocator"].value) == ("glibc", "glibc-keep")
+    assert after["wait"].value == "active"
+    assert before["wait"].value != "active"
+    assert all(back.certain for back in [*before.values(), *after.values()])
+
+
+def test_a_variable_without_a_witness_is_unverified(launch: Launch) -> None:
+    knob = KnobSetting("x", "on", "environment", "", {"SOME_VARIABLE": "1"})
+    back = launch(knobs=[knob]).result.read_back["x"]
+    assert not back.certain
+
+
+@pytest.mark.parametrize("factory", ["tuple_inputs", "dict_inputs"])
+def test_a_batch_repeats_every_input_of_the_example(launch: Launch, factory: str) -> None:
+    model = ModelSpec("python_file", f"{TINY}:{factory}")
+    result = launch(model=model, batch_size=6).result
+    assert result.outcome is Outcome.OK, result.message
+    assert result.measurement is not None
+    assert result.measurement.batch_size == 6
+
+
+def test_a_configuration_that_computes_something_else_is_wrong_output(launch: Launch) -> None:
+    launch()
+    result = launch(role=Role.SEARCH, seed=1).result
+    assert result.outcome is Outcome.WRONG_OUTPUT
+    assert result.message.startswith("relative error")
+    assert result.measurement is None
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("nan", "the baseline's output holds NaN or infinity"),
+        ("zeros", "the baseline's output is all zeros"),
+    ],
+)
+def test_a_reference_that_tells_nothing_is_reported_not_passed(
+    launch: Launch, factory: str, reason: str
+) -> None:
+    result = launch(model=ModelSpec("python_file", f"{TINY}:{factory}")).result
+    assert result.output is not None
+    assert (result.output.status, result.output.reason) == ("impossible", reason)
+
+
+@pytest.mark.parametrize(
+    ("factory", "outcome", "message"),
+    [
+        ("raises", Outcome.CRASHED, "RuntimeError: the cat sat on the keyboard (tiny.py:58)"),
+        ("exits", Outcome.CRASHED, "SystemExit: 5 (tiny.py:66)"),
+        ("not_a_module", Outcome.UNSUPPORTED, "not a torch.nn.Module"),
+        ("nowhere", Outcome.UNSUPPORTED, "has no function 'nowhere'"),
+        ("without_inputs", Outcome.UNSUPPORTED, "--input 1x3x224x224"),
+    ],
+)
+def test_a_bad_model_file_is_named_in_one_line(
+    launch: Launch, factory: str, outcome: Outcome, message: str
+) -> None:
+    result = launch(model=ModelSpec("python_file", f"{TINY}:{factory}")).result
+    assert result.outcome is outcome
+    assert message in result.message
+    assert "\n" not in result.message
+
+
+def test_memory_beyond_the_limit_is_out_of_memory(launch: Launch, tmp_path: Path) -> None:
+    model = tmp_path / "hungry.py"
+    model.write_text(
+        "import torch\n"
+        "class Hungry(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        kept = []\n"
+        "        while True: kept.append(torch.zeros(2**24))\n"
+        "def make(): return Hungry(), torch.randn(1)\n"
+    )
+    spec = ModelSpec("python_file", f"{model}:make")
+    result = launch(model=spec, memory_limit_bytes=2 * 2**30).result
+    assert result.outcome is Outcome.OUT_OF_MEMORY
+
+
+@pytest.mark.usefixtures("torchvision_python")
+def test_the_probe_answers_and_shares_calibrated_weights(launch: Launch, tmp_path: Path) -> None:
+    request = ProbeRequest({"execution": ["torchscript", "inductor"]}, ["libnosuch.so"])
+    model = ModelSpec("torchvision", "mobilenet_v2", inputs=[InputSpec([1, 3, 64, 64])])
+    facts = launch(role=Role.PROBE, backend="auto", model=model, probe=request).result.facts
+    assert facts["backend"] == "cpu"
+    assert facts["batch_size"] == 1
+    assert facts["missing"]["execution"] == {"torchscript": "", "inductor": ""}
+    assert facts["libraries"] == {"libnosuch.so": ""}
+    assert (tmp_path / "weights.pt").exists()
+
+
+@pytest.mark.usefixtures("torchvision_python")
+def test_an_unknown_torchvision_name_gets_the_nearest(launch: Launch) -> None:
+    result = launch(role=Role.PROBE, model=ModelSpec("torchvision", "mobilnet_v2")).result
+    assert result.outcome is Outcome.UNSUPPORTED
+    assert "no model 'mobilnet_v2'; nearest: mobilenet_v2" in result.message
+
+
+def test_torchscript_and_exported_models_run(
+    launch: Launch, torch_python: str, tmp_path: Path
+) -> None:
+    import subprocess
+
+    code = (
+        "import torch\nm = torch.nn.Linear(4, 2).eval()\nx = torch.randn(1, 4)\n"
+        f"torch.jit.trace(m, x).save({str(tmp_path / 'm.pt')!r})\n"
+        f"torch.export.save(torch.export.export(m, (x,)), {str(tmp_path / 'm.pt2')!r})\n"
+    )
+    subprocess.run([torch_python, "-W", "ignore", "-c", code], check=True)
+    script = ModelSpec("torchscript", str(tmp_path / "m.pt"), inputs=[InputSpec([1, 4])])
+    exported = ModelSpec("exported", str(tmp_path / "m.pt2"))
+    first = launch(model=script).result
+    second = launch(model=exported, reference_path=str(tmp_path / "other.pt")).result
+    assert (first.outcome, second.outcome) == (Outcome.OK, Outcome.OK), second.message
+
+
+def test_weights_from_a_file_are_loaded_without_running_code(
+    launch: Launch, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.pt"
+    bad.write_bytes(b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.")
+    model = ModelSpec("python_file", f"{TINY}:conv", weights=str(bad))
+    result = launch(model=model).result
+    assert result.outcome is Outcome.UNSUPPORTED
+    assert "weights_only=True" in result.message
+
+
+def test_a_worker_ends_itself_when_its_controller_is_gone(
+    torch_python: str, tmp_path: Path
+) -> None:
+    import subprocess
+
+    from tuner.runs.launcher import WORKER
+    from tuner.worker import protocol
+
+    model = tmp_path / "slow.py"
+    model.write_text("import time\ndef make(): time.sleep(600)\n")
+    spec = TrialSpec("s", 0, Role.BASELINE, "cpu", ModelSpec("python_file", f"{model}:make"))
+    protocol.write(spec, str(tmp_path / "spec.json"))
+    worker = subprocess.Popen(
+        [torch_python, str(WORKER), str(tmp_path)], stdin=subprocess.PIPE, start_new_session=True
+    )
+    assert worker.stdin is not None
+    worker.stdin.close()
+    assert worker.wait(timeout=60) == -9
+
+
+def test_a_worker_stuck_beyond_its_deadline_ends_itself(torch_python: str) -> None:
+    import subprocess
+
+    code = (
+        "import sys, types, importlib, time\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from tuner.worker import lifeline\n"
+        "lifeline.end_at_deadline(0.5)\n"
+        "import ctypes; ctypes.PyDLL(None).sleep(600)\n"  # holds the interpreter's lock
+    )
+    done = subprocess.run([torch_python, "-c", code], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert b"Timeout" in done.stderr
+
+
+def test_nothing_forks_beside_the_threads_that_end_a_run(
+    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def tell():\n"
+        "    print('threads at fork:', len(os.listdir('/proc/self/task')), file=sys.stderr)\n"
+        "os.register_at_fork(before=tell)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = launch(knobs=[KnobSetting("allocator", "unset", "environment", "allocator")])
+    assert run.result.read_back["allocator"].certain, run.log_tail
+    told = [line for line in run.log_tail.splitlines() if line.startswith("threads at fork")]
+    assert told[:1] == ["threads at fork: 1"]

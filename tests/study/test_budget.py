@@ -1,0 +1,82 @@
+"""How many trials a time budget leaves room for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.runs import recorded, study_record
+from tuner.errors import UsageError
+from tuner.evidence.finalists import next_run
+from tuner.evidence.summary import summarize
+from tuner.options import Setup, parse_share
+from tuner.runs.records import RecordedRun
+from tuner.study.budget import confirmation_s, noise_found, wanted_trials
+from tuner.worker.protocol import Outcome
+
+# Every run takes 1 s (fakes.recorded); the confirmation 2 blocks of 6 runs, 2 of 5, 8 pairs: 38 s.
+RUNS = [recorded(0, 10), recorded(0, 10.2), recorded(1, 4, mode="fast")]
+
+
+def wanted(budget_s: float, runs: list[RecordedRun], confirm: str = "auto") -> int:
+    record = study_record(Setup("m", confirm=confirm, budget_s=budget_s))
+    return wanted_trials(summarize(record, runs), budget_s, runs)
+
+
+def test_the_confirmation_is_kept_back() -> None:
+    assert wanted(100, RUNS) == 2 + (100 - 3 - 38)
+    assert wanted(100, RUNS, confirm="off") == 2 + (100 - 3)
+
+
+def test_slower_runs_leave_room_for_fewer() -> None:
+    slow = [replace(r, run=replace(r.run, wall_ns=2 * 10**9)) for r in RUNS]
+    assert wanted(100, slow) == 2 + (100 - 6 - 76) // 2
+
+
+def test_a_budget_that_is_used_up_ends_the_search() -> None:
+    assert wanted(20, RUNS) == 2
+
+
+def test_once_the_confirmation_has_begun_the_search_is_over() -> None:
+    summary = summarize(study_record(), RUNS)
+    step = next_run(summary, seed=0)
+    assert step is not None
+    again = recorded(step.trial, 10, Outcome.OK, step, **step.configuration)
+    spec = replace(again.run.spec, after_trials=2)
+    runs = [*RUNS, replace(again, run=replace(again.run, spec=spec))]
+    assert wanted(1000, runs) == 2
+
+
+def test_the_noise_and_what_it_means_are_told() -> None:
+    runs = [recorded(0, ms) for ms in (9.8, 10.0, 10.2)]
+    asked = Setup("m", target_effect=0.05)
+    summary = summarize(study_record(asked), runs)
+    assert confirmation_s(summary, runs) == 40
+    assert noise_found(summary, runs) == [
+        "noise: 3 runs of the baseline differ by 2.0%; 8 pairs of fresh runs can show a gain from "
+        "6.6% upwards; 9 pairs of fresh runs can show a gain from 4.9% upwards",
+        "for --target-effect 5.0% up to 9 pairs are planned, about 18 s",
+    ]
+
+
+def test_one_run_says_nothing_of_the_noise() -> None:
+    assert noise_found(summarize(study_record(), RUNS[:1]), RUNS[:1]) == []
+
+
+def test_a_budget_that_is_too_short_is_said_to_be() -> None:
+    asked = Setup("m", budget_s=30, confirm="6")
+    runs = RUNS[:1]
+    assert noise_found(summarize(study_record(asked), runs), runs) == [
+        "warning: --budget is too short: presets and confirmation alone take about 40 s"
+    ]
+
+
+def test_a_target_effect_reads_as_a_percentage() -> None:
+    assert (parse_share("2%"), parse_share("0.02")) == (0.02, 0.02)
+    with pytest.raises(UsageError, match="reads like 2%"):
+        parse_share("two")
+    with pytest.raises(UsageError, match="must be above 1%"):
+        Setup("m", target_effect=0.005).check()
+    with pytest.raises(UsageError, match=r"leave out confirm \(--confirm\)"):
+        Setup("m", target_effect=0.02, confirm="8").check()

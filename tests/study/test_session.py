@@ -1,0 +1,134 @@
+"""What may be asked of a study that has begun, and where it may be resumed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.runs import BEGAN, SPACE, confirmed, recorded, study_record
+from tuner import options
+from tuner.errors import Interrupted, StudyConflictError, UsageError
+from tuner.evidence.pairs import spent
+from tuner.evidence.summary import Summary
+from tuner.options import Setup
+from tuner.runs.store import Store
+from tuner.study import session
+from tuner.study.loop import Study
+from tuner.study.replay import Silent
+from tuner.study.session import _owned, find_unfinished, resumed, tune
+
+SEARCHED = [recorded(0, 10), recorded(1, 5, mode="fast")]
+
+
+def a_confirmed_study(**options: object) -> Summary:
+    asked = Setup("m", trials=2, **options)  # type: ignore[arg-type]
+    answers = {True: 5.0, False: 10.0}
+    return confirmed(
+        SEARCHED, lambda step: answers[bool(SPACE.changed(step.configuration))], asked=asked,
+        confirm="auto",
+    )[1]  # fmt: skip
+
+
+def test_another_plan_remembers_what_was_looked_at() -> None:
+    summary = a_confirmed_study()
+    asked = Setup("m", trials=2, confirm="16")
+    assert resumed(asked, summary).spent == spent(summary) == 2 / 2**8
+    same = Setup("m", trials=2)
+    assert resumed(same, summary) == same
+
+
+def test_a_longer_search_is_confirmed_anew_with_nothing_spent() -> None:
+    asked = Setup("m", trials=3, confirm="16", spent=0.03)
+    assert resumed(asked, a_confirmed_study()).spent == 0.0
+
+
+def test_fewer_trials_than_there_are_is_refused() -> None:
+    with pytest.raises(UsageError, match="has 2 trials already"):
+        resumed(Setup("m", trials=1), a_confirmed_study())
+
+
+def test_another_budget_comes_too_late_once_the_confirmation_has_begun() -> None:
+    summary = a_confirmed_study(budget_s=60.0)
+    with pytest.raises(UsageError, match="extend it with --trials and more than 2"):
+        resumed(Setup("m", trials=40, budget_s=600.0), summary)
+    begun = replace(summary, confirmation_runs=())
+    assert resumed(Setup("m", trials=40, budget_s=600.0), begun).budget_s == 600.0
+
+
+BEGUN_IN = {
+    "python": "3.11.7", "torch": "2.15.0", "torchvision": "0.30.0", "torch_npu": "2.13.0",
+    "cann": "8.0.RC1", "driver": "24.1", "soc": "Ascend910B3", "processor": "Kunpeng-920",
+    "memory_bytes": 64, "host": "one", "kernel": "5.10", "executable": "/one/python",
+    "emulated_cann": False, "variables": {"OMP_NUM_THREADS": "4"},
+}  # fmt: skip
+
+
+def resume(folder: Path, monkeypatch: pytest.MonkeyPatch, **now: object) -> list[str]:
+    """Resume a study that was begun in BEGUN_IN, where the probe now finds `now`; what is noted."""
+    store = Store(f"sqlite:///{folder}/s.db")
+    record = study_record(Setup("m", trials=2, confirm="off"))
+    store.create_study(replace(record, facts={**record.facts, "fingerprint": BEGUN_IN}))
+    for run in SEARCHED:
+        store.record("s", run)
+    facts = {"backend": "cpu", "backend_reason": "", "fingerprint": {**BEGUN_IN, **now}}
+    monkeypatch.setattr(session, "probe", lambda *_: (SPACE, facts))
+    monkeypatch.setattr(Study, "run", lambda _: None)
+    notes: list[str] = []
+    asked, silent = options.from_dict(record.setup), Silent()
+    tune(asked, store, "s", silent, lambda: False, notes.append, resume=True, results=folder)
+    return notes
+
+
+@pytest.mark.parametrize(
+    ("item", "now"),
+    [
+        ("torch", "2.16.0"), ("torchvision", "0.31.0"), ("torch_npu", "2.13.0.post1"),
+        ("cann", "8.2.RC1"), ("driver", "25.0"), ("soc", "Ascend310P3"), ("python", "3.12.7"),
+    ],
+)  # fmt: skip
+def test_a_study_is_not_resumed_in_another_environment(
+    item: str, now: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(StudyConflictError) as raised:
+        resume(tmp_path, monkeypatch, **{item: now})
+    assert str(raised.value) == (
+        f"study 's' was begun with {item} {BEGUN_IN[item]}, its environment has {now} now: go back "
+        "to that environment to resume it, or start another study; whether its result still holds: "
+        "npu-tune check"
+    )
+
+
+def test_every_other_change_of_the_environment_is_named_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = resume(
+        tmp_path, monkeypatch, python="3.11.9", processor="Kunpeng-930", memory_bytes=128,
+        host="two", kernel="5.15", executable="/two/python", variables={},
+    )  # fmt: skip
+    assert [line for line in notes if line.startswith("warning: ")] == [
+        f"warning: {name} was {before!r} when the study began, is {after!r} now"
+        for name, before, after in [
+            ("python", "3.11.7", "3.11.9"), ("processor", "Kunpeng-920", "Kunpeng-930"),
+            ("memory_bytes", "64", "128"), ("host", "one", "two"), ("kernel", "5.10", "5.15"),
+            ("OMP_NUM_THREADS", "4", ""),
+        ]
+    ]  # fmt: skip
+
+
+def test_a_finished_study_that_is_extended_is_open_until_it_finishes_again(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'test.db'}")
+    store.create_study(study_record())
+    store.update_study("s", finished_at=BEGAN)
+    with pytest.raises(StudyConflictError, match="no unfinished study"):
+        find_unfinished(store)
+    more, facts = Setup("m", trials=80), study_record().facts
+    with (
+        suppress(Interrupted),
+        _owned(store, store.study("s"), more, "s", SPACE, facts, lambda _: None) as record,
+    ):
+        raise Interrupted("")
+    assert (record.finished_at, record.setup["trials"]) == (None, 80)
+    assert find_unfinished(store) == "s"

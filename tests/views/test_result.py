@@ -1,0 +1,204 @@
+"""The result as the terminal, the library, JSON and YAML have it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.support.runs import SPACE, confirmed, recorded, study_record
+from tuner import language
+from tuner.deploy import best as best_file
+from tuner.evidence.conclude import conclude
+from tuner.evidence.finalists import NextRun
+from tuner.evidence.noise import Noise
+from tuner.evidence.result import FixedCost, Result
+from tuner.evidence.summary import summarize
+from tuner.runs.records import RecordedRun
+from tuner.views.cells import times
+from tuner.views.result import closing, disturbed, headline
+from tuner.views.studies import configurations, marked
+from tuner.worker.protocol import Outcome
+
+SEARCHED = [
+    recorded(0, 10),
+    recorded(1, 4, mode="fast", spin="on", threads=2),
+    recorded(2, 24, batch_size=8),
+    recorded(3, 12, mode="fast", batch_size=8),
+    recorded(4, outcome=Outcome.CRASHED, threads=1),
+]
+
+
+def found(fast_ms: float = 5.0, searched: list[RecordedRun] = SEARCHED) -> Result:
+    def answer(step: NextRun) -> float:
+        return fast_ms if SPACE.changed(step.configuration) else 10.0
+
+    return conclude(confirmed(searched, answer)[1])
+
+
+def shown(one: Result, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(closing(one, Path("results/s.yaml")))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_win_is_to_be_applied_with_its_variables() -> None:
+    one = found()
+    # threads=2 is what unset is; the first call was slow, so one call of warm-up is needed.
+    assert (one.verdict, one.recommendation) == ("faster", "apply")
+    assert one.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
+    assert one.environment_variables == {"SPIN": "1"}
+    assert (one.evidence.speedup, one.evidence.pairs) == (2.0, 6)
+    assert (one.evidence.baseline.latency_ms, one.evidence.best.latency_ms) == (10.0, 5.0)
+    assert (one.evidence.best.runs, one.evidence.best.dispatch_share) == (6, 0.5)
+
+
+@pytest.mark.parametrize("fast_ms", [10.0, 12.0])
+def test_no_win_is_keep_the_defaults_with_nothing_to_apply(fast_ms: float) -> None:
+    one = found(fast_ms)
+    assert one.recommendation == "keep the defaults"
+    assert (one.configuration, one.environment_variables) == ({}, {})
+    assert one.evidence.tried == {"mode": "fast", "spin": "on"}
+
+
+def test_an_unconfirmed_win_is_to_be_confirmed_first() -> None:
+    one = conclude(summarize(study_record(), SEARCHED))
+    assert (one.verdict, one.recommendation) == ("not confirmed", "confirm first")
+    assert one.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
+    assert one.evidence.interval is None
+
+
+def test_without_confirmation_a_search_that_found_nothing_keeps_the_defaults() -> None:
+    one = conclude(summarize(study_record(), [recorded(0, 10), recorded(1, 14, mode="fast")]))
+    assert (one.recommendation, one.evidence.speedup) == ("keep the defaults", 1.0)
+
+
+def test_finalists_have_a_speed_up_for_each_block() -> None:
+    (one,) = found().finalists
+    assert (one.configuration, one.speedups) == ({"mode": "fast", "spin": "on"}, (2.0,) * 4)
+
+
+@pytest.mark.parametrize(("width", "headers"), [(80, 6), (160, 10)])
+def test_a_narrow_terminal_shows_the_main_figures_only(width: int, headers: int) -> None:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    table = configurations(summarize(study_record(), SEARCHED), width)
+    console.print(table)
+    first, *rows = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(re.split(r" {2,}", first.strip())) == headers
+    assert len(rows) == len(SEARCHED)
+
+
+def test_the_fixed_cost_is_of_the_curve_that_is_shown() -> None:
+    # Baseline 10 ms at 1 and 24 ms at 8; the best 5 ms, confirmed, at 1 and 12 ms at 8.
+    assert found().fixed_cost_baseline == FixedCost(8.0, 2.0)
+    assert found().fixed_cost_best == FixedCost(4.0, 1.0)
+
+
+def test_the_curve_shows_what_was_confirmed_and_marks_the_rest() -> None:
+    points = [(p.batch_size, p.baseline_ms, p.best_ms, p.speedup) for p in found().curve]
+    assert points == [(1, 10.0, 5.0, 2.0), (8, 24.0, 12.0, 2.0)]
+    assert [p.confirmed for p in found().curve] == [True, False]
+
+
+def test_it_is_json() -> None:
+    assert json.loads(json.dumps(found().to_dict()))["evidence"]["interval"]["coverage"] == 0.9688
+
+
+@pytest.mark.parametrize(
+    ("fast_ms", "expected"),
+    [
+        (5.0, "faster: 2.00x at batch size 1 (2.00x to 2.00x with 96.9% confidence, 6 pairs"),
+        (10.0, "keep the defaults at batch size 1: the same within 1%, 1.000x"),
+        (12.5, "keep the defaults at batch size 1: the best of the search is slower, 0.80x"),
+    ],
+)
+def test_the_headline_is_one_sentence(fast_ms: float, expected: str) -> None:
+    assert headline(found(fast_ms)).startswith(expected)
+
+
+def test_the_headline_without_fresh_runs_says_so() -> None:
+    one = conclude(summarize(study_record(), SEARCHED))
+    assert headline(one) == (
+        "not confirmed: 2.50x faster at batch size 1 in the search's own runs; "
+        "no fresh runs were made"
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("spoken", language.LANGUAGES)
+def test_every_part_is_shown_in_every_width_and_language(
+    width: int, spoken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "_chosen", spoken)
+    text = shown(found(), width)
+    assert max(map(len, text.splitlines())) <= width
+    for part in ("2.00x", "mode=fast", "why mode", "results/s.yaml", "SPIN=1", "npu-tune show s"):
+        assert part in text, part
+
+
+def test_figures_of_the_emulated_cann_are_labelled(tmp_path: Path) -> None:
+    one = found()
+    assert "emulated" not in shown(one)
+    one = replace(one, environment={**one.environment, "emulated_cann": True})
+    first, second = shown(one, 200).splitlines()[:2]
+    assert first.startswith("emulated CANN, faster: ")
+    assert second == "emulated CANN: no figure below is a device's"
+    best_file.write(best_file.best_configuration(one, {}), tmp_path / "best.yaml")
+    assert (tmp_path / "best.yaml").read_text().splitlines()[1] == f"# {second}"
+
+
+def test_the_path_of_convolutions_is_one_line_where_it_was_seen() -> None:
+    one = found()
+    assert "convolutions" not in shown(one)
+    seen = replace(one, evidence=replace(one.evidence, convolutions=("aclop", "aclnn")))
+    assert "convolutions: baseline aclop, best aclnn\n" in shown(seen)
+
+
+def test_each_line_of_noise_says_what_to_do() -> None:
+    text = shown(found(), 200)
+    assert "smallest speed-up that these 6 pairs show 4 times of 5: 1.010x; for less: " in text
+    assert "npu-tune --resume --study s --confirm 12" in text
+    assert "disturbed from outside" not in text  # no run had witnesses
+    assert "failed runs: 1 crashed; why: npu-tune show s" in text
+
+
+def test_runs_that_never_settled_are_one_sentence_and_a_mark() -> None:
+    one = found()
+    assert "never settled" not in shown(one, 300)
+    best = replace(one.evidence.best, unsteady=3)
+    text = shown(replace(one, evidence=replace(one.evidence, best=best)), 300)
+    assert "never settled: 0 of 6 runs of the baseline, 3 of 6 of the best: give more " in text
+    assert [marked(figures) for figures in (one.evidence.best, best)] == ["", ", 3 unsteady"]
+
+
+def test_the_sentence_of_noise_names_the_causes() -> None:
+    seen = Noise(None, 0, 9, {"slow processor": 2, "device shared": 1}, 3)
+    assert disturbed(seen) == (
+        "disturbed from outside: 3 of 9 runs: slow processor 2 (a neighbour of this virtual "
+        "machine, or its clock: measure again later), device shared 1 (wait until nobody else "
+        "uses the NPU)"
+    )
+
+
+def test_a_machine_too_busy_for_an_answer_is_called_so() -> None:
+    one = found()
+    assert one.evidence.interval is not None
+    interval = replace(one.evidence.interval, smallest_effect=18.0)
+    text = shown(replace(one, evidence=replace(one.evidence, interval=interval)), 200)
+    assert "too busy a machine for an answer: these 6 pairs show nothing below 18.00x; " in text
+    assert "smallest speed-up" not in text
+
+
+def test_ratios_near_one_have_a_third_digit() -> None:
+    assert [times(ratio) for ratio in (3.256, 1.1, 1.04, 0.95)] == [
+        "3.26x",
+        "1.10x",
+        "1.040x",
+        "0.950x",
+    ]
