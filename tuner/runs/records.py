@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..space.model import Configuration
-from ..worker.protocol import TrialResult, TrialSpec
+from ..worker.protocol import Measurement, Outcome, Role, TrialResult, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -43,3 +43,28 @@ class RecordedRun:
     trial: int
     configuration: Configuration
     run: Run
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the run ended."""
+        return self.run.result.outcome
+
+    @property
+    def ok(self) -> bool:
+        """Did it run to its end, with the baseline's output?"""
+        return self.outcome == Outcome.OK
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """What it measured; None where it is not `ok`, or measures nothing."""
+        return self.run.result.measurement
+
+    @property
+    def role(self) -> Role:
+        """Why it was made."""
+        return self.run.spec.role
+
+    @property
+    def block(self) -> int:
+        """Its block of the confirmation or the ablation, or its pair of the hold-out."""
+        return self.run.spec.block
