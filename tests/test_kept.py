@@ -41,8 +41,8 @@ ENTRIES = {
     for knob in SPACE.knobs
 }
 SAID = {
-    "en": "left out: threads=2: only 1 processors are usable",
-    "zh": "略去：threads=2：只有 1 个处理器可用",  # noqa: RUF001
+    "en": "left out: threads=2, 3, 4: only 1 processors are usable",
+    "zh": "略去：threads=2, 3, 4：只有 1 个处理器可用",  # noqa: RUF001
 }
 
 

@@ -16,7 +16,7 @@ from tuner.runs.store import Store
 DIES = """
 import os, sys
 from sqlalchemy import Engine, event
-from tuner.store import Store
+from tuner.runs.store import Store
 def die(connection, cursor, statement, *_):
     if "CREATE INDEX" in statement: os._exit(9)
 event.listen(Engine, "before_cursor_execute", die)
@@ -26,7 +26,7 @@ Store(sys.argv[1])
 STARTS = """
 import sys
 import optuna
-from tuner.store import Store
+from tuner.runs.store import Store
 print("ready", flush=True)
 sys.stdin.readline()
 store = Store(sys.argv[1])

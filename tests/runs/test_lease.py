@@ -18,7 +18,7 @@ from tuner.runs import lease
 # Holds the device of its first argument; says what it is told and that it has it; until told to go.
 HOLDER = """
 import sys
-from tuner import lease
+from tuner.runs import lease
 def tell(text): print(text, flush=True)
 with lease.held(sys.argv[1], "first", tell, lambda: False):
     tell("held")
@@ -27,9 +27,9 @@ with lease.held(sys.argv[1], "first", tell, lambda: False):
 CONTROLLER = """
 import sys
 from pathlib import Path
-from tuner import lease
-from tuner.launcher import Launcher
-from tests.test_launcher import SPEC
+from tuner.runs import lease
+from tuner.runs.launcher import Launcher
+from tests.runs.test_launcher import SPEC
 with lease.held("NPU 0", "first", None, lambda: False) as lock:
     Launcher(sys.executable, Path(sys.argv[1]), worker=Path(sys.argv[2]), lease=lock).run(SPEC)
 """

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from tests.support.runs import recorded, study_record
 from tuner.cli.main import main
 from tuner.runs.launcher import Launcher
+from tuner.runs.records import StudyRecord
 from tuner.runs.store import Store
 from tuner.study import repeat
 
@@ -34,9 +35,10 @@ def storage(tmp_path: Path) -> str:
 def rerun(storage: str, trial: int, worker: str, monkeypatch: pytest.MonkeyPatch) -> Result:
     """`npu-tune rerun` with these lines of Python as the worker."""
 
-    def ready(_: object, folder: Path, *__: object) -> Launcher:
+    def ready(places: list[tuple[StudyRecord, Path]], *_: object) -> list[Launcher]:
+        folder = places[0][1]
         (folder / "worker.py").write_text(worker)
-        return Launcher(sys.executable, folder, worker=folder / "worker.py")
+        return [Launcher(sys.executable, folder, worker=folder / "worker.py")]
 
     monkeypatch.setattr(repeat, "ready", ready)
     command = ["rerun", "s", "--trial", str(trial), "--storage", storage]
