@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tests.support.runs import SPACE, confirmed, recorded, study_record
+from tests.support.runs import SPACE, NextRun, confirmed, recorded, study_record
 from tuner import language
 from tuner.cli.main import main
 from tuner.deploy import best
 from tuner.diagnose import full
 from tuner.errors import TunerError, UsageError
 from tuner.evidence.conclude import conclude
-from tuner.evidence.finalists import NextRun
 from tuner.options import Setup
 from tuner.runs import recording
 from tuner.runs.recording import Recording

@@ -15,14 +15,13 @@ import yaml
 from pydantic import ValidationError
 
 from tests.support import DATA
-from tests.support.runs import confirmed, recorded
+from tests.support.runs import NextRun, confirmed, recorded
 from tuner.cli.common import console_of
 from tuner.deploy import best as best_file
 from tuner.deploy import check
 from tuner.deploy.best import BestConfiguration
 from tuner.errors import UnfitEnvironmentError, UsageError
 from tuner.evidence.conclude import conclude
-from tuner.evidence.finalists import NextRun
 from tuner.evidence.summary import Summary
 from tuner.options import Setup, to_dict
 from tuner.runs.records import RecordedRun, StudyRecord

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.runs import SPACE, confirmed, next_step, recorded, study_record
+from tests.support.runs import SPACE, NextRun, confirmed, next_runs, recorded, study_record
 from tuner.deploy import best as best_file
 from tuner.evidence.ablation import findings, minimal
 from tuner.evidence.conclude import conclude
-from tuner.evidence.finalists import NextRun
 from tuner.evidence.summary import Summary, summarize
 from tuner.language import Message
 from tuner.options import Setup
@@ -137,8 +136,8 @@ def test_it_goes_on_where_it_stopped() -> None:
     before = len([step for step in steps if step.role != Role.ABLATION])
     for kept in (0, 1, 13, 24, 30, 41):
         runs = [*SEARCHED, *summary.confirmation_runs[: before + kept]]
-        assert next_step(summarize(summary.study, runs)) == steps[before + kept]
-    assert next_step(summary) is None
+        assert next_runs(summarize(summary.study, runs))[0] == steps[before + kept]
+    assert next_runs(summary) == []
 
 
 def test_its_runs_are_neither_the_searchs_nor_the_hold_outs() -> None:

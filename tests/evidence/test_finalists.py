@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.runs import SPACE, confirmed, recorded, study_record
-from tuner.evidence.finalists import NextRun, finalists, next_run, winner
+from tests.support.runs import SPACE, NextRun, confirmed, next_runs, recorded, study_record
+from tuner.evidence.finalists import finalists, next_step, winner
 from tuner.evidence.summary import summarize
 from tuner.options import Setup
 from tuner.space.model import Configuration
@@ -82,14 +82,24 @@ def test_an_interrupted_confirmation_goes_on_where_it_stopped() -> None:
     steps, summary = confirmed(SEARCHED, as_searched)
     for kept in (0, 7, 25):
         runs = [*SEARCHED, *summary.confirmation_runs[:kept]]
-        assert next_run(summarize(summary.study, runs), seed=0) == steps[kept]
+        assert next_runs(summarize(summary.study, runs))[0] == steps[kept]
+
+
+def test_a_step_is_what_is_missing_of_a_block() -> None:
+    steps, summary = confirmed(SEARCHED, as_searched)
+    for kept, block, missing in ((0, 0, 6), (2, 0, 4), (6, 1, 6), (22, 0, 2), (23, 0, 1)):
+        runs = [*SEARCHED, *summary.confirmation_runs[:kept]]
+        step = next_step(summarize(summary.study, runs), seed=0)
+        assert step is not None
+        assert (step.block, step.done, step.total) == (block, kept, 34)
+        expected = [(s.trial, s.configuration) for s in steps[kept : kept + missing]]
+        assert list(step.runs) == expected
 
 
 def test_a_study_that_went_on_is_confirmed_anew() -> None:
     _, summary = confirmed(SEARCHED, as_searched)
     runs = [*SEARCHED, *summary.confirmation_runs, recorded(8, 9, spin="on")]
-    step = next_run(summarize(study_record(), runs), seed=0)
-    assert step is not None
+    step = next_runs(summarize(study_record(), runs))[0]
     assert (step.role, step.block, step.done) == (Role.CONFIRM, 0, 0)
 
 
@@ -141,7 +151,7 @@ def test_a_spike_in_a_block_does_not_decide() -> None:
 
 def test_nothing_but_the_baseline_needs_no_confirmation() -> None:
     runs = [recorded(0, 10), recorded(1, outcome=Outcome.CRASHED, mode="fast")]
-    assert next_run(summarize(study_record(), runs), seed=0) is None
+    assert next_step(summarize(study_record(), runs), seed=0) is None
 
 
 def test_under_throughput_the_latency_limit_holds_in_fresh_runs_too() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.runs import SPACE, confirmed, recorded, study_record
-from tuner.evidence.finalists import NextRun
+from tests.support.runs import SPACE, NextRun, confirmed, recorded, study_record
 from tuner.evidence.intervals import LOOKS, Look, effect_shown, pairs_to_show
 from tuner.evidence.pairs import planned
 from tuner.evidence.stats import error_of, interval_rank

@@ -8,9 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.runs import SPACE, confirmed, recorded, study_record
+from tests.support.runs import SPACE, NextRun, confirmed, recorded, study_record
 from tuner.errors import StudyConflictError
-from tuner.evidence.finalists import NextRun
 from tuner.evidence.intervals import Look, verdict
 from tuner.evidence.pairs import contender, planned, spent
 from tuner.evidence.summary import summarize

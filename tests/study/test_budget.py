@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.runs import recorded, study_record
+from tests.support.runs import next_runs, recorded, study_record
 from tuner.errors import UsageError
-from tuner.evidence.finalists import next_run
 from tuner.evidence.summary import summarize
 from tuner.options import Setup, parse_share
 from tuner.runs.records import RecordedRun
@@ -40,8 +39,7 @@ def test_a_budget_that_is_used_up_ends_the_search() -> None:
 
 def test_once_the_confirmation_has_begun_the_search_is_over() -> None:
     summary = summarize(study_record(), RUNS)
-    step = next_run(summary, seed=0)
-    assert step is not None
+    step = next_runs(summary)[0]
     again = recorded(step.trial, 10, Outcome.OK, step, **step.configuration)
     spec = replace(again.run.spec, after_trials=2)
     runs = [*RUNS, replace(again, run=replace(again.run, spec=spec))]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from tuner import options
-from tuner.evidence import ablation
-from tuner.evidence.finalists import NextRun, next_run
+from tuner.evidence import ablation, finalists, pairs
+from tuner.evidence.pairs import Step
 from tuner.evidence.summary import Summary, summarize
 from tuner.options import Setup
 from tuner.runs.records import RecordedRun, Run, StudyRecord
@@ -41,6 +41,18 @@ SPACE = SearchSpace(
     presets={},
     rules=(),
 )
+
+
+@dataclass(frozen=True)
+class NextRun:
+    """One run of a step; `done` of `total` are recorded."""
+
+    role: Role
+    block: int
+    trial: int
+    configuration: Configuration
+    done: int
+    total: int
 
 
 def study_record(asked: Setup | None = None) -> StudyRecord:
@@ -79,9 +91,19 @@ def recorded(
     return RecordedRun(trial, configuration, Run(spec, result, "log", when, 10**9))
 
 
-def next_step(summary: Summary) -> NextRun | None:
-    """The next run after the search."""
-    return next_run(summary, seed=0) or ablation.next_run(summary, seed=0)
+def next_step(summary: Summary) -> Step | None:
+    """The next block after the search; of a check the next pair."""
+    if summary.study.setup["only"] is not None:
+        chosen = finalists.finalists(summary)
+        return pairs.next_step(summary, chosen[0]) if chosen else None
+    return finalists.next_step(summary, seed=0) or ablation.next_step(summary, seed=0)
+
+
+def next_runs(summary: Summary) -> list[NextRun]:
+    """The runs of the next step, in their order; none when all is complete."""
+    step = next_step(summary)
+    runs = enumerate(step.runs if step else (), start=step.done if step else 0)
+    return [NextRun(step.role, step.block, *run, done, step.total) for done, run in runs if step]
 
 
 def confirmed(
@@ -98,12 +120,13 @@ def confirmed(
     runs, steps = list(runs), []
     asked = replace(asked or Setup("m", trials=10), confirm=confirm or str(pairs))
     record, after = study_record(asked), len({one.trial for one in runs})
-    while step := next_step(summarize(record, runs)):
-        steps.append(step)
-        said = answer(step)
-        latency_ms, outcome = (0.0, said) if isinstance(said, Outcome) else (said, Outcome.OK)
-        run = recorded(step.trial, latency_ms, outcome, step, **step.configuration)
-        spec = replace(run.run.spec, after_trials=after)
-        runs.append(replace(run, run=replace(run.run, spec=spec)))
+    while block := next_runs(summarize(record, runs)):
+        for step in block:
+            steps.append(step)
+            said = answer(step)
+            latency_ms, outcome = (0.0, said) if isinstance(said, Outcome) else (said, Outcome.OK)
+            run = recorded(step.trial, latency_ms, outcome, step, **step.configuration)
+            spec = replace(run.run.spec, after_trials=after)
+            runs.append(replace(run, run=replace(run.run, spec=spec)))
         assert len(steps) < 200
     return steps, summarize(record, runs)

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.support.runs import SPACE, confirmed, recorded, study_record
+from tests.support.runs import SPACE, NextRun, confirmed, recorded, study_record
 from tuner import language
 from tuner.deploy import best as best_file
 from tuner.evidence.conclude import conclude
-from tuner.evidence.finalists import NextRun
 from tuner.evidence.noise import Noise
 from tuner.evidence.result import FixedCost, Result
 from tuner.evidence.summary import summarize

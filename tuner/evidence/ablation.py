@@ -22,9 +22,8 @@ from ..policy import MIN_PAIRS, PRACTICAL_EFFECT
 from ..runs.records import RecordedRun
 from ..space.model import Configuration, Rule, Value
 from ..worker.protocol import Outcome, Role
-from .finalists import NextRun
 from .intervals import Interval, Verdict, interval_of, verdict
-from .pairs import baseline, log_speedups, runs_of
+from .pairs import Step, baseline, log_speedups, runs_of, step_of
 from .stats import median
 from .summary import Measured, Summary, grouped, ranked
 from .verdict import Judgement, judge
@@ -77,26 +76,19 @@ class Stage:
     fewest: int
 
 
-def next_run(summary: Summary, seed: int) -> NextRun | None:
-    """The run that comes next; None when all is known, nothing was won, or it was not asked for."""
+def next_step(summary: Summary, seed: int) -> Step | None:
+    """The block that comes next; None when all is known, nothing was won, or it was not asked."""
     judged, total = _explained(summary), 0
     for stage in _stages(summary, judged.best.configuration) if judged else ():
         total += len(stage.blocks) * len(stage.sides)
-        for block, one in _order(summary, stage, seed):
-            if not runs_of(summary, one, Role.ABLATION, block):
-                return NextRun(
-                    role=Role.ABLATION,
-                    block=block,
-                    trial=_trial(summary, [one, stage.sides[0]]),
-                    configuration={**summary.space.baseline(), **one},
-                    done=len(_recorded(summary)),
-                    total=total,
-                )
+        for block, order in _order(summary, stage, seed):
+            if step := step_of(summary, Role.ABLATION, block, order, total, stage.sides[0]):
+                return step
     return None
 
 
 def findings(summary: Summary) -> tuple[KnobFinding, ...]:
-    """Each knob of the winner, in the order of the space; empty as in `next_run`."""
+    """Each knob of the winner, in the order of the space; empty as in `next_step`."""
     judged = _explained(summary)
     if judged is None:
         return ()
@@ -137,12 +129,6 @@ def _recorded(summary: Summary) -> list[RecordedRun]:
     ]
 
 
-def _trial(summary: Summary, wanted: Sequence[Configuration]) -> int:
-    """The first trial of the first of these that the search has measured."""
-    trials = [m.trials[0] for one in wanted for m in summary.measured if m.configuration == one]
-    return trials[0]
-
-
 def _without(summary: Summary, won: Configuration, *names: str) -> Configuration:
     """The winner with these knobs as the baseline has them."""
     return {**won, **{name: baseline(summary)[name] for name in names}}
@@ -168,13 +154,13 @@ def _stages(summary: Summary, won: Configuration) -> Iterator[Stage]:
             return
 
 
-def _order(summary: Summary, stage: Stage, seed: int) -> Iterator[tuple[int, Configuration]]:
-    """Every run in its order; what failed in one block is left out of the next ones."""
+def _order(summary: Summary, stage: Stage, seed: int) -> Iterator[tuple[int, list[Configuration]]]:
+    """Every block with its order; what failed in one is left out of the next ones."""
     sides = list(stage.sides)
     for block in stage.blocks:
         order = list(sides)
         random.Random(f"{seed}:{summary.trials_done}:ablation:{block}").shuffle(order)
-        yield from ((block, one) for one in order)
+        yield block, order
         sides = [one for one in sides if not _failed(summary, one, block)]
         if stage.sides[0] not in sides or len(sides) < stage.fewest:
             return

@@ -12,14 +12,14 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ..policy import PRACTICAL_EFFECT
-from ..runs.records import RecordedRun
 from ..space.model import Configuration
 from ..worker.protocol import Outcome, Role
-from .pairs import at_batch, baseline, contender, pair_of, pairs_wanted, planned, runs_of
+from . import pairs
+from .pairs import Step, at_batch, baseline, contender, planned, recorded_runs, runs_of, step_of
 from .stats import median
 from .summary import Summary, grouped, ranked
 
@@ -27,21 +27,8 @@ FINALISTS = 5
 ALL_IN = 2  # blocks with every finalist
 KEPT = 4  # finalists in the blocks after those
 BLOCKS = 4
-SPARE_PAIRS = 4  # for pairs that the baseline's own run spoiled
 SEARCH_VOTES = 1  # blocks that what the search measured is worth
 DRIFT_TAKEN_OFF = 0.5  # of a block's median: all of it would bring the block's own scatter in
-
-
-@dataclass(frozen=True)
-class NextRun:
-    """A run that the confirmation still needs; `done` of `total` are recorded."""
-
-    role: Role
-    block: int
-    trial: int
-    configuration: Configuration
-    done: int
-    total: int
 
 
 def finalists(summary: Summary) -> list[Configuration]:
@@ -56,33 +43,23 @@ def finalists(summary: Summary) -> list[Configuration]:
     return others[:FINALISTS] + [one for one in others[FINALISTS:] if one in presets]
 
 
-def next_run(summary: Summary, seed: int) -> NextRun | None:
-    """The run that comes next, or None when the confirmation is complete."""
+def next_step(summary: Summary, seed: int) -> Step | None:
+    """The block that comes next, or None when the confirmation is complete."""
     chosen = finalists(summary)
     if not chosen or not planned(summary):
         return None
-    for role, block, one in _order(summary, seed):
-        if not runs_of(summary, one, role, block):
-            last = block + 1 if role == Role.HOLD_OUT else 0
-            look = next((look.pairs for look in planned(summary) if look.pairs >= last), last)
-            return NextRun(
-                role=role,
-                block=block,
-                trial=next(m.trials[0] for m in summary.measured if m.configuration == one),
-                configuration={**summary.space.baseline(), **one},
-                done=len(_done(summary)),
-                total=2 * look + (0 if nothing_to_choose(summary) else block_runs(len(chosen))),
-            )
-    return None
-
-
-def _done(summary: Summary) -> set[tuple[Role, int, str]]:
-    """The runs of the confirmation that were made, a repeated one once."""
-    return {
-        (r.run.spec.role, r.run.spec.block, str(summary.identity(r.configuration)))
-        for r in summary.confirmation_runs
-        if r.run.spec.role != Role.ABLATION
-    }
+    looks = planned(summary)
+    for block in range(BLOCKS):
+        order = _order(summary, block, seed)
+        total = block_runs(len(chosen)) + 2 * looks[0].pairs
+        if step := step_of(summary, Role.CONFIRM, block, order, total, chosen[0]):
+            return step
+    best = contender(summary) or winner(summary)
+    step = pairs.next_step(summary, best) if best is not None else None
+    if step is None:
+        return None
+    done = recorded_runs(summary, Role.CONFIRM)
+    return replace(step, done=done + step.done, total=block_runs(len(chosen)) + step.total)
 
 
 def block_runs(count: int) -> int:
@@ -90,46 +67,19 @@ def block_runs(count: int) -> int:
     return ALL_IN * (count + 1) + (BLOCKS - ALL_IN) * (min(count, KEPT) + 1)
 
 
-def _order(summary: Summary, seed: int) -> Iterator[tuple[Role, int, Configuration]]:
-    """Every run in its order; what failed in one block is left out of the next ones."""
+def _order(summary: Summary, block: int, seed: int) -> list[Configuration]:
+    """The configurations of a block; what failed in an earlier one is left out."""
     base = baseline(summary)
-    for block in range(0 if nothing_to_choose(summary) else BLOCKS):
-        order = [*still_in(summary, block), base]
-        random.Random(f"{seed}:{summary.trials_done}:{block}").shuffle(order)
-        for one in order:
-            if one != base or not any(failed(summary, base, earlier) for earlier in range(block)):
-                yield Role.CONFIRM, block, one
-    best = contender(summary) or winner(summary)
-    if best is not None:
-        yield from _pairs(summary, best)
-
-
-def _pairs(summary: Summary, best: Configuration) -> Iterator[tuple[Role, int, Configuration]]:
-    """Alternating pairs; one that the baseline spoiled is made again under a further number."""
-    base, number, good = baseline(summary), 0, 0
-    wanted = pairs_wanted(summary, best)
-    while good < wanted and number < wanted + SPARE_PAIRS:
-        for one in (base, best) if number % 2 == 0 else (best, base):
-            yield Role.HOLD_OUT, number, one
-        if any(not _is_good(r) for r in runs_of(summary, best, Role.HOLD_OUT, number)):
-            return  # the winner itself fails: there is nothing to claim
-        good += pair_of(summary, best, number) is not None
-        number += 1
-
-
-def _is_good(recorded: RecordedRun) -> bool:
-    return recorded.run.result.outcome == Outcome.OK
+    order = [*still_in(summary, block), base]
+    random.Random(f"{seed}:{summary.trials_done}:{block}").shuffle(order)
+    spoiled = any(failed(summary, base, earlier) for earlier in range(block))
+    return [one for one in order if one != base or not spoiled]
 
 
 def failed(summary: Summary, one: Configuration, block: int) -> bool:
     """Did the configuration fail in this block?"""
     runs = runs_of(summary, one, Role.CONFIRM, block)
     return any(recorded.run.result.outcome != Outcome.OK for recorded in runs)
-
-
-def nothing_to_choose(summary: Summary) -> bool:
-    """Was one configuration asked for, by a check? Then the hold-out follows at once."""
-    return summary.study.setup.get("only") is not None and len(finalists(summary)) == 1
 
 
 def still_in(summary: Summary, block: int) -> list[Configuration]:
@@ -162,8 +112,6 @@ def winner(summary: Summary) -> Configuration | None:
     Its score is the median over blocks of its log(cost), less half of the block's median, with what
     the search measured as one block more. Of as many knobs, the steadier wins.
     """
-    if nothing_to_choose(summary):
-        return finalists(summary)[0]
     chosen = still_in(summary, BLOCKS)
     votes = _votes(summary, chosen, BLOCKS)
     if not votes:

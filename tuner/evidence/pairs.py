@@ -1,9 +1,14 @@
-"""The hold-out: fresh pairs of winner and baseline, used for nothing but the claim."""
+"""The hold-out: fresh pairs of winner and baseline, used for nothing but the claim.
+
+And what it shares with confirmation and ablation: a step of any of them is what is still to be made
+of one block.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..options import AUTO, OFF
 from ..policy import ALL_ERRORS, BATCH_SIZE, LEAST_ALPHA, PRACTICAL_EFFECT
@@ -17,6 +22,21 @@ from .summary import Summary
 
 Pair = tuple[RecordedRun, RecordedRun]
 LONGEST_GAP_S = 120.0  # between the runs of a pair: what lies further apart shares no moment
+SPARE_PAIRS = 4  # for pairs that the baseline's own run spoiled
+
+
+@dataclass(frozen=True)
+class Step:
+    """The runs that are still to be made of one block, as (trial, configuration), in their order.
+
+    `done` of `total` runs are recorded; a total grows where further blocks turn out to be needed.
+    """
+
+    role: Role
+    block: int
+    runs: tuple[tuple[int, Configuration], ...]
+    done: int
+    total: int
 
 
 def baseline(summary: Summary) -> Configuration:
@@ -43,6 +63,38 @@ def runs_of(summary: Summary, one: Configuration, role: Role, block: int) -> lis
         and summary.identity(recorded.configuration) == one
     ]
     return sorted(found, key=lambda recorded: recorded.run.uid in summary.disturbed)
+
+
+def step_of(
+    summary: Summary,
+    role: Role,
+    block: int,
+    order: Sequence[Configuration],
+    total: int,
+    stand_in: Configuration,
+) -> Step | None:
+    """What is still to be made of a block of these configurations; None where nothing is.
+
+    stand_in: a searched configuration, of whose trial are the runs of one that was not searched.
+    """
+    missing = [side for side in order if not runs_of(summary, side, role, block)]
+    if not missing:
+        return None
+    trials = {str(m.configuration): m.trials[0] for m in summary.measured}
+    base, trial = summary.space.baseline(), trials[str(stand_in)]
+    runs = tuple((trials.get(str(side), trial), {**base, **side}) for side in missing)
+    return Step(role, block, runs, recorded_runs(summary, role), total)
+
+
+def recorded_runs(summary: Summary, role: Role) -> int:
+    """How many runs of a role are recorded, a repeated one once."""
+    return len(
+        {
+            (r.block, str(summary.identity(r.configuration)))
+            for r in summary.confirmation_runs
+            if r.role == role and r.outcome != Outcome.ENVIRONMENT_ERROR
+        }
+    )
 
 
 def contender(summary: Summary) -> Configuration | None:
@@ -77,6 +129,25 @@ def pair_of(summary: Summary, won: Configuration, number: int) -> Pair | None:
     gap_s = (second.run.started_at - first.run.started_at).total_seconds() - first.run.wall_ns / 1e9
     run_s = max(first.run.wall_ns, second.run.wall_ns) / 1e9  # one may have been made again between
     return (good[0][0], good[1][0]) if gap_s <= LONGEST_GAP_S + 2 * run_s else None
+
+
+def next_step(summary: Summary, winner: Configuration) -> Step | None:
+    """The pair that comes next; None where there are enough, or the winner itself fails.
+
+    The sides alternate; a pair that the baseline spoiled is made again under a further number.
+    """
+    looks, wanted = planned(summary), pairs_wanted(summary, winner)
+    number, good = 0, 0
+    while good < wanted and number < wanted + SPARE_PAIRS:
+        order = [baseline(summary), winner] if number % 2 == 0 else [winner, baseline(summary)]
+        end = next((look.pairs for look in looks if look.pairs > number), number + 1)
+        if step := step_of(summary, Role.HOLD_OUT, number, order, 2 * end, winner):
+            return step
+        if not all(r.ok for r in runs_of(summary, winner, Role.HOLD_OUT, number)):
+            return None  # there is nothing to claim
+        good += pair_of(summary, winner, number) is not None
+        number += 1
+    return None
 
 
 def log_speedups(summary: Summary, pairs: Sequence[Pair]) -> list[float]:

@@ -6,9 +6,9 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-from ..evidence.finalists import FINALISTS, NextRun, block_runs
+from ..evidence.finalists import FINALISTS, block_runs
 from ..evidence.intervals import effect_shown
-from ..evidence.pairs import planned
+from ..evidence.pairs import Step, planned
 from ..evidence.summary import CONFIRMATION_ROLES, Summary, finished_trials
 from ..language import N_, say
 from ..policy import BASELINE_RUNS, MIN_PAIRS, TOO_BUSY
@@ -105,7 +105,7 @@ def _short(summary: Summary, runs: Sequence[RecordedRun]) -> str:
     return say(said, time=duration(needed_s)) if needed_s > budget_s else ""
 
 
-def ablation_cost(summary: Summary, step: NextRun) -> str:
+def ablation_cost(summary: Summary, step: Step) -> str:
     """How many runs of an ablation are to come and how long they take, as the fresh runs took."""
     each_s = statistics.fmean(r.run.wall_ns / 1e9 for r in summary.confirmation_runs)
     runs, more = step.total - step.done, 3 * MIN_PAIRS

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
-from ..evidence import ablation
-from ..evidence.finalists import NextRun, next_run
+from ..evidence import ablation, finalists, pairs
 from ..evidence.objectives import OBJECTIVES
+from ..evidence.pairs import Step
 from ..evidence.summary import finished_trials, identify, resolve_unset
 from ..options import Setup
 from ..policy import BATCH_SIZE
@@ -62,9 +62,7 @@ class Study:
             self._repeat_baseline()
         self._tell_noise()
         while step := self._next_confirming():
-            if runner.stop():
-                raise Interrupted("")
-            self._judge(self._confirm(step), step.role)
+            self._confirm(step)
 
     @property
     def setup(self) -> Setup:
@@ -166,19 +164,29 @@ class Study:
     def _role(self, configuration: Configuration) -> Role:
         return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
 
-    def _next_confirming(self) -> NextRun | None:
-        """The next run of the confirmation, then of the ablation; None when all is complete."""
-        summary, seed = self.runner.summary(), self.setup.seed
-        return next_run(summary, seed) or ablation.next_run(summary, seed)
+    def _next_confirming(self) -> Step | None:
+        """The next block of the confirmation, then of the ablation; None when all is complete.
 
-    def _confirm(self, step: NextRun) -> RecordedRun:
-        spec = self.runner.trial_spec(step.trial, step.configuration, step.role)
+        Of a check the next pair of the one configuration that it asks for.
+        """
+        summary, seed = self.runner.summary(), self.setup.seed
+        if self.setup.only is not None:
+            chosen = finalists.finalists(summary)
+            return pairs.next_step(summary, chosen[0]) if chosen else None
+        return finalists.next_step(summary, seed) or ablation.next_step(summary, seed)
+
+    def _confirm(self, step: Step) -> None:
+        """Make the runs of a block, in their order."""
         if step.role == Role.ABLATION and not self.announced:
             self.announced = True
             self.note(ablation_cost(self.runner.summary(), step))
-        self.runner.observer.run_started(step.done, step.total, step.role, step.configuration)
-        spec = replace(spec, block=step.block, after_trials=self.done)
-        return self.runner.run(step.configuration, spec)
+        for done, (trial, configuration) in enumerate(step.runs, start=step.done):
+            if self.runner.stop():
+                raise Interrupted("")
+            self.runner.observer.run_started(done, step.total, step.role, configuration)
+            spec = self.runner.trial_spec(trial, configuration, step.role)
+            spec = replace(spec, block=step.block, after_trials=self.done)
+            self._judge(self.runner.run(configuration, spec), step.role)
 
     def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
         self.runner.observer.run_started(self.done, self.trials, role, configuration)
