@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 from .language import say
@@ -33,6 +32,6 @@ def duration(seconds: float) -> str:
     return say("{h} h {min} min", h=minutes // 60, min=minutes % 60)
 
 
-def resume_command(name: str) -> str:
-    """The command that continues a study."""
-    return f"npu-tune --resume --study {shlex.quote(name)}"
+def resume_command(name: str, more: str = "") -> str:
+    """The command that continues a study, with more options. No name of a study needs quotes."""
+    return f"npu-tune --resume --study {name} {more}".rstrip()

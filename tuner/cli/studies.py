@@ -84,6 +84,7 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
     from ..evidence.conclude import conclude
     from ..runs.store import Store
     from ..study import stored
+    from ..text import resume_command
 
     summary = stored.load(Store(storage, create=False), study)
     best = export_file.best_configuration(conclude(summary), summary.study.setup)
@@ -97,7 +98,7 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
         export_file.write_text(formats.text(best, form, entries, stages), path)
     click.echo(f"written: {path}")
     if best.recommendation == "confirm first":
-        next_step = f"npu-tune --resume --study {study} --confirm auto"
+        next_step = resume_command(study, "--confirm auto")
         click.echo(f"from single runs, not confirmed; before it is applied: {next_step}", err=True)
 
 

@@ -248,9 +248,9 @@ def _how_to_resume(name: str, storage: str) -> str:
     from ..runs.database import shown
     from ..text import resume_command
 
-    command = resume_command(name)
-    if storage != DEFAULT_STORAGE:
-        command += f" --storage {shlex.quote(shown(storage))}"
+    elsewhere = storage != DEFAULT_STORAGE
+    more = f"--storage {shlex.quote(shown(storage))}" if elsewhere else ""
+    command = resume_command(name, more)
     return say("stopped; everything recorded is kept. Continue with: {command}", command=command)
 
 

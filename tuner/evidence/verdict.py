@@ -11,6 +11,7 @@ from ..language import Message
 from ..policy import ALL_ERRORS, MIN_PAIRS
 from ..runs.records import RecordedRun
 from ..space.model import Configuration
+from ..text import resume_command
 from ..worker.protocol import Outcome, Role
 from .finalists import BLOCKS, finalists, winner
 from .intervals import Interval, Look, Verdict, interval_of, verdict
@@ -108,7 +109,7 @@ def _of_search(
     if best is None or base is None or base.value is None:
         raise StudyConflictError(
             f"study {summary.study.name!r} has no good run of the baseline yet: continue it with "
-            f"npu-tune --resume --study {summary.study.name}"
+            f"{resume_command(summary.study.name)}"
         )
     if not finalists(summary):
         reason = reason or Message("nothing but the baseline ran well")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import Connection, Engine, distinct, func, insert, select, update
 
 from ..errors import StudyConflictError
+from ..text import resume_command
 from ..worker import protocol
 from ..worker.protocol import Outcome, TrialResult, TrialSpec
 from . import database
@@ -93,11 +94,7 @@ class Store:
 
     def create_study(self, record: StudyRecord) -> None:
         """Raises StudyConflictError when the name is taken."""
-        if self.study(record.name):
-            raise StudyConflictError(
-                f"study {record.name!r} exists in {self.url}: continue it with "
-                f"--resume --study {record.name}, or choose another name"
-            )
+        self.require_free(record.name)
         values = {
             "name": record.name,
             "created_at": record.created_at.isoformat(),
@@ -108,6 +105,14 @@ class Store:
         }
         with self._writing() as connection:
             connection.execute(insert(STUDIES).values(values))
+
+    def require_free(self, name: str) -> None:
+        """Raises StudyConflictError when there is a study of this name."""
+        if self.study(name):
+            raise StudyConflictError(
+                f"study {name!r} exists in {self.url}: continue it with {resume_command(name)}, or "
+                "choose another name with --study"
+            )
 
     def update_study(self, name: str, **fields: Any) -> None:
         """Set `setup`, `owner` or `finished_at`."""

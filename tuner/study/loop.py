@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -260,6 +259,6 @@ def baseline_failure(name: str, trial: int, run: Run) -> str:
             f"the baseline run ended as {result.outcome.value}: {result.message}",
             *(f"    {line}" for line in lines if line not in result.message),
             "the model must run as it is before it can be tuned; repeat this run with: "
-            f"npu-tune rerun {shlex.quote(name)} --trial {trial}",
+            f"npu-tune rerun {name} --trial {trial}",
         ]
     )

@@ -77,11 +77,8 @@ def tune(
             raise StudyConflictError(f"--resume: there is no study {name!r} in {store.url}")
         owner.require_dead(name, existing.owner, take_over)
         asked = resumed(asked, load(store, name))
-    elif existing is not None:
-        raise StudyConflictError(
-            f"study {name!r} exists in {store.url}: continue it with --resume --study {name}, or "
-            "choose another name with --study"
-        )
+    else:
+        store.require_free(name)
     with work_folder(results, name) as folder, lease.holding(name, on_wait, stop) as hold:
         launcher = make_launcher(asked, folder)
         (lock,) = hold([located(asked, launcher)])  # the probe, too, would disturb who measures

@@ -19,7 +19,7 @@ from ..evidence.stats import median
 from ..evidence.summary import Measured, Summary
 from ..evidence.verdict import judge
 from ..language import chosen, say
-from ..text import describe
+from ..text import describe, resume_command
 from ..worker.protocol import Outcome
 from . import cells, plots
 from .cells import milliseconds, times
@@ -79,10 +79,10 @@ def _study(summary: Summary) -> dict[str, Any]:
         "environment": shown,
         "variables": {n: shlex.quote(v) for n, v in found.environment_variables.items()},
         "recommendation": found.recommendation,
-        "confirm": f"npu-tune --resume --study {shlex.quote(found.study)} --confirm auto",
+        "confirm": resume_command(found.study, "--confirm auto"),
         "configuration": found.configuration,
         "knobs": [_knob(one) for one in found.knobs],
-        "apply": f"npu-tune run results/{shlex.quote(found.study)}.yaml -- python …",
+        "apply": f"npu-tune run results/{found.study}.yaml -- python …",
         "convolutions": convolutions(found.evidence.convolutions),
     }
 

@@ -17,7 +17,7 @@ from ..evidence.result import Evidence, FinalistResult, Result
 from ..evidence.stats import median
 from ..language import N_, Message, chosen, say
 from ..policy import NOISY_SPREAD, PRACTICAL_EFFECT, TOO_BUSY
-from ..text import describe
+from ..text import describe, resume_command
 from .cells import mebibytes, milliseconds, new_table, percentile, shortened, times, with_interval
 
 STYLES = {"faster": "bold green", "slower": "bold yellow", "not confirmed": "bold yellow"}
@@ -238,7 +238,7 @@ def last_lines(found: Result, path: Path | None) -> Iterator[str]:
         held = " ".join(f"{name}={value}" for name, value in found.environment_variables.items())
         yield say("set before the program starts: {variables}", variables=held)
     if found.recommendation == "confirm first":
-        yield say("next: npu-tune --resume --study {name} --confirm auto", name=found.study)
+        yield say("next: {command}", command=resume_command(found.study, "--confirm auto"))
     yield say("every trial: npu-tune show {name}", name=found.study)
 
 
@@ -257,16 +257,16 @@ def noise_lines(found: Result) -> Iterator[str]:
     if evidence.interval:
         said = N_(
             "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
-            "for less: npu-tune --resume --study {name} --confirm {more}"
+            "for less: {command}"
         )
         if evidence.interval.smallest_effect > 1 + TOO_BUSY:
             said = N_(
                 "too busy a machine for an answer: these {pairs} pairs show nothing below "
-                "{effect}; stop what else runs, then: npu-tune --resume --study {name} "
-                "--confirm {more}"
+                "{effect}; stop what else runs, then: {command}"
             )
         pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
-        yield say(said, name=found.study, pairs=pairs, effect=effect, more=2 * pairs)
+        command = resume_command(found.study, f"--confirm {2 * pairs}")
+        yield say(said, pairs=pairs, effect=effect, command=command)
     if any(2 * one.unsteady >= one.runs for one in (evidence.baseline, evidence.best)):
         said = N_(
             "never settled: {baseline} of {baseline_runs} runs of the baseline, {best} of {runs} "

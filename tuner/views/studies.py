@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,7 +79,7 @@ def study(summary: Summary, width: int) -> RenderableType:
         parts.insert(2, Text(say("emulated CANN: no figure below is a device's")))
     runs = [r for one in summary.measured for r in one.runs]
     parts += [failure(summary, r) for r in [*runs, *summary.confirmation_runs] if _failed(r)]
-    name = shlex.quote(summary.study.name)
+    name = summary.study.name
     parts.append(Text(say("one trial in full: npu-tune show {name} --trial N", name=name)))
     return Group(*parts)
 
@@ -101,7 +100,7 @@ def configurations(summary: Summary, width: int) -> RenderableType:
 def failure(summary: Summary, recorded: RecordedRun) -> Text:
     """A failed run: what became of it, the end of its log, the command that repeats it."""
     result = recorded.run.result
-    name = shlex.quote(summary.study.name)
+    name = summary.study.name
     said = without_traces(recorded.run.log_tail).splitlines()[-SHOWN_LOG_LINES:]
     lines = [
         f"{say('trial')} {recorded.trial} {result.outcome.value}: {result.message}",
@@ -185,5 +184,5 @@ def _run(summary: Summary, recorded: RecordedRun) -> Iterator[RenderableType]:
     yield table
     if result.outcome != Outcome.OK and run.log_tail:
         yield Text(say("end of its log:") + "\n" + without_traces(run.log_tail))
-    name = shlex.quote(summary.study.name)
+    name = summary.study.name
     yield Text(say("repeat it: npu-tune rerun {name} --trial {n}", name=name, n=recorded.trial))
