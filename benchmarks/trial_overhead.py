@@ -19,24 +19,12 @@ from pathlib import Path
 
 from tuner.options import Setup
 from tuner.runs import launcher
-from tuner.runs.records import RecordedRun
 from tuner.runs.store import Store
-from tuner.space.model import Configuration
 from tuner.study import session
-from tuner.worker.protocol import Role
+from tuner.study.runner import Silent
 
 COUNTED_PHASES = ("import", "build", "transform", "first_call", "warmup", "samples")
 HELP_RUNS = 5
-
-
-class Silent:
-    """An observer that does not look."""
-
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
-        """Nothing."""
-
-    def run_ended(self, recorded: RecordedRun) -> None:
-        """Nothing."""
 
 
 def watch_the_wait() -> list[tuple[float, float]]:

@@ -22,7 +22,7 @@ from tuner.evidence.summary import Summary
 from tuner.runs.records import Run, StudyRecord
 from tuner.runs.store import Store
 from tuner.study import stored
-from tuner.study.replay import Silent
+from tuner.study.runner import Silent
 from tuner.worker.protocol import Outcome, Role, TrialSpec
 
 MADE: list[tuple[str, str, Role]] = []

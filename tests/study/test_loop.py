@@ -16,12 +16,12 @@ from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
 from tuner.evidence.summary import CONFIRMATION_ROLES, summarize
 from tuner.evidence.verdict import judge
 from tuner.options import Setup
-from tuner.runs.records import RecordedRun, Run, StudyRecord
+from tuner.runs.records import Run, StudyRecord
 from tuner.runs.store import Store
 from tuner.space import model
 from tuner.space.model import Configuration, Knob, SearchSpace
 from tuner.study.loop import Study
-from tuner.study.runner import Runner
+from tuner.study.runner import Runner, Silent
 from tuner.worker.protocol import Measurement, Outcome, ReadBack, Role, TrialResult, TrialSpec
 
 SPACE = SearchSpace(
@@ -37,16 +37,6 @@ SPACE = SearchSpace(
     presets={"known": {"mode": "fast"}},
     rules=(),
 )
-
-
-class Nobody:
-    """An observer that does not look."""
-
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
-        """Nothing."""
-
-    def run_ended(self, recorded: RecordedRun) -> None:
-        """Nothing."""
 
 
 class FakeLauncher:
@@ -97,7 +87,7 @@ def make_study(
         record = StudyRecord("s", now, None, study_options.to_dict(asked), frozen, {}, None)
         store.create_study(record)
     record = replace(record, setup=study_options.to_dict(asked))
-    return Study(Runner(record, asked, SPACE, store, launch, Nobody(), lambda: False, folder))
+    return Study(Runner(record, asked, SPACE, store, launch, Silent(), lambda: False, folder))
 
 
 def optuna_trials(store: Store) -> list[optuna.trial.FrozenTrial]:

@@ -17,7 +17,7 @@ from tuner.options import Setup
 from tuner.runs.store import Store
 from tuner.study import session
 from tuner.study.loop import Study
-from tuner.study.replay import Silent
+from tuner.study.runner import Silent
 from tuner.study.session import _owned, find_unfinished, resumed, tune
 
 SEARCHED = [recorded(0, 10), recorded(1, 5, mode="fast")]

@@ -32,9 +32,9 @@ from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.store import MemoryStore
 from ..space.model import Configuration, Rule, SearchSpace
 from ..space.model import from_dict as space_from_dict
-from ..worker.protocol import Measurement, Outcome, Role, TrialSpec
+from ..worker.protocol import Measurement, Outcome, TrialSpec
 from .loop import Study
-from .runner import Runner
+from .runner import Runner, Silent
 from .sampler import Sampler
 
 CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -210,16 +210,6 @@ def only_recorded(world: World) -> SearchSpace:
         if all(value in domains[knob] for knob, value in held.items())
     }
     return replace(world.space, knobs=knobs, presets=presets, rules=(*world.space.rules, rule))
-
-
-class Silent:
-    """An observer that tells nobody."""
-
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
-        """Nothing."""
-
-    def run_ended(self, recorded: RecordedRun) -> None:
-        """Nothing."""
 
 
 def replayed(

@@ -33,6 +33,16 @@ class Observer(Protocol):
         """A run was recorded."""
 
 
+class Silent:
+    """An observer that tells nobody."""
+
+    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+        """Nothing."""
+
+    def run_ended(self, recorded: RecordedRun) -> None:
+        """Nothing."""
+
+
 @dataclass
 class Runner:
     """Makes the runs of a study. `runs` mirrors what the store holds."""

@@ -18,7 +18,7 @@ from tuner.runs import lease
 from tuner.runs.records import Run
 from tuner.runs.store import Store
 from tuner.study import repeat, session
-from tuner.study.replay import Silent
+from tuner.study.runner import Silent
 from tuner.worker.protocol import TrialSpec
 
 Tune = Callable[[], object]
