@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import load_result, replay_study, tune
-    from .deploy.apply import Plan, apply
+    from .deploy.apply import Settings, apply
     from .deploy.best import BestConfiguration
     from .deploy.best import load as load_best
     from .evidence.result import Result
 
 __all__ = [
-    "BestConfiguration", "Plan", "Result",
+    "BestConfiguration", "Result", "Settings",
     "apply", "load_best", "load_result", "replay_study", "tune",
 ]  # fmt: skip
 __version__ = "0.1.0"
 
 _HOMES = {
     "BestConfiguration": ("deploy.best", "BestConfiguration"),
-    "Plan": ("deploy.apply", "Plan"),
     "Result": ("evidence.result", "Result"),
+    "Settings": ("deploy.apply", "Settings"),
     "apply": ("deploy.apply", "apply"),
     "load_best": ("deploy.best", "load"),
     "load_result": ("api", "load_result"),

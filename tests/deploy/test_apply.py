@@ -19,7 +19,7 @@ from tests.support.runs import recorded, study_record
 from tuner.cli.main import main
 from tuner.deploy import apply, formats
 from tuner.deploy import best as best_file
-from tuner.deploy.apply import Plan, plan
+from tuner.deploy.apply import Settings, settings_of
 from tuner.deploy.best import BestConfiguration
 from tuner.errors import UnfitEnvironmentError, UsageError
 from tuner.evidence.conclude import conclude
@@ -64,18 +64,18 @@ def test_each_knob_goes_where_it_takes_effect() -> None:
         "warmup": 17,
     }
     held = {"OMP_WAIT_POLICY": "ACTIVE", **KEEP}
-    planned = plan(best(configuration, held), "b.yaml")
-    assert planned.variables == held
-    assert planned.in_process == (("threads", 2, "threads"),)
-    ((name, value, code),) = planned.in_code
+    settings = settings_of(best(configuration, held), "b.yaml")
+    assert settings.variables == held
+    assert settings.in_process == (("threads", 2, "threads"),)
+    ((name, value, code),) = settings.in_code
     assert (name, value, code.splitlines()[-1]) == (
         "execution", "inductor-freezing", "model = torch.compile(model, dynamic=False)",
     )  # fmt: skip
 
 
 def test_the_npu_space_with_the_knob_is_found() -> None:
-    planned = plan(best({"hf32": "conv", "jit_compile": "off"}, {}, "npu"), "b.yaml")
-    assert [name for name, _, _ in planned.in_process] == ["hf32", "jit_compile"]
+    settings = settings_of(best({"hf32": "conv", "jit_compile": "off"}, {}, "npu"), "b.yaml")
+    assert [name for name, _, _ in settings.in_process] == ["hf32", "jit_compile"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_no_known_knob_owns_is_refused(
     configuration: Configuration, variables: dict[str, str], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        plan(best(configuration, variables), "b.yaml")
+        settings_of(best(configuration, variables), "b.yaml")
 
 
 def test_a_library_is_looked_for_here_whatever_the_file_names(
@@ -108,10 +108,12 @@ def test_a_library_is_looked_for_here_whatever_the_file_names(
     evil = best({"allocator": "tcmalloc"}, {"LD_PRELOAD": "/tmp/evil.so"})
     monkeypatch.setattr(apply, "find_library", lambda *_: "")
     with pytest.raises(UnfitEnvironmentError, match=r"there is no libtcmalloc\*.so.4 on this host"):
-        plan(evil, "b.yaml")
+        settings_of(evil, "b.yaml")
     monkeypatch.setattr(apply, "find_library", lambda name, _: f"/usr/lib/{name}")
     monkeypatch.setenv("LD_PRELOAD", "/theirs.so:/usr/lib/libtcmalloc*.so.4")
-    assert plan(evil, "b.yaml").variables == {"LD_PRELOAD": "/usr/lib/libtcmalloc*.so.4:/theirs.so"}
+    assert settings_of(evil, "b.yaml").variables == {
+        "LD_PRELOAD": "/usr/lib/libtcmalloc*.so.4:/theirs.so"
+    }
 
 
 def test_a_library_of_the_programs_own_environment_is_found(tmp_path: Path) -> None:
@@ -119,17 +121,17 @@ def test_a_library_of_the_programs_own_environment_is_found(tmp_path: Path) -> N
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).touch(0o755)
     wanted = best({"allocator": "jemalloc"}, {"LD_PRELOAD": "/elsewhere/libjemalloc.so.2"})
-    planned = plan(wanted, "b.yaml", program=[str(tmp_path / "bin" / "python"), "serve.py"])
-    assert planned.variables["LD_PRELOAD"].startswith(str(tmp_path / "lib" / "libjemalloc.so.2"))
+    settings = settings_of(wanted, "b.yaml", program=[str(tmp_path / "bin" / "python"), "serve.py"])
+    assert settings.variables["LD_PRELOAD"].startswith(str(tmp_path / "lib" / "libjemalloc.so.2"))
 
 
 def test_what_was_not_confirmed_is_said() -> None:
     lucky = best({"threads": 2})
     assert lucky.recommendation == "confirm first"
     said = "warning: from single runs, not confirmed: it may be no faster"
-    assert next(apply.told(plan(lucky, "b.yaml"))) == said
-    proven = plan(lucky.model_copy(update={"recommendation": "apply"}), "b.yaml")
-    assert said not in apply.told(proven)
+    assert next(apply.lines(settings_of(lucky, "b.yaml"))) == said
+    proven = settings_of(lucky.model_copy(update={"recommendation": "apply"}), "b.yaml")
+    assert said not in apply.lines(proven)
 
 
 @pytest.mark.parametrize(
@@ -150,19 +152,19 @@ def test_a_space_of_ones_own_has_to_be_named(tmp_path: Path) -> None:
     )
     mine = best({"speed": "high"}, {"SPEED": "9"})
     with pytest.raises(UsageError, match="of your own search space: --space FILE"):
-        plan(mine, "b.yaml")
-    assert plan(mine, "b.yaml", str(space)).variables == {"SPEED": "9"}
+        settings_of(mine, "b.yaml")
+    assert settings_of(mine, "b.yaml", str(space)).variables == {"SPEED": "9"}
 
 
 def test_the_environment_of_a_program_keeps_its_own_path() -> None:
-    planned = Plan("cpu", {"A": "1"}, (("threads", 1, "threads"),), ())
-    held = apply.environment(planned, {"PYTHONPATH": "/theirs", "B": "2"})
+    settings = Settings("cpu", {"A": "1"}, (("threads", 1, "threads"),), ())
+    held = apply.environment(settings, {"PYTHONPATH": "/theirs", "B": "2"})
     assert held.pop("PYTHONPATH").split(os.pathsep) == [str(apply.STARTUP), "/theirs"]
     assert json.loads(held.pop(after_import.VARIABLE)) == {
         "module": "torch", "knobs": [["threads", 1, "threads"]],
     }  # fmt: skip
     assert held == {"A": "1", "B": "2"}
-    nothing = Plan("cpu", {"A": "1"}, (), ())
+    nothing = Settings("cpu", {"A": "1"}, (), ())
     assert apply.environment(nothing, {}) == {"A": "1"}
 
 

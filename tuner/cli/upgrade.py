@@ -32,13 +32,13 @@ def run(best: Path, command: tuple[str, ...], space: str) -> None:
     from ..deploy import best as best_file
 
     program = command[1:] if command[0] == "--" else command
-    planned = apply.plan(best_file.load(best), str(best), space, program[:1])
-    for line in apply.told(planned):
+    settings = apply.settings_of(best_file.load(best), str(best), space, program[:1])
+    for line in apply.lines(settings):
         click.echo(f"npu-tune: {line}", err=True)
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and exec hands that on
         signal.signal(ignored, signal.SIG_DFL)
     try:
-        os.execvpe(program[0], program, apply.environment(planned, os.environ))
+        os.execvpe(program[0], program, apply.environment(settings, os.environ))
     except (OSError, IndexError) as error:
         name = program[0] if program else "--"
         raise UsageError(f"{name}: cannot be started: {error}") from error

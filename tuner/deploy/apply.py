@@ -1,7 +1,7 @@
 """A best configuration put to use in a program that knows nothing of this tool.
 
 Environment variables before it starts, settings inside the process as soon as torch is imported;
-what only the program's own code can do is told. Names and values are taken from a search space,
+what only the program's own code can do is said. Names and values are taken from a search space,
 not from the file: a YAML from a stranger sets nothing that no known knob owns.
 """
 
@@ -34,8 +34,8 @@ STARTUP = Path(__file__).parent.parent / "worker" / "startup"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be done. in_process: (name, value, handler) once torch is there.
+class Settings:
+    """What is to be set. in_process: (name, value, handler) once torch is there.
 
     in_code: (name, value, Python on `model` and `inputs`, or ""), which only the program can do.
     confirmed: not the search's best by single runs, which may be nothing but luck.
@@ -48,7 +48,9 @@ class Plan:
     confirmed: bool = True
 
 
-def plan(best: BestConfiguration, where: str, space: str = "", program: Sequence[str] = ()) -> Plan:
+def settings_of(
+    best: BestConfiguration, where: str, space: str = "", program: Sequence[str] = ()
+) -> Settings:
     """What a configuration asks for. where: the file, for messages. space: as for --space.
 
     program: what is to be started; libraries are looked for beside its interpreter, too.
@@ -62,7 +64,7 @@ def plan(best: BestConfiguration, where: str, space: str = "", program: Sequence
         except UsageError as error:
             refused = error
             continue
-        return _plan(best, loaded, _beside(program))
+        return _settings(best, loaded, _folders_beside(program))
     raise refused
 
 
@@ -83,7 +85,7 @@ def _require_known(best: BestConfiguration, loaded: LoadedFile, where: str) -> N
         if knob is None:
             raise UsageError(f"{where}: configuration: there is no knob {name!r}{own}")
         count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        named = [one for one in knob.domain if one != UNSET]
+        named = [choice for choice in knob.domain if choice != UNSET]
         if not (count if name in (WARMUP, BATCH_SIZE) else _is_among(value, named)):
             allowed = ", ".join(map(str, named))
             raise UsageError(
@@ -105,16 +107,16 @@ def _require_known(best: BestConfiguration, loaded: LoadedFile, where: str) -> N
 
 
 def _is_among(value: Value, allowed: Sequence[Value]) -> bool:
-    return any(value == one and type(value) is type(one) for one in allowed)
+    return any(value == choice and type(value) is type(choice) for choice in allowed)
 
 
-def _beside(program: Sequence[str]) -> list[str]:
+def _folders_beside(program: Sequence[str]) -> list[str]:
     """The library folder of the environment that a program's executable lies in."""
-    found = shutil.which(program[0]) if program else None
-    return [str(Path(found).absolute().parent.parent / "lib")] if found else []
+    path = shutil.which(program[0]) if program else None
+    return [str(Path(path).absolute().parent.parent / "lib")] if path else []
 
 
-def _plan(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str]) -> Plan:
+def _settings(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str]) -> Settings:
     variables: dict[str, str] = {}
     in_process, in_code = [], []
     for name, value in best.configuration.items():
@@ -126,7 +128,7 @@ def _plan(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str]) -
             in_process.append((name, value, knob.handler))
         elif knob.apply == "model":
             in_code.append((name, value, entry.code_of(value)))
-    return Plan(
+    return Settings(
         best.backend, variables, tuple(in_process), tuple(in_code),
         confirmed=best.recommendation != "confirm first",
     )  # fmt: skip
@@ -134,70 +136,71 @@ def _plan(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str]) -
 
 def _variables(entry: KnobEntry, value: Value, folders: Sequence[str]) -> dict[str, str]:
     """The value's variables; a library is looked for here, whatever path the file names."""
-    found: ValueEntry = next(one for one in entry.entries() if one.value == value)
-    name = found.shared_library
+    choice: ValueEntry = next(choice for choice in entry.entries() if choice.value == value)
+    name = choice.shared_library
     path = find_library(name, folders) if name else ""
     if name and not path:
         raise UnfitEnvironmentError(
             f"{value}: there is no {name} on this host: install it, or tune without it"
         )
-    return with_library(found.set, path, os.environ.get("LD_PRELOAD", ""))
+    return with_library(choice.set, path, os.environ.get("LD_PRELOAD", ""))
 
 
-def environment(planned: Plan, base: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment for a program that is to be started with this plan."""
-    held = {**base, **planned.variables}
-    if planned.in_process:
-        held[after_import.VARIABLE] = json.dumps(
-            {"module": after_import.MODULES[planned.backend], "knobs": planned.in_process}
+def environment(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment for a program that is to be started with these settings."""
+    variables = {**base, **settings.variables}
+    if settings.in_process:
+        variables[after_import.VARIABLE] = json.dumps(
+            {"module": after_import.MODULES[settings.backend], "knobs": settings.in_process}
         )
-        held["PYTHONPATH"] = os.pathsep.join(
+        variables["PYTHONPATH"] = os.pathsep.join(
             filter(None, [str(STARTUP), base.get("PYTHONPATH", "")])
         )
-        held.pop(after_import.SAID, None)
-    return held
+        variables.pop(after_import.SAID, None)
+    return variables
 
 
-def told(planned: Plan) -> Iterator[str]:
-    """One line of what is set, then the code for each thing that the program itself must do."""
-    if not planned.confirmed:
+def lines(settings: Settings) -> Iterator[str]:
+    """Say in one line what is set, then the code for what the program itself must do."""
+    if not settings.confirmed:
         yield say("warning: from single runs, not confirmed: it may be no faster")
-    held = " ".join(f"{name}={value}" for name, value in planned.variables.items())
-    later = " ".join(f"{name}={value}" for name, value, _ in planned.in_process)
-    module = after_import.MODULES[planned.backend]
+    before = " ".join(f"{name}={value}" for name, value in settings.variables.items())
+    later = " ".join(f"{name}={value}" for name, value, _ in settings.in_process)
+    module = after_import.MODULES[settings.backend]
     yield say(
-        "environment: {held}; after the import of {module}: {later}",
-        held=held or say("nothing"),
+        "environment: {before}; after the import of {module}: {later}",
+        before=before or say("nothing"),
         module=module,
         later=later or say("nothing"),
     )
-    for name, value, code in planned.in_code:
-        said = N_("{name}={value} is not set, it is for the program's own code:")
-        yield say(said, name=name, value=value)
+    for name, value, code in settings.in_code:
+        text = N_("{name}={value} is not set, it is for the program's own code:")
+        yield say(text, name=name, value=value)
         hint = code or say("see the documentation of torch_npu")
         yield from (f"    {line}" for line in hint.splitlines())
 
 
 def _is_there(name: str, text: str) -> bool:
     """Is a variable as it should be? Of libraries to preload, the order does not matter."""
-    held = os.environ.get(name, "")
-    return held == text or (name == "LD_PRELOAD" and set(text.split(":")) <= set(held.split(":")))
+    value = os.environ.get(name, "")
+    preloaded = set(value.split(":")) if name == "LD_PRELOAD" else set()
+    return value == text or set(text.split(":")) <= preloaded
 
 
-def apply(path: str | Path, space: str = "") -> Plan:
+def apply(path: str | Path, space: str = "") -> Settings:
     """Set what a best configuration asks for, in this process: before torch is imported.
 
     Settings inside the process are made when torch is. What is returned tells the rest, such as
     `in_code`. Raises TunerError where it comes too late, or for a file with what no knob owns.
     """
     best = load(path)
-    planned = plan(best, str(path), space)
-    module = after_import.MODULES[planned.backend]
-    if (planned.variables or planned.in_process) and "torch" in sys.modules:
+    settings = settings_of(best, str(path), space)
+    module = after_import.MODULES[settings.backend]
+    if (settings.variables or settings.in_process) and "torch" in sys.modules:
         raise UsageError(f"{path}: too late, torch is imported already: apply it before")
     missed = {
         name: text
-        for name, text in planned.variables.items()
+        for name, text in settings.variables.items()
         if name.startswith(AT_START) and not _is_there(name, text)
     }
     if missed:
@@ -206,7 +209,7 @@ def apply(path: str | Path, space: str = "") -> Plan:
             f"{path}: too late for {shown}, which is read before Python starts: set it there, or "
             f"start the program with npu-tune run {path} -- python …"
         )
-    os.environ.update(planned.variables)
-    knobs: list[Any] = [list(one) for one in planned.in_process]
+    os.environ.update(settings.variables)
+    knobs: list[Any] = [list(setting) for setting in settings.in_process]
     after_import.install(module, knobs)
-    return planned
+    return settings
