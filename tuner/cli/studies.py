@@ -48,7 +48,7 @@ def show(study: str, trial: int | None, storage: str) -> None:
     store, console = Store(storage, create=False), console_of()
     summary = stored.load(store, study)
     if trial is not None:
-        console.print(studies_view.trial(summary, repeat.runs_of(store, study, trial)))
+        console.print(studies_view.trial(summary, repeat.runs_of_trial(store, study, trial)))
         return
     console.print(studies_view.study(summary, console.width), "")
     path = RESULTS / f"{study}.yaml"
@@ -142,7 +142,7 @@ def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
     from ..study import repeat
 
     on_wait = None if no_wait else click.echo
-    code = repeat.rerun(Store(storage, create=False), study, trial, click.echo, on_wait)
+    code = repeat.repeat_trial(Store(storage, create=False), study, trial, click.echo, on_wait)
     raise SystemExit(code)
 
 
@@ -186,7 +186,7 @@ def profile(
     if trial is None:
         recorded = profiling.choose(stored.load(store, study), baseline)
     else:
-        recorded = repeat.runs_of(store, study, trial)[-1]
+        recorded = repeat.runs_of_trial(store, study, trial)[-1]
     number = recorded.trial
     folder = output or RESULTS / "profile" / f"{study}-{number}"
     console_of(stderr=True).print(say("trial {n} under the profiler, about a minute", n=number))

@@ -19,7 +19,7 @@ from ..space.narrowing import why_not
 from ..text import resume_command
 from ..worker.protocol import Outcome, Role
 from .budget import ablation_cost, noise_found, wanted_trials
-from .proposals import has_failed, next_fixed, why_refused
+from .proposals import has_failed, next_fixed, why_not_launched
 from .runner import Runner
 from .sampler import Proposal, Sampler, Search
 
@@ -109,7 +109,7 @@ class Study:
                 args = self.space, objective, self.runs, self.trials, self.setup.seed
                 search.enqueue(next_fixed(*args))
             proposal = search.ask()
-            why = why_refused(self.space, proposal.configuration, self.runs)
+            why = why_not_launched(self.space, proposal.configuration, self.runs)
             again = has_failed(self.space, proposal.configuration, self.runs)
             if not why and (attempt >= TABU_PROPOSALS or not again):
                 return proposal
@@ -123,7 +123,7 @@ class Study:
         """The baseline, then nothing but what is asked for. Raises UnfitEnvironmentError."""
         one = {**self.space.baseline(), **(only if self.done else {})}
         why = next((w for n, v in only.items() if (w := why_not(self.space, n, v))), "")
-        why = why or why_refused(self.space, one, self.runs)
+        why = why or why_not_launched(self.space, one, self.runs)
         if why:
             raise UnfitEnvironmentError(
                 f"the configuration cannot be set here: {why}; tune anew in this environment"
@@ -230,7 +230,7 @@ class Study:
             if any(recorded.trial == proposal.number for recorded in self.runs):
                 self._tell(search, proposal)
             elif search.is_complete(proposal):
-                if why_refused(self.space, proposal.configuration, self.runs):
+                if why_not_launched(self.space, proposal.configuration, self.runs):
                     search.refuse(proposal.number)
                 elif self.done < self.trials:
                     self._run_trial(search, proposal)

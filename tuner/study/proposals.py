@@ -76,7 +76,7 @@ def usable_batches(space: SearchSpace, runs: Sequence[RecordedRun]) -> list[int]
     return [batch for batch in space.other_batches() if batch not in failed]
 
 
-def why_refused(
+def why_not_launched(
     space: SearchSpace, configuration: Configuration, runs: Sequence[RecordedRun]
 ) -> str:
     """Why a proposal is not launched: a rule, or a batch size that has no reference output."""

@@ -25,20 +25,20 @@ from .loop import baseline_failure
 from .probe import located, make_launcher, probe_spec, require_ok
 
 
-def runs_of(store: Store, name: str, trial: int) -> list[RecordedRun]:
+def runs_of_trial(store: Store, name: str, trial: int) -> list[RecordedRun]:
     """The runs of one trial, the last of its own configuration at the end.
 
     Raises StudyConflictError when there are none.
     """
     runs = store.runs(name)
-    found = [recorded for recorded in runs if recorded.trial == trial]
-    if not found:
+    of_trial = [recorded for recorded in runs if recorded.trial == trial]
+    if not of_trial:
         known = sorted({recorded.trial for recorded in runs})
         raise StudyConflictError(
             f"study {name!r} has no recorded trial {trial}; it has {_ranges(known)}"
         )
     # A winner without one of its knobs is measured under the winner's trial.
-    return sorted(found, key=lambda recorded: recorded.run.spec.role != Role.ABLATION)
+    return sorted(of_trial, key=lambda recorded: recorded.role != Role.ABLATION)
 
 
 @contextlib.contextmanager
@@ -70,8 +70,8 @@ def run_folder(launch_prefix: str) -> Iterator[Path]:
         make_folder(shared)
     with tempfile.TemporaryDirectory(
         prefix="npu-tune-", dir=shared, ignore_cleanup_errors=True
-    ) as made:
-        yield Path(made)
+    ) as folder:
+        yield Path(folder)
 
 
 def ready(
@@ -86,35 +86,35 @@ def ready(
         for record, _ in places
     ]
     launchers = [
-        make_launcher(asked, folder, python)
-        for asked, (_, folder) in zip(setups, places, strict=True)
+        make_launcher(setup, folder, python)
+        for setup, (_, folder) in zip(setups, places, strict=True)
     ]
     locks = hold([located(*place) for place in zip(setups, launchers, strict=True)])
     names = []
-    for asked, launcher, lock in zip(setups, launchers, locks, strict=True):
-        spec = probe_spec(asked, launcher.folder, ProbeRequest())
+    for setup, launcher, lock in zip(setups, launchers, locks, strict=True):
+        spec = probe_spec(setup, launcher.folder, ProbeRequest())
         run = replace(launcher, lease=lock).run(spec)
         require_ok(run)
-        names.append(measured_on(asked.backend, run.result.fingerprint).name)
+        names.append(measured_on(setup.backend, run.result.fingerprint).name)
     locks = hold(names)
-    return [replace(one, lease=lock) for one, lock in zip(launchers, locks, strict=True)]
+    return [replace(launcher, lease=lock) for launcher, lock in zip(launchers, locks, strict=True)]
 
 
-def rerun(
+def repeat_trial(
     store: Store,
     name: str,
     trial: int,
     echo: Callable[[str], None],
     on_wait: Callable[[str], None] | None = None,
 ) -> int:
-    """Repeat a trial's last run with its log on the terminal; the exit code that says how it ended.
+    """Repeat a trial's last run with its log on the terminal; return the exit code that it ends in.
 
     The reference is made anew, too. on_wait: as in `prepared`.
 
     Raises BaselineError where the baseline, which makes the reference, does not run.
     """
     record = stored.load(store, name).study
-    recorded = runs_of(store, name, trial)[-1]
+    recorded = runs_of_trial(store, name, trial)[-1]
     with prepared(record, recorded, on_wait) as (launcher, spec):
         if spec.role != Role.BASELINE:
             _make_reference(record, launcher, spec)
