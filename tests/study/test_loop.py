@@ -356,6 +356,18 @@ def test_a_lost_reference_is_made_again_as_a_further_run_of_the_baseline(
     assert [r.trial for r in store.runs("s")] == [0, 1, 2, 0, 3]
 
 
+def test_a_stop_ends_between_two_lost_references(store: Store, tmp_path: Path) -> None:
+    make_study(store, FakeLauncher(), tmp_path, trials=4).run()
+    for path in (tmp_path / "reference-1.pt", tmp_path / "reference-4.pt"):
+        path.unlink()
+    launcher = FakeLauncher()
+    study = make_study(store, launcher, tmp_path, trials=5)
+    study.runner.stop = lambda: len(launcher.specs) == 1
+    with pytest.raises(Interrupted):
+        study.run()
+    assert len(launcher.specs) == 1
+
+
 def test_a_resumed_study_tries_a_failed_baseline_again(store: Store, tmp_path: Path) -> None:
     broken = FakeLauncher(lambda _: Outcome.CRASHED)
     for _ in range(2):

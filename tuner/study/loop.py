@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ..errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
+from ..errors import Interrupted, UnfitEnvironmentError, UsageError
 from ..evidence import ablation, finalists, pairs
 from ..evidence.objectives import OBJECTIVES
 from ..evidence.pairs import Step
 from ..evidence.summary import finished_trials, identify, resolve_unset
 from ..options import Setup
-from ..policy import BATCH_SIZE
-from ..runs.log import without_traces
-from ..runs.records import RecordedRun, Run
+from ..runs.records import RecordedRun
 from ..space.model import Configuration, SearchSpace
 from ..space.narrowing import why_not
-from ..text import resume_command
 from ..worker.protocol import Outcome, Role
 from .budget import ablation_cost, noise_found, wanted_trials
 from .proposals import has_failed, next_fixed, why_not_launched
 from .runner import Runner
 from .sampler import Proposal, Sampler, Search
+from .together import Entry, entries_of, measure, measure_together, require_fit
 
-ENVIRONMENT_ERRORS_IN_A_ROW = 3
 REFUSALS_IN_A_ROW = 500
 TABU_PROPOSALS = 20  # after so many in a row even what has failed before is run again
-SHOWN_LOG_LINES = 5
 
 
 @dataclass
@@ -36,7 +32,6 @@ class Study:
     runner: Runner
     note: Callable[[str], None] = lambda _: None
     sampler: Sampler | None = None  # None: TPE
-    errors_in_a_row: int = 0
     noise_told: bool = False
     announced: bool = False
 
@@ -133,25 +128,31 @@ class Study:
         return search.ask()
 
     def _run_trial(self, search: Search, proposal: Proposal) -> None:
-        role = self._role(proposal.configuration)
-        recorded = self._measure(proposal.number, proposal.configuration, role)
+        entry = self._entry(proposal.number, proposal.configuration)
+        recorded = measure(entry, self.done, self.trials)
         self._tell(search, proposal)
-        self._judge(recorded, role)
+        require_fit(self.runner, recorded)
+
+    def _entry(self, trial: int, configuration: Configuration) -> Entry:
+        role = Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
+        return Entry(self.runner, trial, configuration, role)
+
+    def _run_baseline(self, trial: int = 0, configuration: Configuration | None = None) -> None:
+        """Make one more run of the baseline, or of that of another batch size."""
+        entry = self._entry(trial, configuration or self.space.baseline())
+        measure_together([entry], self.done, self.trials)
 
     def _repeat_failed_baseline(self) -> None:
         """A resumed study whose baseline did not run tries it again: the model may be mended."""
         base = self.space.baseline()
-        tried = [r for r in self.runs if r.trial == 0 and r.configuration == base]
-        if tried and all(r.run.result.outcome != Outcome.OK for r in tried):
-            self._judge(self._measure(0, base, Role.BASELINE), Role.BASELINE)
+        runs = [r for r in self.runs if r.trial == 0 and r.configuration == base]
+        if runs and not any(r.ok for r in runs):
+            self._run_baseline()
 
     def _repeat_baseline(self) -> None:
         """As many runs of the baseline as are wanted before the search goes on."""
-        base = self.space.baseline()
         while len([r for r in self.runs if r.trial == 0]) < self.setup.baseline_runs:
-            if self.runner.stop():
-                raise Interrupted("")
-            self._judge(self._measure(0, base, Role.BASELINE), Role.BASELINE)
+            self._run_baseline()
 
     def _tell_noise(self) -> None:
         """Once: what the baseline's runs say of this host, and what the confirmation will cost."""
@@ -159,9 +160,6 @@ class Study:
             self.noise_told = True
             for line in noise_found(self.runner.summary(), self.runs):
                 self.note(line)
-
-    def _role(self, configuration: Configuration) -> Role:
-        return Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
 
     def _next_confirming(self) -> Step | None:
         """The next block of the confirmation, then of the ablation; None when all is complete.
@@ -175,26 +173,15 @@ class Study:
         return finalists.next_step(summary, seed) or ablation.next_step(summary, seed)
 
     def _confirm(self, step: Step) -> None:
-        """Make the runs of a block, in their order."""
+        """Make the runs of a block."""
         if step.role == Role.ABLATION and not self.announced:
             self.announced = True
             self.note(ablation_cost(self.runner.summary(), step))
-        for done, (trial, configuration) in enumerate(step.runs, start=step.done):
-            if self.runner.stop():
-                raise Interrupted("")
-            self.runner.observer.run_started(done, step.total, step.role, configuration)
-            spec = self.runner.trial_spec(trial, configuration, step.role)
-            spec = replace(spec, block=step.block, after_trials=self.done)
-            self._judge(self.runner.run(configuration, spec), step.role)
-
-    def _measure(self, trial: int, configuration: Configuration, role: Role) -> RecordedRun:
-        self.runner.observer.run_started(self.done, self.trials, role, configuration)
-        spec = self.runner.trial_spec(trial, configuration, role)
-        return self.runner.run(configuration, spec)
+        measure_together(entries_of(self.runner, step), step.done, step.total)
 
     def _tell(self, search: Search, proposal: Proposal) -> None:
         """Tell the median over all runs of the proposal's configuration."""
-        own = [r.run.result.outcome for r in self.runs if r.trial == proposal.number]
+        own = [r.outcome for r in self.runs if r.trial == proposal.number]
         outcome = Outcome.OK if Outcome.OK in own else own[-1]
         if outcome != Outcome.OK:
             search.tell(proposal.number, outcome, None)
@@ -207,22 +194,6 @@ class Study:
         limit = self.setup.max_latency_ms
         excess = None if limit is None else (measured.latency_ms or 0.0) - limit
         search.tell(proposal.number, outcome, measured.value, excess)
-
-    def _judge(self, recorded: RecordedRun, role: Role) -> None:
-        """End the study where going on makes no sense."""
-        result, name = recorded.run.result, self.runner.name
-        if result.outcome == Outcome.ENVIRONMENT_ERROR:
-            self.errors_in_a_row += 1
-            if self.errors_in_a_row >= ENVIRONMENT_ERRORS_IN_A_ROW:
-                raise UnfitEnvironmentError(
-                    f"{self.errors_in_a_row} runs in a row failed for reasons outside their "
-                    f"configuration: {result.message}; mend it, then {resume_command(name)}"
-                )
-            return
-        self.errors_in_a_row = 0
-        at_default = recorded.configuration.get(BATCH_SIZE) == self.space.default_batch()
-        if role == Role.BASELINE and result.outcome != Outcome.OK and at_default:
-            raise BaselineError(baseline_failure(name, recorded.trial, recorded.run))
 
     def _finish_interrupted(self, search: Search) -> None:
         """Trials of a controller that died: tell what is recorded, run again what is complete."""
@@ -242,23 +213,9 @@ class Study:
         baselines = {
             self.runner.reference_path(recorded.configuration): recorded
             for recorded in self.runs
-            if recorded.run.spec.role == Role.BASELINE and recorded.run.result.outcome == Outcome.OK
+            if recorded.role == Role.BASELINE and recorded.ok
         }
         for path, recorded in baselines.items():
             unfinished = self.done < self.trials or self._next_confirming()
             if unfinished and not path.exists():
-                self._measure(recorded.trial, recorded.configuration, Role.BASELINE)
-
-
-def baseline_failure(name: str, trial: int, run: Run) -> str:
-    """Why the model does not run as it is, the log's tail, and the command that repeats it."""
-    result = run.result
-    lines = without_traces(run.log_tail).splitlines()[-SHOWN_LOG_LINES:]
-    return "\n".join(
-        [
-            f"the baseline run ended as {result.outcome.value}: {result.message}",
-            *(f"    {line}" for line in lines if line not in result.message),
-            "the model must run as it is before it can be tuned; repeat this run with: "
-            f"npu-tune rerun {name} --trial {trial}",
-        ]
-    )
+                self._run_baseline(recorded.trial, recorded.configuration)

@@ -21,8 +21,8 @@ from ..runs.store import Store
 from ..space import model
 from ..worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 from . import stored
-from .loop import baseline_failure
 from .probe import located, make_launcher, probe_spec, require_ok
+from .together import baseline_failure
 
 
 def runs_of_trial(store: Store, name: str, trial: int) -> list[RecordedRun]:

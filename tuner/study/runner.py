@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..evidence.noise import from_outside, usual
-from ..evidence.summary import DISTURBED, Summary, disturbed_among, summarize
+from ..evidence.summary import (
+    CONFIRMATION_ROLES,
+    DISTURBED,
+    Summary,
+    disturbed_among,
+    finished_trials,
+    summarize,
+)
 from ..options import BASELINE_DEADLINE_S, Setup, model_spec
 from ..policy import BATCH_SIZE, WARMUP
 from ..runs.records import RecordedRun, Run, StudyRecord
@@ -56,14 +63,21 @@ class Runner:
     stop: Callable[[], bool]
     folder: Path
     runs: list[RecordedRun] = field(init=False)
+    earlier: int = field(init=False)  # runs that were there before
 
     def __post_init__(self) -> None:
         self.runs = self.store.runs(self.record.name)
+        self.earlier = len(self.runs)
 
     @property
     def name(self) -> str:
         """The study's name in the store."""
         return self.record.name
+
+    @property
+    def fresh_runs(self) -> list[RecordedRun]:
+        """The runs that were made here."""
+        return self.runs[self.earlier :]
 
     def summary(self) -> Summary:
         """What the runs say so far."""
@@ -92,9 +106,12 @@ class Runner:
         self.observer.run_ended(recorded)
         return recorded
 
-    def trial_spec(self, trial: int, configuration: Configuration, role: Role) -> TrialSpec:
+    def trial_spec(
+        self, trial: int, configuration: Configuration, role: Role, block: int = 0
+    ) -> TrialSpec:
         """What the worker is asked to do."""
         batch = configuration.get(BATCH_SIZE)
+        confirming = role in CONFIRMATION_ROLES
         return TrialSpec(
             study=self.name,
             trial=trial,
@@ -115,6 +132,8 @@ class Runner:
             tolerance=self.setup.tolerance,
             weights_path=str(self.folder / "weights.pt"),
             reference_path=str(self.reference_path(configuration)),
+            block=block,
+            after_trials=len(finished_trials(self.runs)) if confirming else 0,
         )
 
     def reference_path(self, configuration: Configuration) -> Path:
@@ -125,6 +144,6 @@ class Runner:
         if self.setup.timeout_s is not None:
             return self.setup.timeout_s
         for recorded in self.runs:
-            if recorded.run.result.outcome == Outcome.OK:
+            if recorded.ok:
                 return max(MIN_DEADLINE_S, DEADLINE_OVER_BASELINE * recorded.run.wall_ns / 1e9)
         return BASELINE_DEADLINE_S
