@@ -21,7 +21,7 @@ from tuner.options import Setup
 from tuner.runs import launcher
 from tuner.runs.store import Store
 from tuner.study import session
-from tuner.study.runner import Silent
+from tuner.study.runner import Caller
 
 COUNTED_PHASES = ("import", "build", "transform", "first_call", "warmup", "samples")
 HELP_RUNS = 5
@@ -69,7 +69,7 @@ def main() -> None:
             "mobilenet_v2", options.trials, python=options.python, folder=folder, confirm="off"
         )
         start = time.monotonic()
-        session.tune(asked, store, "overhead", Silent(), lambda: False, lambda _: None)
+        session.tune(asked, store, "overhead", Caller())
         wall_s = time.monotonic() - start
         runs = store.runs("overhead")
         store.close()

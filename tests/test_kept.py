@@ -26,6 +26,7 @@ from tuner.space import model, narrowing
 from tuner.space.file import LoadedFile
 from tuner.space.schema import KnobEntry
 from tuner.study import session
+from tuner.study.runner import Caller
 from tuner.views.result import finding
 from tuner.worker.protocol import UNSET, Outcome, Role
 
@@ -149,7 +150,7 @@ def test_a_full_check_made_in_chinese_reads_in_english(
     language.use("zh")
     asked = replace(full.setup("m", "", None), python="/nonexistent")
     path = tmp_path / "made.json.gz"
-    full.make(asked, path, None, lambda: False, str, str)  # type: ignore[arg-type]
+    full.make(asked, path, Caller())
     result = CliRunner().invoke(main, ["doctor", "--read", str(path), "--lang", "en"])
     assert "interpreter: /nonexistent: there is none\n     name one with --python" in result.output
     assert result.output.isascii()

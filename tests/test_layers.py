@@ -24,8 +24,8 @@ CONTROLLER = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER))
 # messages.
 SPEAKING = ("views", "cli")
 SPEAKING_FILES = {
-    "deploy/apply", "diagnose/full", "runs/lease", "study/budget", "study/progress",
-    "study/session", "text",
+    "deploy/apply", "diagnose/full", "runs/lease", "study/budget", "study/notes",
+    "study/progress", "text",
 }  # fmt: skip
 SPEAKS_SQL = {"runs/database", "runs/migrations", "runs/store", "runs/tables"}
 SPEAKS_OPTUNA = {"runs/store", "study/sampler"}

@@ -17,6 +17,7 @@ from .runs.store import Store
 from .study import session, stored
 from .study.progress import Progress
 from .study.replay import replay
+from .study.runner import Caller
 
 if TYPE_CHECKING:
     from .study.sampler import Sampler
@@ -96,9 +97,9 @@ def tune(
     store = Store(storage)
     try:
         name = study or session.new_name(store, asked)
-        watch = Progress(OBJECTIVES[objective], say)
-        on_wait = say if wait else None
-        summary = session.tune(asked, store, name, watch, lambda: False, say, on_wait=on_wait)
+        progress = Progress(OBJECTIVES[objective], say)
+        caller = Caller(progress, note=say, on_wait=say if wait else None)
+        summary = session.tune(asked, store, name, caller)
         return export(summary, RESULTS)[0]
     finally:
         store.close()

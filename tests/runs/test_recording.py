@@ -19,6 +19,7 @@ from tuner.runs import recording
 from tuner.runs.recording import Recording
 from tuner.runs.store import Store
 from tuner.study import session
+from tuner.study.runner import Caller
 from tuner.views.doctor import as_json, self_check
 
 FINDINGS = [
@@ -99,7 +100,7 @@ def test_a_full_check_keeps_what_it_has_whatever_happens(
     monkeypatch.setattr(full, "profile", fails)
     path = tmp_path / "full.json.gz"
     asked = full.setup("m", "", None)
-    found = full.make(asked, path, None, lambda: False, str, str)  # type: ignore[arg-type]
+    found = full.make(asked, path, Caller())
     assert list(found.findings) == FINDINGS
     assert found.stopped == Message("the device was lost" if error else "no profiler")
     assert found == full.read(path)

@@ -10,7 +10,7 @@ from tuner.errors import UsageError
 from tuner.language import Message
 from tuner.space import model, narrowing
 from tuner.space.model import Knob, Rule, SearchSpace
-from tuner.study.progress import left_out
+from tuner.study.notes import of_left_out
 
 NO_COMPILER = Message("there is no {library} on this host", {"library": "compiler"})
 SPACE = SearchSpace(
@@ -43,7 +43,7 @@ def test_a_pinned_batch_size_is_the_baselines_too() -> None:
 def test_a_preset_that_contradicts_a_pin_is_left_out_with_a_line() -> None:
     pinned = narrowing.pin(SPACE, "mode", "unset")
     assert list(pinned.presets) == ["spin"]
-    assert list(left_out(pinned)) == ["left out: preset fast: mode is set to unset"]
+    assert list(of_left_out(pinned)) == ["left out: preset fast: mode is set to unset"]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_wrong_pin_says_what_is_allowed(name: str, value: str, message: str) -
 def test_a_narrowed_space_says_what_was_left_out() -> None:
     narrowed = narrowing.narrow(SPACE, "mode", ["fast"], NO_COMPILER)
     assert narrowed.knobs[0].domain == ("unset",)
-    assert list(left_out(narrowed)) == [
+    assert list(of_left_out(narrowed)) == [
         "left out: mode=fast: there is no compiler on this host",
         "left out: preset fast with it",
     ]
@@ -117,9 +117,9 @@ def test_a_translation_that_a_rule_has_got_since_is_no_change() -> None:
 def test_sentences_of_an_earlier_version_are_told_as_they_are() -> None:
     frozen = {**model.to_dict(SPACE), "left_out": ["略去 mode=fast, 没有 {x}"]}
     thawed = model.from_dict(frozen)
-    assert list(left_out(thawed)) == ["略去 mode=fast, 没有 {x}"]
+    assert list(of_left_out(thawed)) == ["略去 mode=fast, 没有 {x}"]
     thawed = model.from_dict({**frozen, "gone": {"mode": {"fast": "没有 {x}"}}})
-    assert list(left_out(thawed)) == ["left out: mode=fast: 没有 {x}"]
+    assert list(of_left_out(thawed)) == ["left out: mode=fast: 没有 {x}"]
     assert narrowing.why_left_out(thawed, "mode", "fast") == Message("没有 {x}")
 
 

@@ -10,7 +10,7 @@ import pytest
 from tuner.space import file, narrowing
 from tuner.space.file import LoadedFile
 from tuner.space.model import SearchSpace
-from tuner.study.progress import left_out
+from tuner.study.notes import of_left_out
 
 FILE = """\
 name: mine
@@ -78,7 +78,7 @@ def test_the_worker_is_asked_for_values_and_libraries(loaded: LoadedFile) -> Non
 
 
 def test_each_value_that_is_not_here_has_its_reason(narrowed: SearchSpace) -> None:
-    assert tuple(left_out(narrowed)) == (
+    assert tuple(of_left_out(narrowed)) == (
         "left out: execution=inductor: there is no compiler",
         "left out: execution=torchscript: it needs torch <2.10, here is 2.13.0",
         "left out: threads=4: only 2 processors are usable",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.runs import BEGAN, SPACE, confirmed, recorded, study_record
-from tuner import options
 from tuner.errors import Interrupted, StudyConflictError, UsageError
 from tuner.evidence.pairs import spent
 from tuner.evidence.summary import Summary
@@ -17,9 +15,10 @@ from tuner.options import Setup
 from tuner.runs.store import Store
 from tuner.study import session
 from tuner.study.loop import Study
-from tuner.study.runner import Silent
-from tuner.study.session import _owned, find_unfinished, resumed, tune
+from tuner.study.runner import Caller
+from tuner.study.session import find_unfinished, resumed
 
+SETUP = Setup("m", trials=2, backend="cpu", confirm="off")
 SEARCHED = [recorded(0, 10), recorded(1, 5, mode="fast")]
 
 
@@ -66,19 +65,25 @@ BEGUN_IN = {
 }  # fmt: skip
 
 
-def resume(folder: Path, monkeypatch: pytest.MonkeyPatch, **now: object) -> list[str]:
-    """Resume a study that was begun in BEGUN_IN, where the probe now finds `now`; what is noted."""
+def begun(folder: Path, monkeypatch: pytest.MonkeyPatch, **now: object) -> Store:
+    """A store with a finished study that was begun in BEGUN_IN, where the probe now finds `now`."""
     store = Store(f"sqlite:///{folder}/s.db")
-    record = study_record(Setup("m", trials=2, confirm="off"))
+    record = study_record(SETUP)
     store.create_study(replace(record, facts={**record.facts, "fingerprint": BEGUN_IN}))
+    store.update_study("s", finished_at=BEGAN)
     for run in SEARCHED:
         store.record("s", run)
     facts = {"backend": "cpu", "backend_reason": "", "fingerprint": {**BEGUN_IN, **now}}
     monkeypatch.setattr(session, "probe", lambda *_: (SPACE, facts))
     monkeypatch.setattr(Study, "run", lambda _: None)
+    return store
+
+
+def resume(folder: Path, monkeypatch: pytest.MonkeyPatch, **now: object) -> list[str]:
+    """Resume that study; what is noted."""
     notes: list[str] = []
-    asked, silent = options.from_dict(record.setup), Silent()
-    tune(asked, store, "s", silent, lambda: False, notes.append, resume=True, results=folder)
+    store, caller = begun(folder, monkeypatch, **now), Caller(note=notes.append)
+    session.resume(SETUP, store, "s", caller, results=folder)
     return notes
 
 
@@ -118,17 +123,34 @@ def test_every_other_change_of_the_environment_is_named_and_goes_on(
     ]  # fmt: skip
 
 
-def test_a_finished_study_that_is_extended_is_open_until_it_finishes_again(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'test.db'}")
-    store.create_study(study_record())
-    store.update_study("s", finished_at=BEGAN)
+def test_a_finished_study_that_is_extended_is_open_until_it_finishes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: Study) -> None:
+        raise Interrupted("")
+
+    store = begun(tmp_path, monkeypatch)
+    monkeypatch.setattr(Study, "run", interrupted)
     with pytest.raises(StudyConflictError, match="no unfinished study"):
         find_unfinished(store)
-    more, facts = Setup("m", trials=80), study_record().facts
-    with (
-        suppress(Interrupted),
-        _owned(store, store.study("s"), more, "s", SPACE, facts, lambda _: None) as record,
-    ):
-        raise Interrupted("")
-    assert (record.finished_at, record.setup["trials"]) == (None, 80)
+    with pytest.raises(Interrupted):
+        session.resume(replace(SETUP, trials=80), store, "s", Caller(), results=tmp_path)
+    record = store.study("s")
+    assert record is not None
+    assert (record.finished_at, record.owner, record.setup["trials"]) == (None, None, 80)
     assert find_unfinished(store) == "s"
+
+
+def test_a_new_study_needs_a_new_name_before_anything_is_probed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = begun(tmp_path, monkeypatch)
+    monkeypatch.setattr(session, "probe", None)
+    with pytest.raises(StudyConflictError, match="continue it with npu-tune --resume --study s"):
+        session.tune(SETUP, store, "s", Caller(), tmp_path)
+
+
+def test_what_is_resumed_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = begun(tmp_path, monkeypatch)
+    with pytest.raises(StudyConflictError, match="there is no study 't'"):
+        session.resume(SETUP, store, "t", Caller(), results=tmp_path)

@@ -85,6 +85,7 @@ def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
     from ..diagnose import full as full_check
     from ..evidence.objectives import OBJECTIVES
     from ..study.progress import Progress
+    from ..study.runner import Caller
 
     console = console_of(stderr=True)
 
@@ -95,4 +96,4 @@ def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
     with interruptible(console) as stop, live(console, silent) as redraw:
         progress = Progress(OBJECTIVES[asked.objective], redraw)
         on_wait = functools.partial(click.echo, err=True)
-        return full_check.make(asked, output, progress, stop, note, on_wait)
+        return full_check.make(asked, output, Caller(progress, stop, note, on_wait))

@@ -157,6 +157,7 @@ def tune(
     from ..runs.store import Store
     from ..study import session, stored
     from ..study.progress import Progress
+    from ..study.runner import Caller
 
     console = console_of(stderr=as_json)
     if not resume and not options["model"]:
@@ -180,11 +181,12 @@ def tune(
 
     with interruptible(console) as stop, live(console, silent) as redraw:
         progress = Progress(OBJECTIVES[asked.objective], redraw)
+        caller = Caller(progress, stop, note, None if no_wait else on_wait)
         try:
-            summary = session.tune(
-                asked, store, name, progress, stop, note, resume, take_over,
-                on_wait=None if no_wait else on_wait,
-            )  # fmt: skip
+            if resume:
+                summary = session.resume(asked, store, name, caller, take_over)
+            else:
+                summary = session.tune(asked, store, name, caller)
         except (Interrupted, KeyboardInterrupt) as error:
             if store.study(name) is None:
                 raise Interrupted("stopped before the study began") from error

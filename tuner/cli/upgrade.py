@@ -76,6 +76,7 @@ def check(
     from ..options import OFF
     from ..runs.store import Store
     from ..study.progress import Progress
+    from ..study.runner import Caller
     from ..views import compare as compare_view
 
     given = {k: v for k, v in options.items() if v is not None}
@@ -98,8 +99,8 @@ def check(
         for name in asked.without:
             note(say("{name} is set here as in the file: the baseline runs without it", name=name))
         with interruptible(console) as stop, live(console, silent) as redraw:
-            watch = Progress(OBJECTIVES[asked.objective], redraw)
-            found = checking.check(file, asked, Store(storage), watch, stop, note, on_wait)
+            caller = Caller(Progress(OBJECTIVES[asked.objective], redraw), stop, note, on_wait)
+            found = checking.check(file, asked, Store(storage), caller)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:

@@ -4,7 +4,7 @@ baseline, in fresh runs, with an interval."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from ..runs.store import Store
 from ..space.model import Configuration
 from ..study import session
 from ..study.repeat import run_folder
-from ..study.runner import Observer
+from ..study.runner import Caller
 from ..worker.protocol import Outcome
 from .best import BestConfiguration
 
@@ -108,10 +108,7 @@ def check(
     best: BestConfiguration,
     asked: Setup,
     store: Store,
-    observer: Observer,
-    stop: Callable[[], bool],
-    note: Callable[[str], None],
-    on_wait: Callable[[str], None] | None,
+    caller: Caller,
 ) -> Check:
     """Measure and judge; the fresh runs are a study of their own in the store.
 
@@ -120,9 +117,7 @@ def check(
     name = session.new_name(store, replace(asked, model=f"check-{best.study}"))
     with run_folder(asked.launch_prefix) as folder:
         try:
-            summary = session.tune(
-                asked, store, name, observer, stop, note, on_wait=on_wait, results=folder
-            )  # fmt: skip
+            summary = session.tune(asked, store, name, caller, folder)
         except BaselineError as error:
             raise UnfitEnvironmentError(str(error)) from error
         except Interrupted as error:

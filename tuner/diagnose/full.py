@@ -7,7 +7,6 @@ redacted and small enough to be sent.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from ..runs import recording
 from ..runs.recording import Recording
 from ..runs.store import Store
 from ..study import session, stored
-from ..study.runner import Observer
+from ..study.runner import Caller
 from . import doctor
 from .host import Finding
 from .profile import Profile, choose, profile
@@ -52,14 +51,9 @@ class FullCheck:
 def make(
     asked: Setup,
     path: Path,
-    observer: Observer,
-    stop: Callable[[], bool],
-    note: Callable[[str], None],
-    on_wait: Callable[[str], None],
+    caller: Caller,
 ) -> FullCheck:
     """Examine, measure, and write the recording: also when the measuring ends in an error.
-
-    on_wait: is told when a study holds the device.
 
     Raises UsageError where `path` cannot be written.
     """
@@ -76,10 +70,10 @@ def make(
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
         folder, store = Path(made), Store(f"sqlite:///{made}/study.db")
         try:
-            session.tune(asked, store, NAME, observer, stop, note, on_wait=on_wait, results=folder)
-            note(say("trial {n} under the profiler, about a minute", n=0))
+            session.tune(asked, store, NAME, caller, folder)
+            caller.note(say("trial {n} under the profiler, about a minute", n=0))
             baseline = choose(stored.load(store, NAME), baseline=True)
-            found = profile(store, NAME, baseline, asked.python, folder / "profile", on_wait)
+            found = profile(store, NAME, baseline, asked.python, folder / "profile", caller.on_wait)
             notes["profile"] = replace(found, folder="").to_dict()
             notes["profiler_files"] = _tables(folder / "profile")
         except (Interrupted, KeyboardInterrupt):

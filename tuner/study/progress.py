@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..evidence.objectives import Objective
@@ -11,7 +11,7 @@ from ..evidence.summary import CONFIRMATION_ROLES
 from ..language import N_, say
 from ..policy import BATCH_SIZE
 from ..runs.records import RecordedRun
-from ..space.model import Configuration, SearchSpace
+from ..space.model import Configuration
 from ..text import describe, duration
 from ..worker.protocol import Outcome, Role
 
@@ -74,18 +74,3 @@ class Progress:
             parts.append(say("about {time} left", time=duration(left_s)))
         parts += [f"{count} {outcome}" for outcome, count in self.failures.items()]
         return " · ".join([*parts, self.current])
-
-
-def left_out(space: SearchSpace) -> Iterator[str]:
-    """What of the search space file is not here, one a line."""
-    for one in space.left_out:
-        if not one.knob:
-            yield say(one.why)
-        if one.values:
-            values = ", ".join(map(str, one.values))
-            yield say("left out: {name}={values}: {why}", name=one.knob, values=values, why=one.why)
-        for preset in one.presets:
-            if one.values:
-                yield say("left out: preset {preset} with it", preset=preset)
-            else:
-                yield say("left out: preset {preset}: {why}", preset=preset, why=one.why)

@@ -50,6 +50,20 @@ class Silent:
         """Nothing."""
 
 
+@dataclass(frozen=True)
+class Caller:
+    """For whom something is measured: who is told what, and may stop it.
+
+    note: is told a line, before it begins. on_wait: who else holds the device; None: fail instead
+    of waiting.
+    """
+
+    observer: Observer = field(default_factory=Silent)
+    stop: Callable[[], bool] = lambda: False
+    note: Callable[[str], None] = lambda _: None
+    on_wait: Callable[[str], None] | None = None
+
+
 @dataclass
 class Runner:
     """Makes the runs of a study. `runs` mirrors what the store holds."""

@@ -1,9 +1,9 @@
-"""From options to a finished study: probe, freeze the space, create or resume, run, export."""
+"""From options to a finished study: probe, make it or take it up, run, finish."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,9 +14,7 @@ from ..errors import StudyConflictError, UsageError
 from ..evidence import pairs
 from ..evidence.environment import differences, upgrade
 from ..evidence.summary import Summary
-from ..language import N_, say
 from ..options import RESULTS, Setup
-from ..policy import BATCH_SIZE, WARMUP
 from ..runs import lease, npu_smi, owner
 from ..runs.device import CPU, Device, measured_on
 from ..runs.folder import work_folder
@@ -25,17 +23,17 @@ from ..runs.store import Store
 from ..runs.watch import other_processes, watched
 from ..space import model
 from ..space.model import SearchSpace
+from . import notes
 from .loop import Study
 from .probe import located, make_launcher, probe
-from .progress import left_out
-from .runner import Observer, Runner
+from .runner import Caller, Runner
 from .stored import load
 
 
-def new_name(store: Store, asked: Setup) -> str:
+def new_name(store: Store, setup: Setup) -> str:
     """`<model>-<n>`: the first that is free."""
     taken = {record.name for record in store.studies()}
-    stem = options.model_name(asked.model)
+    stem = options.model_name(setup.model)
     return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 
 
@@ -51,163 +49,158 @@ def find_unfinished(store: Store) -> str:
     return open_names[-1]
 
 
-def tune(
-    asked: Setup,
-    store: Store,
-    name: str,
-    observer: Observer,
-    stop: Callable[[], bool],
-    note: Callable[[str], None],
-    resume: bool = False,
-    take_over: bool = False,
-    on_wait: Callable[[str], None] | None = None,
-    results: Path = RESULTS,
-) -> Summary:
-    """Run a study to its end.
+def tune(setup: Setup, store: Store, name: str, caller: Caller, results: Path = RESULTS) -> Summary:
+    """Begin a study and run it to its end. results: its working folder lies below.
 
-    on_wait: is told when another study holds the device; None: fail instead of waiting.
-    results: the folder below which the study's working folder lies.
-
-    Raises a TunerError; Interrupted when `stop` says so. Whatever was recorded stays.
+    Raises a TunerError; Interrupted when the caller wants a stop. Whatever was recorded stays.
     """
     options.check_name(name)
-    existing = store.study(name)
-    if resume:
-        if existing is None:
-            raise StudyConflictError(f"--resume: there is no study {name!r} in {store.url}")
-        owner.require_dead(name, existing.owner, take_over)
-        asked = resumed(asked, load(store, name))
-    else:
-        store.require_free(name)
-    with work_folder(results, name) as folder, lease.holding(name, on_wait, stop) as hold:
-        launcher = make_launcher(asked, folder)
-        (lock,) = hold([located(asked, launcher)])  # the probe, too, would disturb who measures
-        space, facts = probe(asked, replace(launcher, lease=lock), folder)
-        _note_asked(name, asked, note)
-        if asked.confirm != options.OFF and asked.only is None:
-            note(say("then the best few are confirmed by fresh runs (--confirm off: not)"))
-        why = facts["backend_reason"]
-        note(say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else ""))
-        _note_device(facts["fingerprint"], note)
-        elsewhere = bool(launcher.prefix)
-        device = measured_on(facts["backend"], facts["fingerprint"], elsewhere)
-        (lock,) = hold([device.name])
-        with _owned(store, existing, asked, name, space, facts, note) as record:
-            _warn_of_others(device, note)
-            frozen = model.from_dict(record.space)
-            launch = watched(replace(launcher, lease=lock).run, device)
-            runner = Runner(record, asked, frozen, store, launch, observer, stop, folder)
-            Study(runner, note).run()
+    store.require_free(name)
+    return _run(setup, store, name, caller, None, results)
+
+
+def resume(
+    setup: Setup,
+    store: Store,
+    name: str,
+    caller: Caller,
+    take_over: bool = False,
+    results: Path = RESULTS,
+) -> Summary:
+    """Run a study that was begun to its end; the rest as in `tune`.
+
+    take_over: although its owner is on a host that cannot be seen.
+    """
+    summary = load(store, name)
+    owner.require_dead(name, summary.study.owner, take_over)
+    return _run(resumed(setup, summary), store, name, caller, summary.study, results)
+
+
+def _run(
+    setup: Setup,
+    store: Store,
+    name: str,
+    caller: Caller,
+    existing: StudyRecord | None,
+    results: Path,
+) -> Summary:
+    for line in notes.of_study(name, setup):
+        caller.note(line)
+    with opened(setup, store, name, caller, existing, results) as runner:
+        caller.note(notes.of_space(runner.space))
+        Study(runner, caller.note).run()
     store.update_study(name, finished_at=datetime.now(timezone.utc))
     return load(store, name)
 
 
 @contextlib.contextmanager
-def _owned(
+def opened(
+    setup: Setup,
     store: Store,
-    existing: StudyRecord | None,
-    asked: Setup,
     name: str,
-    space: SearchSpace,
-    facts: dict[str, Any],
-    note: Callable[[str], None],
-) -> Iterator[StudyRecord]:
-    """The study's record, created or taken over; this process owns it until the block ends."""
-    me, stored = owner.this_process(), options.to_dict(asked)
-    if existing is None:
-        now = datetime.now(timezone.utc)
-        frozen = model.to_dict(space)
-        record = StudyRecord(name, now, None, stored, frozen, facts, me)
-        store.create_study(record)
-    else:
-        _require_same_environment(existing, facts["fingerprint"], note)
-        changed = model.difference(existing.space, model.to_dict(space))
-        if changed:
-            raise StudyConflictError(
-                f"study {name!r} was begun with another search space: {changed}; finish it in the "
-                "environment that it was begun in, or start another study"
-            )
-        if not store.claim(name, existing.owner, me):
-            raise StudyConflictError(f"study {name!r} was just taken by another process")
-        store.update_study(name, setup=stored, finished_at=None)
-        record = replace(existing, setup=stored, owner=me, finished_at=None)
-    for line in left_out(space):
-        note(line)
-    _note_size(space, note)
-    try:
-        yield record
-    finally:
-        store.update_study(name, owner=None)
+    caller: Caller,
+    existing: StudyRecord | None = None,
+    results: Path = RESULTS,
+) -> Iterator[Runner]:
+    """Make a study, or take up an existing one, and hold its device until the block ends.
+
+    It belongs to this process for as long. Raises a TunerError.
+    """
+    with (
+        work_folder(results, name) as folder,
+        lease.holding(name, caller.on_wait, caller.stop) as hold,
+    ):
+        launcher = make_launcher(setup, folder)
+        (lock,) = hold([located(setup, launcher)])  # the probe, too, would disturb who measures
+        space, facts = probe(setup, replace(launcher, lease=lock), folder)
+        device = measured_on(facts["backend"], facts["fingerprint"], bool(launcher.prefix))
+        (lock,) = hold([device.name])
+        if existing is None:
+            record = _made(store, name, setup, space, facts)
+        else:
+            record = _taken_up(store, existing, setup, space, facts)
+        try:
+            for line in _notes(existing, space, facts, device):
+                caller.note(line)
+            launch = watched(replace(launcher, lease=lock).run, device)
+            space = model.from_dict(record.space)
+            stop, observer = caller.stop, caller.observer
+            yield Runner(record, setup, space, store, launch, observer, stop, folder)
+        finally:
+            store.update_study(name, owner=None)
 
 
-def resumed(asked: Setup, summary: Summary) -> Setup:
-    """What is asked of a study that has begun. Raises UsageError for what it cannot do any more."""
-    done, before = summary.trials_done, options.from_dict(summary.study.setup)
-    name, grows = summary.study.name, asked.budget_s is None and asked.trials > done
-    if asked.budget_s is None and asked.trials < done:
-        raise UsageError(
-            f"--trials {asked.trials}: study {name!r} has {done} trials already; give more, or "
-            "leave the option out"
+def _made(
+    store: Store, name: str, setup: Setup, space: SearchSpace, facts: dict[str, Any]
+) -> StudyRecord:
+    """A new study's record, the space frozen in it; this process is its owner."""
+    now, me = datetime.now(timezone.utc), owner.this_process()
+    frozen, stored = model.to_dict(space), options.to_dict(setup)
+    record = StudyRecord(name, now, None, stored, frozen, facts, me)
+    store.create_study(record)
+    return record
+
+
+def _taken_up(
+    store: Store, existing: StudyRecord, setup: Setup, space: SearchSpace, facts: dict[str, Any]
+) -> StudyRecord:
+    """An existing study's record, now this process's. Raises StudyConflictError.
+
+    Its environment and its search space must be those that it was begun with.
+    """
+    name, me, stored = existing.name, owner.this_process(), options.to_dict(setup)
+    _require_same_environment(existing, facts["fingerprint"])
+    changed = model.difference(existing.space, model.to_dict(space))
+    if changed:
+        raise StudyConflictError(
+            f"study {name!r} was begun with another search space: {changed}; finish it in the "
+            "environment that it was begun in, or start another study"
         )
-    if asked.budget_s != before.budget_s and not grows and summary.confirmation_runs:
-        raise UsageError(
-            f"--budget: the search of study {name!r} is over, its confirmation has begun; "
-            f"extend it with --trials and more than {done}"
-        )
-    if grows:
-        return replace(asked, spent=0.0)  # it is confirmed anew
-    if (asked.confirm, asked.target_effect) != (before.confirm, before.target_effect):
-        return replace(asked, spent=pairs.spent(summary))
-    return asked
+    if not store.claim(name, existing.owner, me):
+        raise StudyConflictError(f"study {name!r} was just taken by another process")
+    store.update_study(name, setup=stored, finished_at=None)
+    return replace(existing, setup=stored, owner=me, finished_at=None)
 
 
-def _require_same_environment(
-    existing: StudyRecord, now: dict[str, Any], note: Callable[[str], None]
-) -> None:
-    """Runs of two environments do not make one ranking; what matters less is named."""
-    before = existing.facts["fingerprint"]
-    changed = upgrade(before, now)
+def _require_same_environment(existing: StudyRecord, now: dict[str, Any]) -> None:
+    """Runs of two environments do not make one ranking."""
+    changed = upgrade(existing.facts["fingerprint"], now)
     if changed:
         raise StudyConflictError(
             f"study {existing.name!r} was begun with {changed.name} {changed.before or 'none'}, "
             f"its environment has {changed.after or 'none'} now: go back to that environment to "
             "resume it, or start another study; whether its result still holds: npu-tune check"
         )
-    for one in differences(before, now):
-        said = N_("warning: {key} was {old!r} when the study began, is {new!r} now")
-        note(say(said, key=one.name, old=one.before, new=one.after))
 
 
-def _warn_of_others(device: Device, note: Callable[[str], None]) -> None:
+def _notes(
+    existing: StudyRecord | None, space: SearchSpace, facts: dict[str, Any], device: Device
+) -> Iterator[str]:
+    yield from notes.of_environment(facts)
+    if existing is not None:
+        before, now = existing.facts["fingerprint"], facts["fingerprint"]
+        yield from notes.of_differences(differences(before, now))
     listing = npu_smi.run() if device != CPU else None
-    others = None if listing is None else other_processes(listing, device)
-    if others:
-        said = N_(
-            "warning: npu-smi shows other processes on {device}: {others}; a busy one disturbs"
+    yield from notes.of_others(device, other_processes(listing, device) if listing else None)
+    yield from notes.of_left_out(space)
+
+
+def resumed(setup: Setup, summary: Summary) -> Setup:
+    """What is asked of a study that has begun. Raises UsageError for what it cannot do any more."""
+    done, before = summary.trials_done, options.from_dict(summary.study.setup)
+    name, grows = summary.study.name, setup.budget_s is None and setup.trials > done
+    if setup.budget_s is None and setup.trials < done:
+        raise UsageError(
+            f"--trials {setup.trials}: study {name!r} has {done} trials already; give more, or "
+            "leave the option out"
         )
-        note(say(said, device=device.name, others=", ".join(map(str, others))))
-
-
-def _note_asked(name: str, asked: Setup, note: Callable[[str], None]) -> None:
-    said = N_("study {name}: {model}, {trials} trials, objective {objective}")
-    if asked.budget_s is not None:
-        said = N_("study {name}: {model}, about {minutes:g} minutes, objective {objective}")
-    minutes = (asked.budget_s or 0.0) / 60
-    facts = {"model": asked.model, "trials": asked.trials, "objective": asked.objective}
-    note(say(said, name=name, minutes=minutes, **facts))
-
-
-def _note_device(fingerprint: dict[str, Any], note: Callable[[str], None]) -> None:
-    if "soc" not in fingerprint:
-        return
-    said = N_("device: {soc}, CANN {cann}, driver {driver}, torch_npu {torch_npu}")
-    unknown = {name: fingerprint[name] or "?" for name in ("soc", "cann", "driver", "torch_npu")}
-    note(say(said, **unknown))
-    if fingerprint["emulated_cann"]:
-        note(say("emulated CANN: no figure below is a device's"))
-
-
-def _note_size(space: SearchSpace, note: Callable[[str], None]) -> None:
-    searched = {k.name: len(k.searched) for k in space.knobs if k.name not in (WARMUP, BATCH_SIZE)}
-    sizes = ", ".join(f"{name} {count}" for name, count in searched.items())
-    note(say("search space, values of each knob: {sizes}", sizes=sizes))
+    if setup.budget_s != before.budget_s and not grows and summary.confirmation_runs:
+        raise UsageError(
+            f"--budget: the search of study {name!r} is over, its confirmation has begun; "
+            f"extend it with --trials and more than {done}"
+        )
+    if grows:
+        return replace(setup, spent=0.0)  # it is confirmed anew
+    if (setup.confirm, setup.target_effect) != (before.confirm, before.target_effect):
+        return replace(setup, spent=pairs.spent(summary))
+    return setup

@@ -16,7 +16,7 @@ from ..evidence.summary import Measured, Summary
 from ..language import say
 from ..runs.log import without_traces
 from ..runs.records import RecordedRun, StudyRecord
-from ..study.progress import left_out
+from ..study.notes import of_left_out
 from ..text import describe
 from ..worker.protocol import Outcome
 from .cells import milliseconds, new_table, times
@@ -74,7 +74,7 @@ def study(summary: Summary, width: int) -> RenderableType:
         environment.add_row(name, str(value))
     table = configurations(summary, width)
     parts: list[RenderableType] = [environment, Text(), table, Text()]
-    parts[2:2] = map(Text, left_out(summary.space))
+    parts[2:2] = map(Text, of_left_out(summary.space))
     if emulated(summary.study):
         parts.insert(2, Text(say("emulated CANN: no figure below is a device's")))
     runs = [r for one in summary.measured for r in one.runs]

@@ -18,7 +18,7 @@ from tuner.runs import lease
 from tuner.runs.records import Run
 from tuner.runs.store import Store
 from tuner.study import repeat, session
-from tuner.study.runner import Silent
+from tuner.study.runner import Caller
 from tuner.worker.protocol import TrialSpec
 
 Tune = Callable[[], object]
@@ -41,9 +41,7 @@ def tune(
     script = tmp_path / "set_env.sh"
     script.write_text("".join(f"export {n}={shlex.quote(v)}\n" for n, v in variables.items()))
     asked = Setup(CONVNET, trials=1, backend="npu", python=torch_python, env_script=str(script))
-    return lambda: session.tune(
-        asked, store, "s", Silent(), lambda: False, lambda _: None, results=tmp_path / "results"
-    )
+    return lambda: session.tune(asked, store, "s", Caller(), tmp_path / "results")
 
 
 def test_what_a_script_makes_visible_decides_which_chip_is_locked(tune: Tune) -> None:

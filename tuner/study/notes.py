@@ -1,0 +1,82 @@
+"""What the user is told before a study is measured: what is done, where, and what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..evidence.environment import Difference
+from ..language import N_, say
+from ..options import OFF, Setup
+from ..policy import BATCH_SIZE, WARMUP
+from ..runs.device import Device
+from ..space.model import SearchSpace
+
+
+def of_study(name: str, setup: Setup) -> Iterator[str]:
+    """What a search will do."""
+    text = N_("study {name}: {model}, {trials} trials, objective {objective}")
+    if setup.budget_s is not None:
+        text = N_("study {name}: {model}, about {minutes:g} minutes, objective {objective}")
+    yield say(
+        text,
+        name=name,
+        model=setup.model,
+        trials=setup.trials,
+        minutes=(setup.budget_s or 0.0) / 60,
+        objective=setup.objective,
+    )
+    if setup.confirm != OFF:
+        yield say("then the best few are confirmed by fresh runs (--confirm off: not)")
+
+
+def of_environment(facts: dict[str, Any]) -> Iterator[str]:
+    """Where it is measured: backend, device, versions."""
+    why, fingerprint = facts["backend_reason"], facts["fingerprint"]
+    yield say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else "")
+    if "soc" in fingerprint:
+        names = ("soc", "cann", "driver", "torch_npu")
+        versions = {name: fingerprint[name] or "?" for name in names}
+        text = N_("device: {soc}, CANN {cann}, driver {driver}, torch_npu {torch_npu}")
+        yield say(text, **versions)
+        if fingerprint["emulated_cann"]:
+            yield say("emulated CANN: no figure below is a device's")
+
+
+def of_differences(differences: Iterable[Difference]) -> Iterator[str]:
+    """What is not as it was when the study began."""
+    for item in differences:
+        text = N_("warning: {key} was {old!r} when the study began, is {new!r} now")
+        yield say(text, key=item.name, old=item.before, new=item.after)
+
+
+def of_others(device: Device, processes: list[int] | None) -> Iterator[str]:
+    """Who else is on the device."""
+    if processes:
+        text = N_(
+            "warning: npu-smi shows other processes on {device}: {others}; a busy one disturbs"
+        )
+        yield say(text, device=device.name, others=", ".join(map(str, processes)))
+
+
+def of_left_out(space: SearchSpace) -> Iterator[str]:
+    """What of the search space file is not here."""
+    for part in space.left_out:
+        if not part.knob:
+            yield say(part.why)
+        if part.values:
+            values = ", ".join(map(str, part.values))
+            text = N_("left out: {name}={values}: {why}")
+            yield say(text, name=part.knob, values=values, why=part.why)
+        for preset in part.presets:
+            if part.values:
+                yield say("left out: preset {preset} with it", preset=preset)
+            else:
+                yield say("left out: preset {preset}: {why}", preset=preset, why=part.why)
+
+
+def of_space(space: SearchSpace) -> str:
+    """How much there is to search."""
+    counts = {k.name: len(k.searched) for k in space.knobs if k.name not in (WARMUP, BATCH_SIZE)}
+    sizes = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return say("search space, values of each knob: {sizes}", sizes=sizes)
