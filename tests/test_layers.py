@@ -29,6 +29,7 @@ SPEAKING_FILES = {
 }  # fmt: skip
 SPEAKS_SQL = {"runs/database", "runs/migrations", "runs/store", "runs/tables"}
 SPEAKS_OPTUNA = {"runs/store", "study/sampler"}
+BOUNDARY = {"protocol", "failure", "applied"}  # what others may import of the worker
 ALLOWED_IN_WORKER = {"torch", "torch_npu", "torchvision", *sys.stdlib_module_names}
 LONGEST_FILE = 300
 
@@ -79,6 +80,19 @@ def test_an_import_only_ever_goes_up(path: Path) -> None:
         for name, line in ours(path):
             if name != "__version__":
                 assert ORDER.index(name) <= ORDER.index(package), f"{path}:{line}"
+
+
+def of_worker(path: Path) -> Iterator[str]:
+    """The modules of the worker that a file imports from."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "worker":
+            names = [alias.name for alias in node.names]
+            yield from (node.module or "").split(".")[1:2] or names
+
+
+@pytest.mark.parametrize("path", CONTROLLER, ids=name_of)
+def test_above_the_worker_only_its_boundary_is_known(path: Path) -> None:
+    assert set(of_worker(path)) <= BOUNDARY
 
 
 def test_every_package_has_its_place() -> None:

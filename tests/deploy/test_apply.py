@@ -27,7 +27,7 @@ from tuner.evidence.summary import summarize
 from tuner.options import Setup
 from tuner.runs.store import Store
 from tuner.space.model import Configuration
-from tuner.worker import after_import
+from tuner.worker.applied import after_import
 
 KEEP = {
     "MALLOC_TRIM_THRESHOLD_": "1073741824",

@@ -9,7 +9,7 @@ import pytest
 from tests.support.runs import recorded
 from tuner.evidence.noise import Usual, disturbances, noise, page_faults_per_call, usual
 from tuner.runs.records import RecordedRun
-from tuner.worker import fingerprint
+from tuner.worker import witnesses
 from tuner.worker.protocol import TrialResult
 
 BEFORE = {
@@ -60,15 +60,15 @@ def stat(busy: range, ticks: int) -> str:
 def test_only_what_runs_on_the_runs_own_processors_disturbs_it(
     busy: range, ticks: int, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    witnesses = []
+    read = []
     for second, text in ((0.0, stat(busy, 0)), (10.0, stat(busy, ticks))):
-        monkeypatch.setattr(fingerprint, "_read", {"/proc/stat": text}.get)
-        monkeypatch.setattr(fingerprint, "_throttle_count", lambda: None)
-        monkeypatch.setattr(fingerprint, "_frequency_khz", lambda: None)
+        monkeypatch.setattr(witnesses, "text_of", {"/proc/stat": text}.get)
+        monkeypatch.setattr(witnesses, "_throttle_count", lambda: None)
+        monkeypatch.setattr(witnesses, "_frequency_khz", lambda: None)
         at = {"monotonic_s": second, "process_cpu_s": 3.0}
-        witnesses.append({**fingerprint.witnesses(set(range(16))), **at})
+        read.append({**witnesses.counters(set(range(16))), **at})
     one = replace(result(), fingerprint={"cpus": 192})
-    before, after = witnesses
+    before, after = read
     assert disturbances(replace(one, witnesses_before=before, witnesses_after=after)) == expected
 
 
@@ -101,7 +101,7 @@ def test_the_processors_of_a_run_are_those_of_all_its_threads(
 
     monkeypatch.setattr("os.listdir", lambda _: ["1", "2", "3"])
     monkeypatch.setattr("os.sched_getaffinity", mask)
-    assert fingerprint.usable_cpus() == {0, 1, 2}
+    assert witnesses.usable_cpus() == {0, 1, 2}
 
 
 def with_witnesses(after: dict[str, float], **before: float) -> TrialResult:
@@ -163,8 +163,8 @@ def test_idle_processors_do_not_lower_the_frequency(monkeypatch: pytest.MonkeyPa
         return next(text for name, text in texts.items() if name in path)
 
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
-    monkeypatch.setattr(fingerprint, "_read", read)
-    assert fingerprint._frequency_khz() == 2.6e6
+    monkeypatch.setattr(witnesses, "text_of", read)
+    assert witnesses._frequency_khz() == 2.6e6
 
 
 def test_a_run_without_witnesses_is_not_called_disturbed() -> None:

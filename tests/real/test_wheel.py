@@ -31,7 +31,7 @@ def test_it_puts_one_name_into_site_packages(unpacked: Path) -> None:
 
 def test_it_carries_worker_search_spaces_and_translations(unpacked: Path) -> None:
     for name in (
-        "worker/__main__.py", "worker/startup/sitecustomize.py", "search_spaces/cpu.yaml",
+        "worker/__main__.py", "worker/applied/startup/sitecustomize.py", "search_spaces/cpu.yaml",
         "languages/zh.yaml", "templates/report.html",
     ):  # fmt: skip
         assert (unpacked / "tuner" / name).is_file(), name

@@ -25,12 +25,12 @@ from ..space.model import Value
 from ..space.narrowing import with_library
 from ..space.schema import KnobEntry, ValueEntry
 from ..space.variables import AT_START
-from ..worker import after_import
-from ..worker.libraries import find_library
+from ..worker.applied import after_import
+from ..worker.applied.libraries import find_library
 from ..worker.protocol import UNSET
 from .best import BestConfiguration, load
 
-STARTUP = Path(__file__).parent.parent / "worker" / "startup"
+STARTUP = Path(__file__).parent.parent / "worker" / "applied" / "startup"
 
 
 @dataclass(frozen=True)

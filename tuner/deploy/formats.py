@@ -11,7 +11,7 @@ from ..policy import WARMUP
 from ..space import file
 from ..space.schema import KnobEntry
 from ..space.variables import AT_START
-from ..worker.after_import import MODULES
+from ..worker.applied.after_import import MODULES
 from .best import EMULATED, BestConfiguration
 
 FORMATS = {"yaml": ".yaml", "env": ".env", "dockerfile": ".Dockerfile", "python": ".py"}

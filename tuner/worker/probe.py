@@ -8,9 +8,9 @@ import os
 from typing import Any, Dict, Optional, Tuple
 
 from . import chip, weights
+from .applied.libraries import find_library
 from .build import load, workload_of
 from .failure import one_line
-from .libraries import find_library
 from .protocol import ProbeRequest, TrialSpec
 from .workload import batch_of, tensors_of
 

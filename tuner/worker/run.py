@@ -22,6 +22,7 @@ from . import (
     profile,
     protocol,
     weights,
+    witnesses,
 )
 from .failure import environment_error, one_line, outcome_of
 from .protocol import (
@@ -47,7 +48,7 @@ def main(run_dir: str) -> None:
     lifeline.end_with_parent()
     lifeline.keep_lease_to_ourselves()
     spec = protocol.read(TrialSpec, os.path.join(run_dir, protocol.SPEC_FILE))
-    result = Run(spec, started_ns).result()
+    result = Measuring(spec, started_ns).result()
     protocol.write(result, os.path.join(run_dir, protocol.RESULT_FILE))
     sys.stdout.flush()
     sys.stderr.flush()
@@ -56,8 +57,8 @@ def main(run_dir: str) -> None:
     os._exit(0)
 
 
-class Run:
-    """One run in progress: what is known so far, so that a failure keeps it."""
+class Measuring:
+    """A run in progress with what is known so far, so that a failure keeps it."""
 
     def __init__(self, spec: TrialSpec, started_ns: int) -> None:
         self.spec = spec
@@ -205,13 +206,13 @@ class Run:
                 return
         with self.phase("warmup"):
             warmup_ns = measure.warm_up(call, synchronize, clock, max(0, rule.warmup_calls - 1))
-        cpus = fingerprint.usable_cpus()
-        self.known["witnesses_before"] = fingerprint.witnesses(cpus)
+        cpus = witnesses.usable_cpus()
+        self.known["witnesses_before"] = witnesses.counters(cpus)
         with self.phase("samples"):
             samples = measure.sample(call, synchronize, clock, rule)
             calls = measure.calls_per_block(samples.latency_ns, rule)
             block_ns = measure.time_blocks(call, synchronize, clock, rule, calls)
-        self.known["witnesses_after"] = fingerprint.witnesses(cpus)
+        self.known["witnesses_after"] = witnesses.counters(cpus)
         copies = transfers(workload, synchronize, clock, device)
         with self.phase("check"):
             self._failed(call(), reference)

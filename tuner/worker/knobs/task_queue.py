@@ -12,6 +12,7 @@ import mmap
 import os
 from typing import Any
 
+from ..files import text_of
 from ..protocol import ReadBack
 from ..workload import Workload
 
@@ -43,18 +44,10 @@ def read_back(workload: Workload, seen: Any) -> ReadBack:
     if hasattr(torch_npu.npu, "get_task_queue_enable"):
         level = int(torch_npu.npu.get_task_queue_enable())
         return ReadBack(level, True, "torch_npu.npu.get_task_queue_enable()")
-    if not any(_text(path) == "acl_thread" for path in glob.glob("/proc/self/task/*/comm")):
+    if not any(text_of(path) == "acl_thread" for path in glob.glob("/proc/self/task/*/comm")):
         return ReadBack(0, True, "no thread of torch_npu's launches operators")
     asked = os.environ.get(VARIABLE, str(DEFAULT))
     level = int(asked) if asked in ("1", "2") else DEFAULT
     if level == 2 and not knows_level_2():
         level = 1
     return ReadBack(level, True, "acl_thread launches operators; {}={}".format(VARIABLE, asked))
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().strip()
-    except OSError:  # the thread has ended
-        return ""

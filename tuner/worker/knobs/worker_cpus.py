@@ -10,6 +10,7 @@ import glob
 import os
 from typing import Any, List, Optional, Set, Union
 
+from ..files import text_of
 from ..protocol import ReadBack
 from ..workload import Workload
 
@@ -72,19 +73,20 @@ def _device_nodes() -> Set[int]:
     """NUMA nodes of the host's Ascend devices, by PCI; without -1, which names none."""
     nodes = set()
     for folder in glob.glob("/sys/bus/pci/devices/*"):
-        if _read(folder, "vendor") == HUAWEI and _read(folder, "class").startswith(ACCELERATOR):
-            nodes.add(int(_read(folder, "numa_node") or -1))
+        vendor, kind = text_of(folder + "/vendor"), text_of(folder + "/class")
+        if vendor == HUAWEI and kind.startswith(ACCELERATOR):
+            nodes.add(int(text_of(folder + "/numa_node") or -1))
     return nodes - {-1}
 
 
 def _cpus_of_node(node: int) -> Set[int]:
-    return _parsed(_read("/sys/devices/system/node/node{}".format(node), "cpulist"))
+    return _parsed(text_of("/sys/devices/system/node/node{}/cpulist".format(node)))
 
 
 def _rank_in_core(cpu: int) -> int:
     """0 for the first hardware thread of a core: two busy threads want two cores."""
     place = "/sys/devices/system/cpu/cpu{}/topology".format(cpu)
-    siblings = sorted(_parsed(_read(place, "thread_siblings_list")))
+    siblings = sorted(_parsed(text_of(place + "/thread_siblings_list")))
     return siblings.index(cpu) if cpu in siblings else 0
 
 
@@ -95,11 +97,3 @@ def _parsed(text: str) -> Set[int]:
         first, _, last = part.partition("-")
         cpus.update(range(int(first), int(last or first) + 1))
     return cpus
-
-
-def _read(folder: str, name: str) -> str:
-    try:
-        with open(os.path.join(folder, name), encoding="utf-8") as file:
-            return file.read().strip()
-    except OSError:
-        return ""

@@ -69,7 +69,7 @@ def _apply(module: str, knobs: List[Any]) -> None:
     done, failed = [], []
     for name, value, handler in knobs:
         try:
-            importlib.import_module("..knobs." + handler, __name__).apply(value, None)
+            importlib.import_module("...knobs." + handler, __name__).apply(value, None)
             done.append("{}={}".format(name, value))
         except Exception as error:
             failed.append("{}={} ({})".format(name, value, str(error).split("\n")[0]))

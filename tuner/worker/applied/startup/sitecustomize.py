@@ -13,14 +13,14 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 def _ours() -> None:
     """The worker package by its path: npu-tune need not be installed for this interpreter."""
-    path = os.path.join(os.path.dirname(FOLDER), "__main__.py")
+    path = os.path.join(os.path.dirname(os.path.dirname(FOLDER)), "__main__.py")
     spec = importlib.util.spec_from_file_location("npu_tune_worker_main", path)
     assert spec is not None
     assert spec.loader is not None
     main = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(main)
     main.load_worker_package()
-    importlib.import_module("npu_tune_worker.after_import").from_environment()
+    importlib.import_module("npu_tune_worker.applied.after_import").from_environment()
 
 
 def _theirs() -> None:

@@ -1,0 +1,1 @@
+"""A configuration at work in a user's own program; only `libraries` serves the worker, too."""
