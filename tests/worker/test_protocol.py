@@ -49,6 +49,17 @@ def test_both_messages_survive_the_boundary(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["result.json", "spec.json"]
 
 
+def test_a_file_that_fails_half_written_leaves_the_old_one_and_nothing_beside_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(OSError, match="disk full"), protocol.replacing(str(path)) as file:
+        file.write(b"half")
+        raise OSError("disk full")
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("file", "old")]
+
+
 def test_another_format_version_is_refused() -> None:
     data = protocol.to_dict(SPEC) | {"format_version": 99}
     with pytest.raises(ValueError, match="format version 99"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..evidence.result import Evidence, Recommendation, Result
 from ..evidence.summary import Summary
 from ..language import Message
 from ..policy import WARMUP
+from ..worker.protocol import replacing
 
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 EMULATED = "# emulated CANN: no figure below is a device's\n"
@@ -141,10 +141,8 @@ def write_text(text: str, path: Path) -> None:
             return
         target = path.resolve()  # a link stays one
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(beside, target)
+        with replacing(str(target)) as file:
+            file.write(text.encode())
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 

@@ -10,7 +10,6 @@ import contextlib
 import getpass
 import gzip
 import json
-import os
 import platform
 import re
 import zlib
@@ -48,11 +47,9 @@ def write(recording: Recording, path: Path, secrets: Mapping[str, str] | None = 
     lines: list[Any] = [header, _study_dict(recording.study)]
     lines += [_run_dict(recorded) for recorded in recording.runs]
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    with gzip.open(beside, "wt", encoding="utf-8") as file:
+    with protocol.replacing(str(path)) as file, gzip.open(file, "wt", encoding="utf-8") as text:
         for line in lines:
-            file.write(json.dumps(redacted(line, hidden), ensure_ascii=False) + "\n")
-    os.replace(beside, path)
+            text.write(json.dumps(redacted(line, hidden), ensure_ascii=False) + "\n")
 
 
 def read(path: Path) -> Recording:

@@ -7,10 +7,9 @@ from a model whose outputs are tiny.
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import Any, List
 
-from .protocol import OutputCheck
+from .protocol import OutputCheck, replacing
 from .workload import tensors_of
 
 
@@ -35,9 +34,8 @@ def store_reference(output: Any, path: str) -> OutputCheck:
     import torch
 
     tensors = flatten(output)
-    beside = "{}.{}.tmp".format(path, os.getpid())
-    torch.save(tensors, beside)
-    os.replace(beside, path)
+    with replacing(path) as file:
+        torch.save(tensors, file)
     reason = why_unusable(tensors)
     return OutputCheck("impossible" if reason else "reference", digest(tensors), None, reason)
 

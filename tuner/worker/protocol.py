@@ -6,13 +6,14 @@ statistic is derived from them later. Standard library only, Python 3.8.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Dict, List, Optional, Type, TypeVar
+from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Type, TypeVar
 
 FORMAT_VERSION = 1
 SPEC_FILE = "spec.json"
@@ -267,13 +268,29 @@ def _build(kind: Any, data: Dict[str, Any]) -> Any:
 
 
 def write(message: Any, path: str) -> None:
-    """Write as JSON, atomically: a reader sees the whole file or none."""
-    beside = "{}.{}.tmp".format(path, os.getpid())
-    with open(beside, "w", encoding="utf-8") as file:
-        json.dump(to_dict(message), file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    """Write as JSON, atomically."""
+    with replacing(path) as file:
+        file.write(json.dumps(to_dict(message)).encode())
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """A file beside `path` that takes its place when it is written: nobody ever sees a part.
+
+    Where writing it fails, what was there stays.
+    """
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, ".{}.{}".format(name, os.getpid()))
+    try:
+        with open(beside, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(beside)
+        raise
 
 
 def read(kind: Type[T], path: str) -> T:

@@ -11,6 +11,7 @@ import os
 from typing import Any, List
 
 from .failure import unsupported
+from .protocol import replacing
 from .workload import Workload, tensors_of
 
 CALIBRATION_PASSES = 2
@@ -69,9 +70,8 @@ def save(module: Any, path: str) -> None:
     """Write the state dict, atomically, for all runs of the study."""
     import torch
 
-    beside = "{}.{}.tmp".format(path, os.getpid())
-    torch.save(module.state_dict(), beside)
-    os.replace(beside, path)
+    with replacing(path) as file:
+        torch.save(module.state_dict(), file)
 
 
 def load(module: Any, path: str) -> None:
