@@ -54,9 +54,14 @@ def test_a_file_that_fails_half_written_leaves_the_old_one_and_nothing_beside_it
 ) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(OSError, match="disk full"), protocol.replacing(str(path)) as file:
-        file.write(b"half")
-        raise OSError("disk full")
+
+    def write() -> None:
+        with protocol.replacing(str(path)) as file:
+            file.write(b"half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write()
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("file", "old")]
 
 

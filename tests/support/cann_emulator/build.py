@@ -1,6 +1,8 @@
 """Builds the emulated CANN against an installed torch_npu, and describes its environment.
 
-    python tests/support/cann_emulator/build.py FOLDER_WITH_TORCH_NPU   # prints where the libraries are
+    python tests/support/cann_emulator/build.py FOLDER_WITH_TORCH_NPU
+
+prints where the libraries are.
 
 The wheel is followed, not a list: every C symbol that it leaves undefined and that is not written
 by hand becomes a function that returns 0, and every aclnn operator named in it gets its two phases.
