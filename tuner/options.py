@@ -9,13 +9,12 @@ import reprlib
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
 from .policy import BASELINE_RUNS, MAX_PAIRS, MIN_PAIRS, PRACTICAL_EFFECT
-from .space.model import Configuration
 from .worker.protocol import InputSpec, ModelSpec
 
 DTYPES = (
@@ -68,7 +67,6 @@ class Setup:
     budget_s: float | None = None  # instead of trials
     target_effect: float | None = None  # 0.02: as many pairs as show a gain of 2 %
     spent: float = 0.0  # how often looks at the hold-out under an earlier `confirm` may err
-    only: Configuration | None = None  # nothing but this is tried: for a check
     without: tuple[str, ...] = ()  # variables that the workers do not inherit: for a check
     folder: str = ""  # where the user stood: relative names are looked up there
 
@@ -160,8 +158,9 @@ def to_dict(setup: Setup) -> dict[str, Any]:
 
 
 def from_dict(data: dict[str, Any]) -> Setup:
-    """The reverse of `to_dict`."""
-    return Setup(**{**data, **{name: tuple(data.get(name, ())) for name in SEQUENCES}})
+    """The reverse of `to_dict`; without what only an earlier version asked."""
+    known = {item.name: data[item.name] for item in fields(Setup) if item.name in data}
+    return Setup(**{**known, **{name: tuple(data.get(name, ())) for name in SEQUENCES}})
 
 
 def model_spec(setup: Setup) -> ModelSpec:

@@ -12,24 +12,32 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from pydantic import ValidationError
 
 from tests.support import DATA
+from tests.support.pretend import Pretend
+from tests.support.runner import is_fast, runner_of
 from tests.support.runs import NextRun, confirmed, recorded
 from tuner.cli.common import console_of
+from tuner.cli.main import main
 from tuner.deploy import best as best_file
 from tuner.deploy import check
 from tuner.deploy.best import BestConfiguration
-from tuner.errors import UnfitEnvironmentError, UsageError
+from tuner.errors import Interrupted, StudyConflictError, UnfitEnvironmentError, UsageError
 from tuner.evidence.conclude import conclude
 from tuner.evidence.summary import Summary
 from tuner.options import Setup, to_dict
 from tuner.runs.records import RecordedRun, StudyRecord
 from tuner.runs.store import Store
+from tuner.space.model import Configuration
+from tuner.study.runner import Caller
+from tuner.study.session import find_unfinished, new_name
 from tuner.views import compare
 from tuner.worker.protocol import Outcome, Role
 
-ASKED = Setup("m", trials=2, only={"mode": "fast"})
+ASKED = Setup("m", trials=2)
+FAST: Configuration = {"mode": "fast", "spin": "unset", "threads": "unset", "batch_size": 1}
 RUNS = [recorded(0, 10), recorded(1, 4, mode="fast")]
 MAIN = [sys.executable, "-c", "from tuner.cli.main import main; main()"]
 
@@ -41,7 +49,7 @@ def of(fast_ms: float, base_ms: float = 10.0, spread: float = 0.0) -> Summary:
         around = 1 + spread * (step.block % 4)
         return fast_ms * around if step.configuration["mode"] == "fast" else base_ms
 
-    return confirmed(RUNS, answer, pairs=8, asked=ASKED)[1]
+    return confirmed(RUNS, answer, pairs=8, asked=ASKED, winner=FAST)[1]
 
 
 def promising(fast_ms: float = 4.0) -> BestConfiguration:
@@ -95,7 +103,7 @@ def test_pairs_that_are_missing_are_no_regression() -> None:
     def fails(step: NextRun) -> float | Outcome:
         return 4.0 if step.configuration["mode"] == "fast" else Outcome.TIMEOUT
 
-    now = confirmed(RUNS, fails, pairs=8, asked=ASKED)[1]
+    now = confirmed(RUNS, fails, pairs=8, asked=ASKED, winner=FAST)[1]
     assert answer(promising(), now) == ("unclear", "0 pairs of fresh runs are there, 8 are needed")
 
 
@@ -103,7 +111,7 @@ def test_a_configuration_that_computes_something_else_is_a_regression() -> None:
     def wrong(step: NextRun) -> float | Outcome:
         return Outcome.WRONG_OUTPUT if step.configuration["mode"] == "fast" else 10.0
 
-    now = confirmed(RUNS, wrong, pairs=8, asked=ASKED)[1]
+    now = confirmed(RUNS, wrong, pairs=8, asked=ASKED, winner=FAST)[1]
     assert answer(promising(), now) == ("regression", "wrong_output: why")
 
 
@@ -112,7 +120,7 @@ def test_a_configuration_that_cannot_run_is_the_environments_doing(outcome: Outc
     def fails(step: NextRun) -> float | Outcome:
         return outcome if step.configuration["mode"] == "fast" else 10.0
 
-    now = confirmed(RUNS, fails, pairs=8, asked=ASKED)[1]
+    now = confirmed(RUNS, fails, pairs=8, asked=ASKED, winner=FAST)[1]
     with pytest.raises(UnfitEnvironmentError, match=f"cannot run here: {outcome.value}: why"):
         answer(promising(), now)
 
@@ -122,10 +130,51 @@ def test_the_exit_codes_are_the_promised_ones() -> None:
     assert UnfitEnvironmentError.exit_code == 4
 
 
-def test_the_only_configuration_goes_straight_to_the_hold_out() -> None:
-    steps, _ = confirmed(RUNS, lambda _: 10.0, pairs=8, asked=ASKED)
-    assert [step.role for step in steps] == [Role.HOLD_OUT] * 16
-    assert steps[0].total == 16
+def test_it_is_one_run_of_each_then_pairs() -> None:
+    runner, specs, lines = runner_of(lambda spec: 4.0 if is_fast(spec) else 10.0)
+    check.measure(runner, {"mode": "fast"})
+    assert [(s.trial, s.role) for s in specs[:2]] == [(0, Role.BASELINE), (1, Role.SEARCH)]
+    assert [(s.role, s.block) for s in specs[2:]] == [
+        (Role.HOLD_OUT, pair) for pair in range(8) for _ in range(2)
+    ]
+    assert lines[:3] == ["0 of 2: baseline unset", "1 of 2: search fast", "0 of 16: hold-out unset"]
+
+
+def test_what_the_environment_failed_at_first_is_run_again() -> None:
+    failures = iter([Outcome.ENVIRONMENT_ERROR, Outcome.OK, Outcome.ENVIRONMENT_ERROR])
+    runner, specs, _ = runner_of(lambda _: next(failures, Outcome.OK))
+    check.measure(runner, {"threads": 1})
+    assert [spec.trial for spec in specs[:5]] == [0, 0, 1, 1, 0]
+
+
+def test_nothing_is_paired_with_a_configuration_that_fails() -> None:
+    runner, specs, _ = runner_of(lambda spec: Outcome.CRASHED if is_fast(spec) else Outcome.OK)
+    check.measure(runner, {"mode": "fast"})
+    assert [spec.trial for spec in specs] == [0, 1]
+
+
+def test_what_the_defaults_turn_out_to_be_is_not_paired_with_itself() -> None:
+    runner, specs, _ = runner_of(lambda _: Outcome.OK)  # threads read back as 2
+    check.measure(runner, {"threads": 2})
+    assert [spec.trial for spec in specs] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "why"),
+    [({"surprise": 1}, "there is no knob 'surprise'"), ({"threads": 9}, "threads cannot be 9")],
+)
+def test_what_cannot_be_set_ends_in_one_line(knobs: Configuration, why: str) -> None:
+    runner, specs, _ = runner_of(lambda _: Outcome.OK)
+    with pytest.raises(UnfitEnvironmentError, match=f"cannot be set here: {why}"):
+        check.measure(runner, knobs)
+    assert specs == []
+
+
+def test_an_environment_that_fails_ends_it_and_nothing_is_resumed() -> None:
+    runner, specs, _ = runner_of(lambda _: Outcome.ENVIRONMENT_ERROR)
+    with pytest.raises(UnfitEnvironmentError, match="; mend it, then begin anew"):
+        check.measure(runner, {"mode": "fast"})
+    assert len(specs) == 3
 
 
 def test_where_it_is_deployed_already_the_baseline_runs_without(
@@ -172,7 +221,7 @@ def test_it_is_measured_as_the_study_was() -> None:
     asked = check.setup_of(promising(), "b.yaml", {"python": "/py", "confirm": "8"})
     assert (asked.model, asked.objective, asked.backend) == ("m", "latency", "cpu")
     assert (asked.python, asked.confirm, asked.pins) == ("/py", "8", {"batch_size": "1"})
-    assert asked.only == {"mode": "fast"}
+    assert check.knobs_of(promising()) == {"mode": "fast"}
     assert asked.launch_prefix == asked.env_script == ""
     old = promising().model_copy(update={"measured_with": None})
     with pytest.raises(UsageError, match="write it anew with npu-tune export"):
@@ -228,7 +277,7 @@ def test_a_check_measures_pairs_and_nothing_else(torch_python: str, tmp_path: Pa
     assert (found["promised"][0], found["pairs"]) == (2.5, 6)
     assert found["seen"][1]["low"] > 0
     record, runs = session_of(tmp_path)
-    assert record.setup["only"] == {"threads": 1}
+    assert record.finished_at is not None
     made = {(r.run.spec.role, r.run.spec.block, r.trial) for r in runs}  # a repeated one once
     assert Counter(role.value for role, _, _ in made) == {
         "baseline": 1, "search": 1, "hold-out": 12,
@@ -265,3 +314,32 @@ def test_keep_the_defaults_needs_no_run(tmp_path: Path) -> None:
     best_file.write(best.model_copy(update={"configuration": {}}), path)
     done = checked(path)
     assert (done.returncode, done.stdout.strip()) == (0, "kept: it keeps the defaults")
+
+
+def pretended(folder: Path, pretend: Pretend) -> tuple[BestConfiguration, Setup, Store]:
+    """A file whose knob still makes it 2.5 times faster, how it is checked, and where."""
+    best = best_file.load(file(folder, {"memory_format": "channels_last"}))
+    python = pretend(factors={"memory_format=channels_last": 0.4})[1]
+    setup = check.setup_of(best, "b.yaml", {"python": python, "confirm": "6"})
+    return best, setup, Store(f"sqlite:///{folder}/s.db")
+
+
+def test_the_fresh_runs_are_a_finished_study_that_can_be_shown(
+    tmp_path: Path, pretend: Pretend
+) -> None:
+    best, setup, store = pretended(tmp_path, pretend)
+    result = check.check(best, setup, store, Caller())
+    assert (result.answer, result.study, result.pairs) == ("kept", "check-s-1", 6)
+    command = ["show", "check-s-1", "--storage", f"sqlite:///{tmp_path}/s.db"]
+    shown = CliRunner().invoke(main, command)
+    assert (shown.exit_code, "memory_format=channels_last" in shown.output) == (0, True)
+
+
+def test_an_interrupted_check_begins_anew(tmp_path: Path, pretend: Pretend) -> None:
+    best, setup, store = pretended(tmp_path, pretend)
+    caller = Caller(stop=lambda: len(store.runs("check-s-1")) == 3)
+    with pytest.raises(Interrupted, match="stopped: a check begins anew"):
+        check.check(best, setup, store, caller)
+    with pytest.raises(StudyConflictError, match="there is no unfinished study"):
+        find_unfinished(store)
+    assert new_name(store, replace(setup, model="check-s")) == "check-s-2"

@@ -19,7 +19,7 @@ from tuner.options import Setup
 from tuner.runs.records import Run, StudyRecord
 from tuner.runs.store import Store
 from tuner.space import model
-from tuner.space.model import Configuration, Knob, SearchSpace
+from tuner.space.model import Knob, SearchSpace
 from tuner.study.loop import Study
 from tuner.study.runner import Runner, Silent
 from tuner.worker.protocol import Measurement, Outcome, ReadBack, Role, TrialResult, TrialSpec
@@ -101,29 +101,6 @@ def test_the_baseline_is_trial_0_and_presets_follow(store: Store, tmp_path: Path
     assert (first.trial, first.role, first.batch_size) == (0, Role.BASELINE, 1)
     assert {s.value for s in first.knobs if s.name not in ("warmup", "batch_size")} == {"unset"}
     assert (second.trial, second.role, value_of(second, "mode")) == (1, Role.SEARCH, "fast")
-
-
-def test_of_a_check_nothing_but_the_one_configuration_is_tried(
-    store: Store, tmp_path: Path
-) -> None:
-    """Although either of them fails at first for reasons of the environment."""
-    failures = iter([Outcome.ENVIRONMENT_ERROR, Outcome.OK, Outcome.ENVIRONMENT_ERROR])
-    launcher = FakeLauncher(lambda _: next(failures, Outcome.OK))
-    make_study(store, launcher, tmp_path, trials=2, only={"threads": 1}).run()
-    tried = [{k.name: k.value for k in spec.knobs if k.value != "unset"} for spec in launcher.specs]
-    alone = {"warmup": 10, "batch_size": 1}
-    assert tried == [alone, alone, {"threads": 1, **alone}, {"threads": 1, **alone}]
-
-
-@pytest.mark.parametrize(
-    ("only", "why"),
-    [({"surprise": 1}, "there is no knob 'surprise'"), ({"threads": 9}, "threads cannot be 9")],
-)
-def test_a_check_of_what_cannot_be_set_ends_in_one_line(
-    only: Configuration, why: str, store: Store, tmp_path: Path
-) -> None:
-    with pytest.raises(UnfitEnvironmentError, match=f"cannot be set here: {why}"):
-        make_study(store, FakeLauncher(), tmp_path, trials=2, only=only).run()
 
 
 def test_the_baseline_is_repeated_first_where_the_noise_is_wanted(

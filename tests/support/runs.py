@@ -91,17 +91,16 @@ def recorded(
     return RecordedRun(trial, configuration, Run(spec, result, "log", when, 10**9))
 
 
-def next_step(summary: Summary) -> Step | None:
-    """The next block after the search; of a check the next pair."""
-    if summary.study.setup["only"] is not None:
-        chosen = finalists.finalists(summary)
-        return pairs.next_step(summary, chosen[0]) if chosen else None
+def next_step(summary: Summary, winner: Configuration | None = None) -> Step | None:
+    """The next block after the search; of a winner that nobody chose, the next pair."""
+    if winner is not None:
+        return pairs.next_step(summary, winner)
     return finalists.next_step(summary, seed=0) or ablation.next_step(summary, seed=0)
 
 
-def next_runs(summary: Summary) -> list[NextRun]:
+def next_runs(summary: Summary, winner: Configuration | None = None) -> list[NextRun]:
     """The runs of the next step, in their order; none when all is complete."""
-    step = next_step(summary)
+    step = next_step(summary, winner)
     runs = enumerate(step.runs if step else (), start=step.done if step else 0)
     return [NextRun(step.role, step.block, *run, done, step.total) for done, run in runs if step]
 
@@ -112,15 +111,16 @@ def confirmed(
     pairs: int = 6,
     asked: Setup | None = None,
     confirm: str = "",
+    winner: Configuration | None = None,
 ) -> tuple[list[NextRun], Summary]:
     """The steps of a whole confirmation, each answered with a latency in ms, and the summary.
 
-    And those of an ablation, where it is asked for.
+    And those of an ablation, where it is asked for. winner: only the pairs of this one.
     """
     runs, steps = list(runs), []
     asked = replace(asked or Setup("m", trials=10), confirm=confirm or str(pairs))
     record, after = study_record(asked), len({one.trial for one in runs})
-    while block := next_runs(summarize(record, runs)):
+    while block := next_runs(summarize(record, runs), winner):
         for step in block:
             steps.append(step)
             said = answer(step)

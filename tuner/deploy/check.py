@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageError
+from ..evidence import pairs
 from ..evidence.conclude import conclude
 from ..evidence.environment import Difference, differences
 from ..evidence.intervals import Interval
@@ -18,17 +20,22 @@ from ..evidence.summary import Summary
 from ..language import Message
 from ..options import Setup
 from ..policy import BATCH_SIZE, WARMUP
+from ..runs.records import RecordedRun
 from ..runs.store import Store
 from ..space.model import Configuration
-from ..study import session
+from ..space.narrowing import why_not
+from ..study import notes, session, stored
+from ..study.proposals import why_not_launched
 from ..study.repeat import run_folder
-from ..study.runner import Caller
-from ..worker.protocol import Outcome
+from ..study.runner import Caller, Runner
+from ..study.together import Entry, entries_of, measure_together
+from ..worker.protocol import Outcome, Role
 from .best import BestConfiguration
 
 Answer = Literal["kept", "regression", "unclear"]
 EXIT_CODES: dict[Answer, int] = {"kept": 0, "regression": 3, "unclear": 5}
 KEPT_SHARE = 0.9  # of the promised speed-up: an interval holds no drift from day to day
+TRIALS = 2  # the baseline and the configuration
 CANNOT_RUN = (Outcome.UNSUPPORTED, Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
 
 
@@ -61,6 +68,12 @@ def without_measuring(best: BestConfiguration) -> Check | None:
     return Check("kept", Message("it keeps the defaults"), (1.0, None), None, 0, (), "", False)
 
 
+def knobs_of(best: BestConfiguration) -> Configuration:
+    """The knobs that the file sets; the counts are no part of what a setting is worth."""
+    counts = (WARMUP, BATCH_SIZE)
+    return {name: value for name, value in best.configuration.items() if name not in counts}
+
+
 def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Setup:
     """How it is measured again. changes: fields of Setup, such as python or model.
 
@@ -70,74 +83,104 @@ def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Se
     Raises UsageError for a file that does not say how it was measured, or sets nothing,
     UnfitEnvironmentError for processors that are not there.
     """
-    asked = best.measured_with
-    counts = (WARMUP, BATCH_SIZE)
-    only = {name: value for name, value in best.configuration.items() if name not in counts}
-    if asked is None or not only:
-        lacks = "sets no knob" if asked else "does not say how it was measured"
+    measured_with = best.measured_with
+    if measured_with is None or not knobs_of(best):
+        lacks = "sets no knob" if measured_with else "does not say how it was measured"
         raise UsageError(f"{where}: it {lacks}; write it anew with npu-tune export")
-    folder = asked.folder if Path(asked.folder).is_dir() else str(Path.cwd())
+    folder = measured_with.folder if Path(measured_with.folder).is_dir() else str(Path.cwd())
     deployed = {n for n, v in best.environment_variables.items() if os.environ.get(n) == v}
-    space, weights, size = asked.space, asked.weights, best.evidence.batch_size
-    held: dict[str, Any] = {
-        **asked.model_dump(exclude={"max_latency_ms"}),  # judged by the pairs
+    space, weights = measured_with.space, measured_with.weights
+    size = best.evidence.batch_size
+    options: dict[str, Any] = {
+        **measured_with.model_dump(exclude={"max_latency_ms"}),  # judged by the pairs
         "backend": best.backend,
         "folder": folder,
         "space": os.path.join(folder, space) if "/" in space or "." in space else space,
         "weights": os.path.join(folder, weights) if weights not in (None, "DEFAULT") else weights,
         "pins": {} if size is None else {BATCH_SIZE: str(size)},
-        "trials": 2,
-        "baseline_runs": 1,
-        "only": only,
+        "trials": TRIALS,
         "without": tuple(sorted(deployed)),
     }
-    found = Setup(**{**held, **changes}).check()
-    if not found.launch_prefix and not set(found.cpus) <= (usable := os.sched_getaffinity(0)):
+    setup = Setup(**{**options, **changes}).check()
+    if not setup.launch_prefix and not set(setup.cpus) <= (usable := os.sched_getaffinity(0)):
         raise UnfitEnvironmentError(
-            f"{where}: it was measured on processors {_listed(found.cpus)}, usable here: "
+            f"{where}: it was measured on processors {_listed(setup.cpus)}, usable here: "
             f"{_listed(usable)}; choose others with --cpus"
         )
-    return found
+    return setup
 
 
 def _listed(numbers: Iterable[int]) -> str:
     return ",".join(map(str, sorted(numbers)))
 
 
-def check(
-    best: BestConfiguration,
-    asked: Setup,
-    store: Store,
-    caller: Caller,
-) -> Check:
+def check(best: BestConfiguration, setup: Setup, store: Store, caller: Caller) -> Check:
     """Measure and judge; the fresh runs are a study of their own in the store.
 
     Raises UnfitEnvironmentError where the configuration, or the model, cannot run here.
     """
-    name = session.new_name(store, replace(asked, model=f"check-{best.study}"))
-    with run_folder(asked.launch_prefix) as folder:
+    name = session.new_name(store, replace(setup, model=f"check-{best.study}"))
+    caller.note(notes.of_check(name, setup))
+    with run_folder(setup.launch_prefix) as folder:
         try:
-            summary = session.tune(asked, store, name, caller, folder)
+            with session.opened(setup, store, name, caller, results=folder) as runner:
+                # Whatever becomes of it: a check is not resumed, it begins anew.
+                store.update_study(name, finished_at=datetime.now(timezone.utc))
+                measure(runner, knobs_of(best))
         except BaselineError as error:
             raise UnfitEnvironmentError(str(error)) from error
         except Interrupted as error:
             raise Interrupted("stopped: a check begins anew") from error
+    summary = stored.load(store, name)
     return judged(best, summary, conclude(summary))
 
 
-def judged(best: BestConfiguration, summary: Summary, found: Result) -> Check:
+def measure(runner: Runner, knobs: Configuration) -> None:
+    """Run the baseline once, the configuration once, then pairs of both until the answer is clear.
+
+    Raises UnfitEnvironmentError for what cannot be set here, and as `measure_together`.
+    """
+    space = runner.space
+    _require_settable(next((why for n, v in knobs.items() if (why := why_not(space, n, v))), ""))
+    base, configuration = space.baseline(), {**space.baseline(), **knobs}
+    _run_once(Entry(runner, 0, base, Role.BASELINE))
+    _require_settable(why_not_launched(space, configuration, runner.runs))
+    recorded = _run_once(Entry(runner, 1, configuration, Role.SEARCH))
+    identity = runner.summary().identity(configuration)
+    if not recorded.ok or space.is_baseline(identity):
+        return
+    while step := pairs.next_step(runner.summary(), identity):
+        measure_together(entries_of(runner, step), step.done, step.total)
+
+
+def _require_settable(why: str) -> None:
+    if why:
+        raise UnfitEnvironmentError(
+            f"the configuration cannot be set here: {why}; tune anew in this environment"
+        )
+
+
+def _run_once(entry: Entry) -> RecordedRun:
+    """A run that says something of its configuration: not one that its environment failed."""
+    while True:
+        (recorded,) = measure_together([entry], entry.trial, TRIALS)
+        if recorded.outcome != Outcome.ENVIRONMENT_ERROR:
+            return recorded
+
+
+def judged(best: BestConfiguration, summary: Summary, result: Result) -> Check:
     """The answer of a study of that one configuration."""
     promised = promise(best)
-    answer, reason = _answer(best, promised, summary, found)
+    answer, reason = _answer(best, promised, summary, result)
     now = summary.study.facts["fingerprint"]
     return Check(
         answer=answer,
         reason=reason,
         promised=promised,
-        seen=(found.evidence.speedup, found.evidence.interval),
-        pairs=found.evidence.pairs,
+        seen=(result.evidence.speedup, result.evidence.interval),
+        pairs=result.evidence.pairs,
         environment=tuple(differences(best.environment, now)),
-        study=found.study,
+        study=result.study,
         emulated_cann=bool(now.get("emulated_cann")),
     )
 
@@ -153,46 +196,42 @@ def _answer(
     best: BestConfiguration,
     promised: tuple[float, Interval | None],
     summary: Summary,
-    found: Result,
+    result: Result,
 ) -> tuple[Answer, Message]:
-    failed = _failure(summary)
-    if failed is not None:
-        outcome, message = failed
+    failure = _failure(summary)
+    if failure is not None:
+        outcome, message = failure
         if outcome in CANNOT_RUN:
             raise UnfitEnvironmentError(
                 f"{best.study}: the configuration cannot run here: {outcome.value}: {message}; "
                 "tune anew in this environment"
             )
         return "regression", Message(f"{outcome.value}: {message}")
-    interval, (speedup, held) = found.evidence.interval, promised
-    least = KEPT_SHARE * (held.low if held else speedup)
+    interval, (speedup, promised_interval) = result.evidence.interval, promised
+    least = KEPT_SHARE * (promised_interval.low if promised_interval else speedup)
     limit_ms = best.measured_with.max_latency_ms if best.measured_with else None
-    if limit_ms is not None and found.evidence.best.latency_ms > limit_ms:
+    if limit_ms is not None and result.evidence.best.latency_ms > limit_ms:
         return "regression", Message("over the limit of {limit:g} ms", {"limit": limit_ms})
-    if summary.space.is_baseline(summary.identity(_asked(summary))):
+    configuration = {**summary.space.baseline(), **knobs_of(best)}
+    if summary.space.is_baseline(summary.identity(configuration)):
         return "regression", Message("it is what the defaults are here")
     if interval and best.recommendation == "apply" and interval.high < least:
         return "regression", Message(
             "less than {share:.0%} of what it promised", {"share": KEPT_SHARE}
         )
-    if found.verdict == "faster":
+    if result.verdict == "faster":
         return "kept", Message("faster than the baseline, as it promised")
-    if found.verdict in ("slower", "same"):
+    if result.verdict in ("slower", "same"):
         return "regression", Message("not faster than the baseline any more")
-    return "unclear", found.reason or Message("the noise forbids an answer")
-
-
-def _asked(summary: Summary) -> Configuration:
-    return {**summary.space.baseline(), **(summary.study.setup["only"] or {})}
+    return "unclear", result.reason or Message("the noise forbids an answer")
 
 
 def _failure(summary: Summary) -> tuple[Outcome, str] | None:
     """What became of the configuration, where a run of it failed by its own doing."""
-    searched = [r for one in summary.measured for r in one.runs]
+    searched = [recorded for measured in summary.measured for recorded in measured.runs]
     for recorded in [*searched, *summary.confirmation_runs]:
-        found = recorded.run.result
-        if found.outcome in (Outcome.OK, Outcome.ENVIRONMENT_ERROR):
+        if recorded.ok or recorded.outcome == Outcome.ENVIRONMENT_ERROR:
             continue
         if not summary.space.is_baseline(summary.identity(recorded.configuration)):
-            return found.outcome, found.message
+            return recorded.outcome, recorded.run.result.message
     return None

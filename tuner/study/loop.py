@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import Interrupted, UnfitEnvironmentError, UsageError
-from ..evidence import ablation, finalists, pairs
+from ..errors import Interrupted, UsageError
+from ..evidence import ablation, finalists
 from ..evidence.objectives import OBJECTIVES
 from ..evidence.pairs import Step
 from ..evidence.summary import finished_trials, identify, resolve_unset
 from ..options import Setup
 from ..runs.records import RecordedRun
 from ..space.model import Configuration, SearchSpace
-from ..space.narrowing import why_not
 from ..worker.protocol import Outcome, Role
 from .budget import ablation_cost, noise_found, wanted_trials
 from .proposals import has_failed, next_fixed, why_not_launched
@@ -86,17 +85,13 @@ class Study:
         return len(finished_trials(self.runs))
 
     def _enqueue_first(self, search: Search) -> None:
-        """The baseline, always trial 0, then the presets; of a check nothing else yet."""
+        """The baseline, always trial 0, then the presets."""
         search.enqueue(self.space.baseline(), once=True)
-        if self.setup.only is not None:
-            return
         for name in self.space.presets:
             search.enqueue(self.space.preset(name), once=True)
 
     def _propose(self, search: Search) -> Proposal:
         """The next proposal that no rule forbids; a forbidden one is told so and does not count."""
-        if self.setup.only is not None:
-            return self._propose_only(search, self.setup.only)
         objective = OBJECTIVES[self.setup.objective]
         why = ""
         for attempt in range(REFUSALS_IN_A_ROW):
@@ -113,19 +108,6 @@ class Study:
             f"{REFUSALS_IN_A_ROW} proposals in a row were refused ({why}): loosen the rules of "
             f"search space {self.space.name}"
         )
-
-    def _propose_only(self, search: Search, only: Configuration) -> Proposal:
-        """The baseline, then nothing but what is asked for. Raises UnfitEnvironmentError."""
-        one = {**self.space.baseline(), **(only if self.done else {})}
-        why = next((w for n, v in only.items() if (w := why_not(self.space, n, v))), "")
-        why = why or why_not_launched(self.space, one, self.runs)
-        if why:
-            raise UnfitEnvironmentError(
-                f"the configuration cannot be set here: {why}; tune anew in this environment"
-            )
-        if not search.has_waiting():
-            search.enqueue(one)
-        return search.ask()
 
     def _run_trial(self, search: Search, proposal: Proposal) -> None:
         entry = self._entry(proposal.number, proposal.configuration)
@@ -162,14 +144,8 @@ class Study:
                 self.note(line)
 
     def _next_confirming(self) -> Step | None:
-        """The next block of the confirmation, then of the ablation; None when all is complete.
-
-        Of a check the next pair of the one configuration that it asks for.
-        """
+        """The next block of the confirmation, then of the ablation; None when all is complete."""
         summary, seed = self.runner.summary(), self.setup.seed
-        if self.setup.only is not None:
-            chosen = finalists.finalists(summary)
-            return pairs.next_step(summary, chosen[0]) if chosen else None
         return finalists.next_step(summary, seed) or ablation.next_step(summary, seed)
 
     def _confirm(self, step: Step) -> None:

@@ -30,6 +30,14 @@ def of_study(name: str, setup: Setup) -> Iterator[str]:
         yield say("then the best few are confirmed by fresh runs (--confirm off: not)")
 
 
+def of_check(name: str, setup: Setup) -> str:
+    """What a check will do."""
+    text = N_(
+        "study {name}: {model}, one configuration against the baseline, objective {objective}"
+    )
+    return say(text, name=name, model=setup.model, objective=setup.objective)
+
+
 def of_environment(facts: dict[str, Any]) -> Iterator[str]:
     """Where it is measured: backend, device, versions."""
     why, fingerprint = facts["backend_reason"], facts["fingerprint"]

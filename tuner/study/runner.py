@@ -66,7 +66,10 @@ class Caller:
 
 @dataclass
 class Runner:
-    """Makes the runs of a study. `runs` mirrors what the store holds."""
+    """Makes the runs of a study. `runs` mirrors what the store holds.
+
+    again: how the user goes on, once what has ended it is mended.
+    """
 
     record: StudyRecord
     setup: Setup
@@ -76,6 +79,7 @@ class Runner:
     observer: Observer
     stop: Callable[[], bool]
     folder: Path
+    again: str = "begin anew"
     runs: list[RecordedRun] = field(init=False)
     earlier: int = field(init=False)  # runs that were there before
 

@@ -23,6 +23,7 @@ from ..runs.store import Store
 from ..runs.watch import other_processes, watched
 from ..space import model
 from ..space.model import SearchSpace
+from ..text import resume_command
 from . import notes
 from .loop import Study
 from .probe import located, make_launcher, probe
@@ -39,8 +40,7 @@ def new_name(store: Store, setup: Setup) -> str:
 
 def find_unfinished(store: Store) -> str:
     """The newest study that is not finished. Raises StudyConflictError."""
-    records = [r for r in store.studies() if not r.setup.get("only")]  # a check begins anew
-    open_names = [record.name for record in records if record.finished_at is None]
+    open_names = [record.name for record in store.studies() if record.finished_at is None]
     if not open_names:
         raise StudyConflictError(
             f"--resume: there is no unfinished study in {store.url}; name a finished one with "
@@ -87,6 +87,7 @@ def _run(
     for line in notes.of_study(name, setup):
         caller.note(line)
     with opened(setup, store, name, caller, existing, results) as runner:
+        runner.again = resume_command(name)
         caller.note(notes.of_space(runner.space))
         Study(runner, caller.note).run()
     store.update_study(name, finished_at=datetime.now(timezone.utc))

@@ -12,7 +12,6 @@ from ..policy import BATCH_SIZE
 from ..runs.log import without_traces
 from ..runs.records import RecordedRun, Run
 from ..space.model import Configuration
-from ..text import resume_command
 from ..worker.protocol import Outcome, Role
 from .runner import Runner
 
@@ -77,7 +76,7 @@ def require_fit(runner: Runner, recorded: RecordedRun) -> None:
     if count >= ENVIRONMENT_ERRORS_IN_A_ROW:
         raise UnfitEnvironmentError(
             f"{count} runs in a row failed for reasons outside their configuration: "
-            f"{recorded.run.result.message}; mend it, then {resume_command(runner.name)}"
+            f"{recorded.run.result.message}; mend it, then {runner.again}"
         )
     at_default = recorded.configuration.get(BATCH_SIZE) == runner.space.default_batch()
     failed = not recorded.ok and recorded.outcome != Outcome.ENVIRONMENT_ERROR
