@@ -22,7 +22,7 @@ from tuner.evidence.summary import Summary
 from tuner.runs.records import Run, StudyRecord
 from tuner.runs.store import Store
 from tuner.study import stored
-from tuner.study.runner import Silent
+from tuner.study.runner import Caller
 from tuner.worker.protocol import Outcome, Role, TrialSpec
 
 MADE: list[tuple[str, str, Role]] = []
@@ -69,7 +69,7 @@ def measured(
     monkeypatch.setattr(module, "ready", ready)
     first, after = a_study("old"), a_study("new")
     assert first.space.changed(best(first)) == {"mode": "fast"}
-    return remeasure(first, after, 6, Silent(), lambda: len(MADE) > stop_after, None)
+    return remeasure(first, after, 6, Caller(stop=lambda: len(MADE) >= stop_after))
 
 
 def test_both_environments_take_turns_and_go_first_in_turns(
@@ -96,7 +96,15 @@ def test_the_second_is_held_against_the_first(monkeypatch: pytest.MonkeyPatch) -
 
 def test_stopped_early_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Interrupted, match="stopped after 2 pairs; 6 make an interval"):
-        measured(monkeypatch, stop_after=2 + 4)
+        measured(monkeypatch, stop_after=2 + 8)
+
+
+def test_a_stop_is_seen_between_two_runs_and_an_unfinished_pair_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(Interrupted, match="stopped after 2 pairs"):
+        measured(monkeypatch, stop_after=2 + 9)
+    assert len(MADE) == 2 + 9
 
 
 def test_an_environment_that_does_not_run_any_more_is_named(
@@ -117,7 +125,7 @@ def test_an_environment_that_was_upgraded_in_place_is_not_taken_for_the_old_one(
 
 def test_too_few_pairs_are_refused() -> None:
     with pytest.raises(UsageError, match="--pairs 5: at least 6"):
-        remeasure(a_study("a"), a_study("b"), 5, Silent(), lambda: False, None)
+        remeasure(a_study("a"), a_study("b"), 5, Caller())
 
 
 @pytest.mark.parametrize("then", ["Ctrl-C", "error"])

@@ -135,6 +135,7 @@ def compare(
     from ..runs.store import Store
     from ..study import stored
     from ..study.progress import Progress
+    from ..study.runner import Caller
     from ..views import compare as compare_view
 
     store, console = Store(storage, create=False), console_of(stderr=as_json)
@@ -149,8 +150,9 @@ def compare(
                 found, fresh = comparing.compare(before, after), None
                 if remeasure and not stop():
                     with live(console, as_json) as redraw:
-                        watch = Progress(before.objective, redraw)
-                        fresh = fresh_pairs.remeasure(before, after, pairs, watch, stop, on_wait)
+                        progress = Progress(before.objective, redraw)
+                        caller = Caller(progress, stop, on_wait=on_wait)
+                        fresh = fresh_pairs.remeasure(before, after, pairs, caller)
                 told.append({**found.to_dict(), "remeasured": fresh.to_dict() if fresh else None})
                 if not as_json:
                     console.print(compare_view.comparison(found, fresh), "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from .. import options
@@ -22,8 +22,9 @@ from ..runs.records import RecordedRun
 from ..runs.store import MemoryStore
 from ..space.model import Configuration
 from ..study.repeat import ready, run_folder
-from ..study.runner import Observer, Runner
-from ..worker.protocol import Outcome, Role
+from ..study.runner import Caller, Runner
+from ..study.together import Entry, measure_together
+from ..worker.protocol import Role
 from .compare import Change, best
 
 
@@ -39,14 +40,7 @@ class Remeasured:
         return asdict(self)
 
 
-def remeasure(
-    first: Summary,
-    second: Summary,
-    pairs: int,
-    observer: Observer,
-    stop: Callable[[], bool],
-    on_wait: Callable[[str], None] | None,
-) -> Remeasured:
+def remeasure(first: Summary, second: Summary, pairs: int, caller: Caller) -> Remeasured:
     """So many pairs of baselines and, where either has a winner, of winners.
 
     Interrupted after at least 6 of them, it answers with those. Raises UsageError for fewer pairs
@@ -54,23 +48,23 @@ def remeasure(
     not run any more.
     """
     require_comparable(first, second, pairs)
-    name = f"{first.study.name} and {second.study.name}"
+    name, summaries = f"{first.study.name} and {second.study.name}", (first, second)
     with contextlib.ExitStack() as stack:
-        hold = stack.enter_context(lease.holding(name, on_wait, stop))
-        studies = [
-            (one.study, stack.enter_context(run_folder(one.study.setup.get("launch_prefix", ""))))
-            for one in (first, second)
-        ]
+        hold = stack.enter_context(lease.holding(name, caller.on_wait, caller.stop))
         places = [
-            _runner(one, launcher, observer, stop)
-            for one, launcher in zip((first, second), ready(studies, hold), strict=True)
+            (summary.study, stack.enter_context(run_folder(_launch_prefix(summary))))
+            for summary in summaries
         ]
-        tried = [_tried(one) for one in (first, second)]
-        if tried[0][0] == tried[0][1] and tried[1][0] == tried[1][1]:
-            tried = [one[:1] for one in tried]  # nobody's best is anything but the baseline
-        made = _pairs(places, tried, pairs)
-    found = [_change(first, [pair[kind] for pair in made]) for kind in range(len(made[0]))]
-    return Remeasured(found[0], found[1] if len(found) > 1 else None)
+        runners = [
+            _runner(summary, launcher, caller)
+            for summary, launcher in zip(summaries, ready(places, hold), strict=True)
+        ]
+        sides = [_configurations(summary) for summary in summaries]
+        if all(base == winner for base, winner in sides):
+            sides = [side[:1] for side in sides]  # nobody's best is anything but the baseline
+        rows = _rows(runners, sides, pairs)
+    changes = [_change(first, [row[kind] for row in rows]) for kind in range(len(rows[0]))]
+    return Remeasured(changes[0], changes[1] if len(changes) > 1 else None)
 
 
 def require_comparable(first: Summary, second: Summary, pairs: int) -> None:
@@ -79,7 +73,7 @@ def require_comparable(first: Summary, second: Summary, pairs: int) -> None:
         raise UsageError(f"--pairs {pairs}: at least {MIN_PAIRS} make an interval")
     if first.objective != second.objective or first.space.backend != second.space.backend:
         raise UsageError("--remeasure: the studies differ in objective or backend")
-    batches = [_batch_size(one) for one in (first, second)]
+    batches = [_batch_size(summary) for summary in (first, second)]
     if batches[0] != batches[1]:
         raise UsageError(
             f"--remeasure: the bests are at batch sizes {batches[0]} and {batches[1]}, which are "
@@ -87,18 +81,21 @@ def require_comparable(first: Summary, second: Summary, pairs: int) -> None:
         )
 
 
-def _runner(
-    summary: Summary, launcher: Launcher, observer: Observer, stop: Callable[[], bool]
-) -> Runner:
+def _launch_prefix(summary: Summary) -> str:
+    return str(summary.study.setup.get("launch_prefix", ""))
+
+
+def _runner(summary: Summary, launcher: Launcher, caller: Caller) -> Runner:
     """Makes runs in memory as the stored study made them, with its reference made anew."""
-    asked = options.from_dict(summary.study.setup)
+    setup, store = options.from_dict(summary.study.setup), MemoryStore()
     runner = Runner(
-        summary.study, asked, summary.space, MemoryStore(), launcher.run, observer, stop,
+        summary.study, setup, summary.space, store, launcher.run, caller.observer, caller.stop,
         launcher.folder,
     )  # fmt: skip
-    base = _tried(summary)[0]
-    made = _require_ok(runner, runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE)))
-    _require_unchanged(summary, made.run.result.fingerprint)
+    base = _configurations(summary)[0]
+    recorded = runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE))
+    _require_ok(runner, recorded)
+    _require_unchanged(summary, recorded.run.result.fingerprint)
     return runner
 
 
@@ -113,7 +110,7 @@ def _require_unchanged(summary: Summary, now: dict[str, Any]) -> None:
         )
 
 
-def _tried(summary: Summary) -> tuple[Configuration, ...]:
+def _configurations(summary: Summary) -> tuple[Configuration, ...]:
     """The baseline at the batch size of the best, and the best."""
     return summary.space.baseline(_batch_size(summary)), best(summary)
 
@@ -123,46 +120,50 @@ def _batch_size(summary: Summary) -> int | None:
     return summary.best.batch_size if summary.best else summary.space.default_batch()
 
 
-def _pairs(
-    places: Sequence[Runner], tried: Sequence[tuple[Configuration, ...]], pairs: int
+def _rows(
+    runners: Sequence[Runner], sides: Sequence[tuple[Configuration, ...]], pairs: int
 ) -> list[list[Pair]]:
-    """For each pair its kinds: baselines, then winners; for each kind the runs of both places."""
-    made: list[list[Pair]] = []
-    kinds, total = len(tried[0]), 2 * len(tried[0]) * pairs
-    for number in range(pairs):
-        if places[0].stop():
-            break
-        row = []
-        for kind in range(kinds):
-            runs: dict[int, RecordedRun] = {}
-            for side in (0, 1) if number % 2 == 0 else (1, 0):
-                runner, one = places[side], tried[side][kind]
-                done = 2 * (kinds * number + kind) + len(runs)
-                runner.observer.run_started(done, total, Role.HOLD_OUT, one)
-                spec = replace(runner.trial_spec(kind, one, Role.HOLD_OUT), block=number)
-                runs[side] = _require_ok(runner, runner.run(one, spec))
-            row.append((runs[0], runs[1]))
-        made.append(row)
-    if len(made) < MIN_PAIRS:
-        raise Interrupted(f"stopped after {len(made)} pairs; {MIN_PAIRS} make an interval")
-    return made
+    """For each number its pairs: of baselines, then of winners; in each the runs of both sides."""
+    rows: list[list[Pair]] = []
+    kinds = len(sides[0])
+    with contextlib.suppress(Interrupted):
+        for number in range(pairs):
+            row = [_pair(runners, sides, number, kind, pairs) for kind in range(kinds)]
+            rows.append(row)
+    if len(rows) < MIN_PAIRS:
+        raise Interrupted(f"stopped after {len(rows)} pairs; {MIN_PAIRS} make an interval")
+    return rows
 
 
-def _require_ok(runner: Runner, recorded: RecordedRun) -> RecordedRun:
-    result = recorded.run.result
-    if result.outcome != Outcome.OK:
+def _pair(
+    runners: Sequence[Runner],
+    sides: Sequence[tuple[Configuration, ...]],
+    number: int,
+    kind: int,
+    pairs: int,
+) -> Pair:
+    """Both sides' runs of that kind, the first side's first in every other number."""
+    kinds, order = len(sides[0]), (0, 1) if number % 2 == 0 else (1, 0)
+    entries = [
+        Entry(runners[side], kind, sides[side][kind], Role.HOLD_OUT, number) for side in order
+    ]
+    records = measure_together(entries, 2 * (kinds * number + kind), 2 * kinds * pairs)
+    for entry, recorded in zip(entries, records, strict=True):
+        _require_ok(entry.runner, recorded)
+    return records[order[0]], records[order[1]]
+
+
+def _require_ok(runner: Runner, recorded: RecordedRun) -> None:
+    if not recorded.ok:
         raise UnfitEnvironmentError(
-            f"study {runner.name!r} does not run any more: {result.outcome.value}: "
-            f"{result.message}; compare without --remeasure"
+            f"study {runner.name!r} does not run any more: {recorded.outcome.value}: "
+            f"{recorded.run.result.message}; compare without --remeasure"
         )
-    return recorded
 
 
 def _change(summary: Summary, pairs: Sequence[Pair]) -> Change:
     of, log_cost = summary.objective.of, summary.objective.log_cost
-    values = [
-        [of(m) for run in pair if (m := run.run.result.measurement) is not None] for pair in pairs
-    ]
+    values = [[of(r.measurement) for r in pair if r.measurement is not None] for pair in pairs]
     logs = [log_cost(before) - log_cost(after) for before, after in values]
     interval = interval_of(logs)
     assert interval is not None  # MIN_PAIRS are enough
