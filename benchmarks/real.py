@@ -26,37 +26,32 @@ from measuring import measuring
 from tuner import options as study_options
 from tuner.evidence.conclude import conclude
 from tuner.evidence.intervals import interval_of, verdict
-from tuner.evidence.pairs import log_speedups, pairs_of, pairs_wanted
+from tuner.evidence.pairs import Pair, log_speedups, next_step
 from tuner.evidence.stats import median
 from tuner.evidence.verdict import judge
 from tuner.options import Setup
-from tuner.runs.records import RecordedRun
 from tuner.runs.store import Store
 from tuner.space.model import Configuration
 from tuner.study import stored
 from tuner.study.runner import Runner
+from tuner.study.together import Entry, entries_of, measure_together
 from tuner.worker.protocol import Role
 
 STORAGE = "sqlite:///results/real.db"
-SEARCHED = 2  # trials: the baseline and its twin
 PAIRS = 8
 
 
-def pair(
-    runner: Runner, sides: tuple[Configuration, Configuration], number: int
-) -> tuple[RecordedRun, RecordedRun]:
+def pair(runner: Runner, sides: tuple[Configuration, Configuration], number: int) -> Pair:
     """A fresh run of either side, the first first in every other pair."""
-    runs = {}
-    for trial in (0, 1) if number % 2 == 0 else (1, 0):
-        spec = runner.trial_spec(trial, sides[trial], Role.HOLD_OUT)
-        spec = replace(spec, block=number, after_trials=SEARCHED)
-        runs[trial] = runner.run(sides[trial], spec)
-    return runs[0], runs[1]
+    order = (0, 1) if number % 2 == 0 else (1, 0)
+    entries = [Entry(runner, side, sides[side], Role.HOLD_OUT, number) for side in order]
+    records = measure_together(entries, 2 * number, 2 * PAIRS)
+    return records[order[0]], records[order[1]]
 
 
 def a_a(options: argparse.Namespace) -> None:
     """Confirmations of what is the same."""
-    asked = Setup(
+    setup = Setup(
         model=options.model,
         backend="cpu",
         space=str(Path(__file__).parent / "inert.yaml"),
@@ -64,21 +59,18 @@ def a_a(options: argparse.Namespace) -> None:
     ).check()
     wrong, store = 0, Store(STORAGE)
     for number in range(options.confirmations):
-        with measuring(asked, store, f"a-a-{number}") as runner:
+        with measuring(setup, store, f"a-a-{number}") as runner:
             base = runner.space.baseline()
             knob = next(k for k in runner.space.knobs if len(k.domain) > 1 and k.default == "unset")
             twin = {**base, knob.name: knob.domain[1]}
-            for trial, one in ((0, base), (1, twin)):
+            for trial, side in ((0, base), (1, twin)):
                 role = Role.SEARCH if trial else Role.BASELINE
                 if len(runner.runs) <= trial:
-                    runner.run_once(one, runner.trial_spec(trial, one, role))
-            summary = runner.summary()
-            identity = summary.identity(twin)
-            while len(pairs_of(summary, identity)) < pairs_wanted(summary, identity):
-                blocks = [r.run.spec.block for r in summary.confirmation_runs]
-                pair(runner, (base, twin), max(blocks, default=-1) + 1)
-                summary = runner.summary()
-        judged = judge(summary)
+                    runner.run_once(side, runner.trial_spec(trial, side, role))
+            identity = runner.summary().identity(twin)
+            while step := next_step(runner.summary(), identity):
+                measure_together(entries_of(runner, step), step.done, step.total)
+        judged = judge(runner.summary())
         assert judged.interval is not None
         wrong += judged.verdict not in ("same", "unclear")
         low, high = judged.interval.low, judged.interval.high
@@ -100,13 +92,13 @@ def twice(options: argparse.Namespace) -> None:
         else:
             command += ["--resume"]
         subprocess.run(command, check=True)
-        found = conclude(stored.load(store, name))
-        print(f"{name}: {found.verdict} {found.evidence.speedup:.3f}x {found.configuration}")
-        winners.append(found.evidence.tried if found.recommendation == "apply" else {})
-    asked = replace(
+        result = conclude(stored.load(store, name))
+        print(f"{name}: {result.verdict} {result.evidence.speedup:.3f}x {result.configuration}")
+        winners.append(result.evidence.tried if result.recommendation == "apply" else {})
+    setup = replace(
         study_options.from_dict(stored.load(store, "twice-1").study.setup), confirm=str(PAIRS)
     )
-    with measuring(asked, store, "twice-pairs") as runner:
+    with measuring(setup, store, "twice-pairs") as runner:
         base = runner.space.baseline()
         if not runner.runs:
             runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE))
@@ -115,9 +107,9 @@ def twice(options: argparse.Namespace) -> None:
         logs = log_speedups(runner.summary(), pairs)
     interval = interval_of(logs)
     assert interval is not None
-    said, ratio = verdict(interval.low, interval.high), math.exp(median(logs))
+    answer, ratio = verdict(interval.low, interval.high), math.exp(median(logs))
     shown = f"{ratio:.3f}x ({interval.low:.3f}x to {interval.high:.3f}x)"
-    print(f"winner of seed 1 against winner of seed 2, {PAIRS} pairs: {said}, {shown}")
+    print(f"winner of seed 1 against winner of seed 2, {PAIRS} pairs: {answer}, {shown}")
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from measuring import measuring
@@ -30,7 +29,7 @@ from tuner.runs.recording import Recording
 from tuner.runs.store import Store
 from tuner.space.model import Configuration, SearchSpace
 from tuner.study.runner import Runner
-from tuner.worker.protocol import Outcome, Role
+from tuner.worker.protocol import Role
 
 SENTINEL_EVERY = 10
 TRIES = 2
@@ -80,11 +79,9 @@ def measure(runner: Runner, rounds: int, share: float) -> None:
         for number, one in enumerate(chosen):  # the reference outputs may be gone
             if space.is_baseline(one) and not runner.reference_path(one).exists():
                 runner.launch(runner.trial_spec(number, one, Role.BASELINE))
-    there = Counter((r.run.spec.block, r.trial) for r in runner.runs)
+    there = Counter((r.block, r.trial) for r in runner.runs)
     for block, trial, one in planned(chosen, base, rounds):
-        failures = [
-            r for r in runner.runs if r.trial == trial and r.run.result.outcome != Outcome.OK
-        ]
+        failures = [r for r in runner.runs if r.trial == trial and not r.ok]
         if there[block, trial]:
             there[block, trial] -= 1
         elif len(failures) < TRIES:
@@ -93,7 +90,7 @@ def measure(runner: Runner, rounds: int, share: float) -> None:
 
 def _measure(runner: Runner, block: int, trial: int, one: Configuration) -> None:
     role = Role.BASELINE if runner.space.is_baseline(one) else Role.SEARCH
-    runner.run_once(one, replace(runner.trial_spec(trial, one, role), block=block))
+    runner.run_once(one, runner.trial_spec(trial, one, role, block))
 
 
 def main() -> None:
@@ -108,7 +105,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    asked = Setup(
+    setup = Setup(
         model=options.model,
         backend=options.backend,
         space=options.space,
@@ -118,7 +115,7 @@ def main() -> None:
     ).check()
     name = options.output.name.partition(".")[0]
     store = Store(f"sqlite:///results/{name}.db")
-    with measuring(asked, store, name) as runner:
+    with measuring(setup, store, name) as runner:
         try:
             measure(runner, options.runs, options.share)
         except KeyboardInterrupt:
@@ -126,8 +123,8 @@ def main() -> None:
             raise SystemExit(130) from None
         finally:
             notes = {"rounds": options.runs, "share": options.share}
-            found = Recording(runner.record, tuple(store.runs(name)), notes)
-            recording.write(found, options.output)
+            runs = tuple(store.runs(name))
+            recording.write(Recording(runner.record, runs, notes), options.output)
 
 
 if __name__ == "__main__":
