@@ -1,4 +1,4 @@
-"""Which interpreter, backend and values there are: asked of a worker before a study begins."""
+"""Which interpreter, backend and values there are: setup of a worker before a study begins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
-def make_launcher(asked: Setup, folder: Path, python: str = "") -> Launcher:
+def make_launcher(setup: Setup, folder: Path, python: str = "") -> Launcher:
     """How the workers of such a study are started. Behind a prefix the worker comes along.
 
     python: instead of the study's. Raises UnfitEnvironmentError.
@@ -37,11 +37,11 @@ def make_launcher(asked: Setup, folder: Path, python: str = "") -> Launcher:
         python="",
         folder=folder,
         variables=compile_cache(folder),
-        prefix=tuple(shlex.split(asked.launch_prefix)),
-        env_script=asked.env_script,
-        without=asked.without,
+        prefix=tuple(shlex.split(setup.launch_prefix)),
+        env_script=setup.env_script,
+        without=setup.without,
     )
-    wanted = python or asked.python
+    wanted = python or setup.python
     if launcher.prefix:
         copy = folder / "worker"  # this package need not be installed there
         shutil.copytree(WORKER.parent, copy, dirs_exist_ok=True, ignore=NO_CACHES)
@@ -49,17 +49,17 @@ def make_launcher(asked: Setup, folder: Path, python: str = "") -> Launcher:
         variables = {**launcher.variables, "PYTHONDONTWRITEBYTECODE": "1"}
         python, worker = wanted or "python3", copy / WORKER.name
         return replace(launcher, python=python, worker=worker, variables=variables)
-    if asked.env_script and not os.access(asked.env_script, os.R_OK):
-        raise UnfitEnvironmentError(f"--env-script {asked.env_script}: cannot be read")
+    if setup.env_script and not os.access(setup.env_script, os.R_OK):
+        raise UnfitEnvironmentError(f"--env-script {setup.env_script}: cannot be read")
     return replace(launcher, python=interpreter(wanted))
 
 
 def interpreter(python: str) -> str:
     """The worker's interpreter as an absolute path. Raises UnfitEnvironmentError."""
-    found = shutil.which(python or sys.executable)
-    if found is None:
+    path = shutil.which(python or sys.executable)
+    if path is None:
         raise UnfitEnvironmentError(f"--python {python}: there is no such interpreter")
-    return os.path.abspath(found)
+    return os.path.abspath(path)
 
 
 def compile_cache(folder: Path) -> dict[str, str]:
@@ -69,16 +69,16 @@ def compile_cache(folder: Path) -> dict[str, str]:
     return {COMPILE_CACHE: str(folder / "inductor")}
 
 
-def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, dict[str, Any]]:
-    """Learn what the environment can do; the space narrowed to it, and the facts."""
-    loaded = _space_file(asked, asked.backend if asked.backend != "auto" else "cpu")
-    run = launcher.run(probe_spec(asked, folder, narrowing.request(loaded)))
+def probe(setup: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, dict[str, Any]]:
+    """Learn what the environment can do; return the space narrowed to it, and the facts."""
+    loaded = _space_file(setup, setup.backend if setup.backend != "auto" else "cpu")
+    run = launcher.run(probe_spec(setup, folder, narrowing.request(loaded)))
     require_ok(run)
     facts = dict(run.result.facts)
     backend = facts["backend"]
-    if asked.backend == "auto" and backend != loaded.space.backend:
-        loaded = _space_file(asked, backend)
-        run = launcher.run(probe_spec(asked, folder, narrowing.request(loaded)))
+    if setup.backend == "auto" and backend != loaded.space.backend:
+        loaded = _space_file(setup, backend)
+        run = launcher.run(probe_spec(setup, folder, narrowing.request(loaded)))
         require_ok(run)
         facts = dict(run.result.facts)
     if loaded.space.backend != backend:
@@ -86,61 +86,63 @@ def probe(asked: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, 
             f"search space {loaded.space.name} is for backend {loaded.space.backend}, not {backend}"
         )
     fingerprint = run.result.fingerprint
-    space = narrowing.narrowed(loaded, facts, fingerprint, asked.allow_lossy)
-    if BATCH_SIZE not in asked.pins:
+    space = narrowing.narrowed(loaded, facts, fingerprint, setup.allow_lossy)
+    if BATCH_SIZE not in setup.pins:
         space = narrowing.with_default_batch(space, facts["batch_size"])
-    for knob, value in asked.pins.items():
+    for knob, value in setup.pins.items():
         space = narrowing.pin(space, knob, value)
     return space.check(), {**facts, "fingerprint": fingerprint}
 
 
-def located(asked: Setup, launcher: Launcher) -> str | None:
+def located(setup: Setup, launcher: Launcher) -> str | None:
     """The name of the device that a probe will most likely use; None where it cannot be told.
 
     Asked where the workers run, without torch; the probe's own answer decides.
     """
-    if asked.backend == "cpu":
+    if setup.backend == "cpu":
         return CPU.name
-    spec = replace(probe_spec(asked, launcher.folder, ProbeRequest()), role=Role.LOCATE)
+    spec = replace(probe_spec(setup, launcher.folder, ProbeRequest()), role=Role.LOCATE)
     result = launcher.run(replace(spec, deadline_s=LOCATE_DEADLINE_S)).result
     if result.outcome != Outcome.OK:
         return None  # the probe will say why
     return measured_on(result.facts["backend"], result.fingerprint).name
 
 
-def _space_file(asked: Setup, backend: str) -> LoadedFile:
-    return file.load(file.find(asked.space or backend, asked.folder))
+def _space_file(setup: Setup, backend: str) -> LoadedFile:
+    return file.load(file.find(setup.space or backend, setup.folder))
 
 
-def probe_spec(asked: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
+def probe_spec(setup: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
+    """What a worker is asked before a study; it makes the shared weights in the folder."""
     return TrialSpec(
         study="",
         trial=-1,
         role=Role.PROBE,
-        backend=asked.backend,
-        model=options.model_spec(asked),
-        device=asked.device,
-        seed=asked.seed,
-        deadline_s=asked.timeout_s or BASELINE_DEADLINE_S,
-        cpus=list(asked.cpus),
-        memory_limit_bytes=asked.memory_limit_bytes,
+        backend=setup.backend,
+        model=options.model_spec(setup),
+        device=setup.device,
+        seed=setup.seed,
+        deadline_s=setup.timeout_s or BASELINE_DEADLINE_S,
+        cpus=list(setup.cpus),
+        memory_limit_bytes=setup.memory_limit_bytes,
         weights_path=str(folder / "weights.pt"),
         probe=request,
     )
 
 
 def require_ok(run: Run) -> None:
+    """Raises UnfitEnvironmentError, UsageError or BaselineError where a probe was not answered."""
     result = run.result
     if result.outcome == Outcome.OK:
         return
     if result.outcome == Outcome.ENVIRONMENT_ERROR:
         no_backend = result.message.startswith("backend ")
-        asked = "; what to do: npu-tune doctor, with the same --python" if no_backend else ""
-        raise UnfitEnvironmentError(result.message + asked)
+        advice = "; what to do: npu-tune doctor, with the same --python" if no_backend else ""
+        raise UnfitEnvironmentError(result.message + advice)
     if result.outcome == Outcome.UNSUPPORTED:
         raise UsageError(result.message)
-    said = without_traces(run.log_tail).splitlines()[-1:]
+    lines = without_traces(run.log_tail).splitlines()[-1:]
     raise BaselineError(
         f"the model does not load: {result.outcome.value}: {result.message}"
-        + "".join(f"; it said: {line}" for line in said if line not in result.message)
+        + "".join(f"; it said: {line}" for line in lines if line not in result.message)
     )

@@ -13,7 +13,7 @@ from ..policy import BATCH_SIZE
 from ..runs.records import RecordedRun
 from ..space.model import Configuration
 from ..text import describe, duration
-from ..worker.protocol import Outcome, Role
+from ..worker.protocol import Role
 
 
 @dataclass
@@ -42,14 +42,13 @@ class Progress:
 
     def run_ended(self, recorded: RecordedRun) -> None:
         """Take the result in."""
-        run = recorded.run
-        self.wall_s.append(run.wall_ns / 1e9)
-        if run.result.outcome != Outcome.OK:
-            self.failures[run.result.outcome.value] += 1
-        elif run.result.measurement is not None:
-            value = self.objective.of(run.result.measurement)
+        self.wall_s.append(recorded.run.wall_ns / 1e9)
+        if not recorded.ok:
+            self.failures[recorded.outcome.value] += 1
+        elif recorded.measurement is not None:
+            value = self.objective.of(recorded.measurement)
             batch = recorded.configuration.get(BATCH_SIZE)
-            if run.spec.role == Role.BASELINE:
+            if recorded.role == Role.BASELINE:
                 self.baselines.setdefault(batch, value)
             elif batch in self.baselines and not self.confirming:
                 speedup = self.objective.speedup(value, self.baselines[batch])
@@ -58,12 +57,12 @@ class Progress:
 
     def line(self) -> str:
         """One line, most important first."""
-        said = (
+        text = (
             N_("confirming: run {n} of {total}") if self.confirming else N_("trial {n} of {total}")
         )
         if self.explaining:
-            said = N_("why it is faster: run {n} of {total}")
-        parts = [say(said, n=min(self.done + 1, self.total), total=self.total)]
+            text = N_("why it is faster: run {n} of {total}")
+        parts = [say(text, n=min(self.done + 1, self.total), total=self.total)]
         if self.baselines:
             first = next(iter(self.baselines.values()))
             parts.append(say("baseline {value:.4g} {unit}", value=first, unit=self.objective.unit))

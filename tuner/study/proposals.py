@@ -58,8 +58,8 @@ def baseline_batches(runs: Sequence[RecordedRun]) -> set[int]:
     return {
         int(recorded.configuration[BATCH_SIZE])
         for recorded in runs
-        if recorded.run.spec.role == Role.BASELINE
-        and recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR
+        if recorded.role == Role.BASELINE
+        and recorded.outcome != Outcome.ENVIRONMENT_ERROR
         and BATCH_SIZE in recorded.configuration
     }
 
@@ -69,8 +69,8 @@ def usable_batches(space: SearchSpace, runs: Sequence[RecordedRun]) -> list[int]
     failed = {
         recorded.configuration[BATCH_SIZE]
         for recorded in runs
-        if recorded.run.spec.role == Role.BASELINE
-        and recorded.run.result.outcome not in (Outcome.OK, Outcome.ENVIRONMENT_ERROR)
+        if recorded.role == Role.BASELINE
+        and recorded.outcome not in (Outcome.OK, Outcome.ENVIRONMENT_ERROR)
         and BATCH_SIZE in recorded.configuration
     }
     return [batch for batch in space.other_batches() if batch not in failed]
@@ -100,7 +100,7 @@ def has_failed(
     return any(
         identify(space, recorded.configuration, resolved) == identity
         for recorded in runs
-        if recorded.run.result.outcome not in (Outcome.OK, Outcome.ENVIRONMENT_ERROR)
+        if recorded.outcome not in (Outcome.OK, Outcome.ENVIRONMENT_ERROR)
     )
 
 

@@ -73,9 +73,9 @@ class World:
         """log(cost): the level that the runs of a configuration are scattered about."""
         return self.parts[self.key(configuration)][0].level
 
-    def log_speedup(self, one: Configuration, over: Configuration, noise: float = 1.0) -> float:
-        """The true median of log(cost of `over` / cost of `one`) over pairs of drawn runs."""
-        mine, theirs = (self.parts[self.key(c)] for c in (one, over))
+    def log_speedup(self, better: Configuration, base: Configuration, noise: float = 1.0) -> float:
+        """The true median of log(cost of `base` / cost of `better`) over pairs of drawn runs."""
+        mine, theirs = (self.parts[self.key(side)] for side in (better, base))
         rests = [noise * (b.rest - a.rest) for a in mine for b in theirs]
         return theirs[0].level - mine[0].level + median(rests)
 
@@ -86,10 +86,10 @@ def world(record: StudyRecord, runs: Sequence[RecordedRun], objective: str = "")
     space = space_from_dict(record.space)
     resolved = resolve_unset(space, runs)
     keys = [tuple(identify(space, r.configuration, resolved).items()) for r in runs]
-    good = [(k, r, m) for k, r in zip(keys, runs, strict=True) if (m := r.run.result.measurement)]
+    good = [(k, r, m) for k, r in zip(keys, runs, strict=True) if (m := r.measurement)]
     if not good:
         raise UsageError(f"study {record.name!r} has no good run: there is nothing to replay")
-    costs = [(key, chosen.log_cost(chosen.of(measured))) for key, _, measured in good]
+    costs = [(key, chosen.log_cost(chosen.of(measurement))) for key, _, measurement in good]
     levels, drift = _taken_apart(costs)
     parts: dict[Key, list[Part]] = {}
     for (key, recorded, _), (_, cost), moved in zip(good, costs, drift, strict=True):
@@ -98,7 +98,7 @@ def world(record: StudyRecord, runs: Sequence[RecordedRun], objective: str = "")
     failed = {
         k: r
         for k, r in zip(keys, runs, strict=True)
-        if k not in parts and r.run.result.outcome != Outcome.ENVIRONMENT_ERROR
+        if k not in parts and r.outcome != Outcome.ENVIRONMENT_ERROR
     }
     return World(space, resolved, {k: tuple(p) for k, p in parts.items()}, failed, tuple(drift))
 
@@ -153,11 +153,11 @@ class Replay:
         run = part.recorded.run
         assert run.result.measurement is not None
         factor = math.exp(added + scatter - part.drift - part.rest)
-        measured = scaled(run.result.measurement, factor)
+        measurement = scaled(run.result.measurement, factor)
         began, self._clock = self._clock, self._clock + timedelta(microseconds=run.wall_ns // 1000)
         self._drawn += 1
         uid = f"{run.uid}-{self._drawn}"
-        result = replace(run.result, measurement=measured)
+        result = replace(run.result, measurement=measurement)
         return replace(run, uid=uid, started_at=began, result=result)
 
 
@@ -195,19 +195,19 @@ class OnlyRecorded(Rule):
 def only_recorded(world: World) -> SearchSpace:
     """The space with the values that were recorded, and a rule against what was not."""
     keys = [world.resolved, *(dict(key) for key in (*world.parts, *world.failed))]
-    seen = {knob.name: {key.get(knob.name) for key in keys} for knob in world.space.knobs}
+    values = {knob.name: {key.get(knob.name) for key in keys} for knob in world.space.knobs}
     knobs = tuple(
         knob
         if knob.name == WARMUP
-        else replace(knob, domain=tuple(v for v in knob.domain if v in seen[knob.name]))
+        else replace(knob, domain=tuple(v for v in knob.domain if v in values[knob.name]))
         for knob in world.space.knobs
     )
     rule = OnlyRecorded({}, {}, "it was not recorded", world=world)
     domains = {knob.name: knob.domain for knob in knobs}
     presets = {
-        name: held
-        for name, held in world.space.presets.items()
-        if all(value in domains[knob] for knob, value in held.items())
+        name: preset
+        for name, preset in world.space.presets.items()
+        if all(value in domains[knob] for knob, value in preset.items())
     }
     return replace(world.space, knobs=knobs, presets=presets, rules=(*world.space.rules, rule))
 
@@ -216,14 +216,14 @@ def replayed(
     record: StudyRecord,
     world: World,
     launch: Callable[[TrialSpec], Run],
-    asked: Setup,
+    setup: Setup,
     sampler: Sampler | None = None,
 ) -> Summary:
     """A whole study on recorded runs, confirmation included. sampler: seed -> Optuna's sampler."""
     space = only_recorded(world)
-    changed = replace(record, setup=setup_to_dict(asked))
+    changed = replace(record, setup=setup_to_dict(setup))
     nowhere = Path("/nonexistent")
-    runner = Runner(changed, asked, space, MemoryStore(), launch, Silent(), lambda: False, nowhere)
+    runner = Runner(changed, setup, space, MemoryStore(), launch, Silent(), lambda: False, nowhere)
     Study(runner, sampler=sampler).run()
     return runner.summary()
 
@@ -247,6 +247,6 @@ def replay(
         stored = replace(stored, budget_s=None)
     if "confirm" in changes:
         stored = replace(stored, target_effect=None)
-    asked = replace(stored, **changes).check()
-    found = world(record, runs, asked.objective)
-    return conclude(replayed(record, found, Replay(found, seed, noise).run, asked, sampler))
+    setup = replace(stored, **changes).check()
+    source = world(record, runs, setup.objective)
+    return conclude(replayed(record, source, Replay(source, seed, noise).run, setup, sampler))
