@@ -56,7 +56,7 @@ def a_a(options: argparse.Namespace) -> None:
         backend="cpu",
         space=str(Path(__file__).parent / "inert.yaml"),
         folder=str(Path.cwd()),
-    ).check()
+    ).validated()
     wrong, store = 0, Store(STORAGE)
     for number in range(options.confirmations):
         with measuring(setup, store, f"a-a-{number}") as runner:

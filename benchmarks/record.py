@@ -22,8 +22,9 @@ from pathlib import Path
 
 from measuring import measuring
 
+from tuner import parse
 from tuner.evidence.summary import identify, resolve_unset
-from tuner.options import Setup, parse_pins
+from tuner.options import Setup
 from tuner.runs import recording
 from tuner.runs.recording import Recording
 from tuner.runs.store import Store
@@ -109,10 +110,10 @@ def main() -> None:
         model=options.model,
         backend=options.backend,
         space=options.space,
-        pins=parse_pins(tuple(options.pins)),
+        pins=dict(map(parse.pin, options.pins)),
         confirm="off",
         folder=str(Path.cwd()),
-    ).check()
+    ).validated()
     name = options.output.name.partition(".")[0]
     store = Store(f"sqlite:///results/{name}.db")
     with measuring(setup, store, name) as runner:

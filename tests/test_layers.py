@@ -15,8 +15,8 @@ import tuner
 PACKAGE = Path(tuner.__file__).parent
 # The order in which the tool works. Between these an import only ever goes up: to the left.
 ORDER = (
-    "worker", "errors", "language", "policy", "text", "space", "options", "runs", "evidence",
-    "study", "deploy", "diagnose", "views", "api", "cli",
+    "worker", "errors", "language", "policy", "text", "parse", "space", "options", "runs",
+    "evidence", "study", "deploy", "diagnose", "views", "api", "cli",
 )  # fmt: skip
 WORKER = sorted((PACKAGE / "worker").rglob("*.py"))
 CONTROLLER = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER))

@@ -1,75 +1,23 @@
-"""Options as text."""
+"""Options: what is refused, what may change, and what is made of what is known of each."""
 
 from __future__ import annotations
 
+import inspect
 import math
-import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import tuner
 from tuner import options
 from tuner.errors import UsageError
 from tuner.options import Setup
-from tuner.worker.protocol import InputSpec
-
-
-@pytest.mark.parametrize(
-    ("model", "source", "reference"),
-    [
-        ("resnet18", "torchvision", "resnet18"),
-        ("net.py:make", "python_file", "/here/net.py:make"),
-        ("my.nets:make", "python_file", "my.nets:make"),
-        ("a/net.pt", "torchscript", "/here/a/net.pt"),
-        ("/abs/net.pt2", "exported", "/abs/net.pt2"),
-    ],
-)
-def test_a_model_name_says_its_source(model: str, source: str, reference: str) -> None:
-    spec = options.model_spec(Setup(model, folder="/here"))
-    assert (spec.source, spec.reference) == (source, reference)
-
-
-def test_a_file_without_a_factory_is_answered_with_the_form() -> None:
-    with pytest.raises(UsageError, match=r"net.py:FACTORY"):
-        options.model_spec(Setup("net.py"))
-
-
-def test_inputs_have_shape_and_dtype() -> None:
-    assert options.parse_input("1x3x8x8") == InputSpec([1, 3, 8, 8], "float32")
-    assert options.parse_input("4x128:int64") == InputSpec([4, 128], "int64")
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [("4GiB", 2**32), ("512m", 2**29), ("1.5k", 1536), ("1000", 1000), ("2 TB", 2**41)],
-)
-def test_sizes_are_bytes(text: str, count: int) -> None:
-    assert options.parse_bytes(text) == count
-
-
-def test_cpus_are_a_sorted_list_of_usable_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    assert options.parse_cpus("6,0-2") == (0, 1, 2, 6)
-    with pytest.raises(UsageError, match="usable on this host: 0,1,2,3,4,5,6,7"):
-        options.parse_cpus("9")
 
 
 def test_a_setup_survives_the_store() -> None:
     one = Setup("m", inputs=("1x3",), cpus=(0, 1), pins={"threads": "1"}, timeout_s=3.0)
     assert options.from_dict(options.to_dict(one)) == one
-
-
-@pytest.mark.parametrize(
-    ("model", "name"),
-    [
-        ("resnet18", "resnet18"),
-        ("a/b/net.py:make", "net"),
-        ("my.nets:make", "my"),
-        ("../ü.pt", "model"),
-    ],
-)
-def test_a_study_is_named_after_its_model(model: str, name: str) -> None:
-    assert options.model_name(model) == name
 
 
 @pytest.mark.parametrize(
@@ -123,7 +71,7 @@ def test_what_means_nothing_is_refused_with_what_is_allowed(
     fields: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
-        Setup("m", **fields).check()
+        Setup("m", **fields).validated()
     assert expected in str(refused.value)
 
 
@@ -137,4 +85,49 @@ def test_what_means_nothing_is_refused_with_what_is_allowed(
 )
 def test_what_lies_on_the_edge_is_allowed(fields: dict[str, Any]) -> None:
     one = Setup("m", **fields)
-    assert one.check() == one
+    assert one.validated() == one
+
+
+def test_the_library_shows_every_option_with_its_default() -> None:
+    parameters = inspect.signature(tuner.tune).parameters
+    assert parameters["trials"].default == 40
+    assert parameters["memory_limit_bytes"].annotation == "int | None"
+    assert set(options.OFFERED) < set(parameters)
+    assert "options" not in parameters
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"trails": 3}, "there is no option trails; nearest: trials"),
+        ({"folder": "/x"}, "there is no option folder; nearest: "),
+        ({"trials": 3, "budget_s": 60.0}, "budget_s (--budget) says how long, trials (--trials)"),
+        ({"inputs": ["3y4"]}, "inputs (--input) '3y4': the shape reads like 1x3x224x224"),
+        ({"cpus": 3}, "cpus (--cpus) 3: 'int' object is not iterable"),
+    ],
+)
+def test_what_a_user_gives_wrongly_is_named(given: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        options.begun({"model": "m", **given})
+    assert expected in str(refused.value)
+
+
+def test_a_study_is_begun_where_the_user_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"model": "m", "confirm": 8, "cpus": [0, 1], "space": Path("a.yaml"), "env_script": "s"}
+    assert options.begun(given) == Setup(
+        "m", confirm="8", cpus=(0, 1), space="a.yaml", env_script=f"{tmp_path}/s",
+        folder=str(tmp_path),
+    )  # fmt: skip
+
+
+def test_another_number_of_trials_stands_instead_of_a_budget() -> None:
+    stored = options.to_dict(Setup("m", budget_s=60.0, seed=3))
+    assert options.continued(stored, {"trials": 9, "seed": 3}) == Setup("m", trials=9, seed=3)
+
+
+def test_what_decides_what_is_measured_does_not_change_on_resume() -> None:
+    with pytest.raises(UsageError, match=r"begun with cpus \(--cpus\) \(0,\), not \(1,\)"):
+        options.continued(options.to_dict(Setup("m", cpus=(0,))), {"cpus": (1,)})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from .errors import UsageError
 from .evidence.conclude import conclude
 from .evidence.objectives import OBJECTIVES
 from .evidence.result import Result
-from .options import DEFAULT_STORAGE, RESULTS, Setup, parse_input
+from .options import DEFAULT_STORAGE, OFFERED, RESULTS, Setup, begun, taken
 from .runs import recording
 from .runs.store import Store
 from .study import session, stored
@@ -28,81 +30,48 @@ RECORDING_SUFFIX = ".gz"
 def tune(
     model: str,
     *,
-    trials: int = 40,
-    budget_s: float | None = None,
     study: str = "",
-    backend: str = "auto",
-    space: str | Path = "",
-    pins: Mapping[str, str] | None = None,
-    objective: str = "latency",
-    max_latency_ms: float | None = None,
-    timed_region: str = "inference",
-    inputs: Sequence[str] = (),
-    weights: str | None = None,
-    confirm: str | int = "auto",
-    target_effect: float | None = None,
-    ablate: bool = False,
-    seed: int = 0,
-    timeout_s: float | None = None,
-    memory_limit_bytes: int | None = None,
-    cpus: Sequence[int] = (),
-    device: int | None = None,
-    python: str = "",
-    env_script: str = "",
-    launch_prefix: str = "",
-    tolerance: float = 1e-3,
-    allow_lossy: bool = False,
     storage: str = DEFAULT_STORAGE,
     on_progress: Callable[[str], None] | None = None,
     wait: bool = True,
+    **options: Any,
 ) -> Result:
     """Run a study to its end: search, confirm, write `results/<study>.yaml`.
 
-    The arguments are the options of `npu-tune tune`. study: "" for `<model>-<n>`. on_progress: is
-    called with one line before and after each run. wait: for another study on the device; else fail
-    with StudyConflictError. The command continues an interrupted study.
+    options: those of `npu-tune tune`, by the names of the signature. study: "" for `<model>-<n>`.
+    on_progress: is called with one line before and after each run. wait: for another study on the
+    device; else fail with StudyConflictError. The command continues an interrupted study.
 
     Raises a `tuner.errors.TunerError`, whose text says what to do.
     """
-    asked = Setup(
-        model=model,
-        trials=trials,
-        budget_s=budget_s,
-        backend=backend,
-        space=str(space),
-        pins=dict(pins or {}),
-        objective=objective,
-        max_latency_ms=max_latency_ms,
-        timed_region=timed_region,
-        inputs=tuple(inputs),
-        weights=weights,
-        timeout_s=timeout_s,
-        memory_limit_bytes=memory_limit_bytes,
-        seed=seed,
-        cpus=tuple(cpus),
-        device=device,
-        python=python,
-        env_script=str(Path.cwd() / env_script) if env_script else "",
-        launch_prefix=launch_prefix,
-        tolerance=tolerance,
-        allow_lossy=allow_lossy,
-        confirm=str(confirm),
-        target_effect=target_effect,
-        ablate=ablate,
-        folder=str(Path.cwd()),
-    ).check()
-    for text in asked.inputs:
-        parse_input(text)
+    asked = begun({"model": model, **options})
     say = on_progress or (lambda _: None)
     store = Store(storage)
     try:
         name = study or session.new_name(store, asked)
-        progress = Progress(OBJECTIVES[objective], say)
+        progress = Progress(OBJECTIVES[asked.objective], say)
         caller = Caller(progress, note=say, on_wait=say if wait else None)
         summary = session.tune(asked, store, name, caller)
         return export(summary, RESULTS)[0]
     finally:
         store.close()
+
+
+def _signature() -> inspect.Signature:
+    """That of `tune`, with each option in the place of `**options`."""
+    shown = inspect.signature(tune)
+    parameters = dict(shown.parameters)
+    rest = parameters.pop("options").replace(kind=inspect.Parameter.KEYWORD_ONLY)
+    for field in fields(Setup):
+        if field.name in OFFERED and field.name not in parameters:
+            default = field.default if field.default is not MISSING else {}
+            parameters[field.name] = rest.replace(
+                name=field.name, default=default, annotation=field.type
+            )
+    return shown.replace(parameters=[*parameters.values()])
+
+
+tune.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 def load_result(study: str, storage: str = DEFAULT_STORAGE) -> Result:
@@ -128,7 +97,8 @@ def replay_study(
     Nothing is measured: each run is a recorded one of that configuration, drawn at random, with the
     drift of the host at that moment; what was not recorded is not proposed. Runs of a configuration
     that was measured once do not scatter. sampler: seed -> one of Optuna's samplers; TPE. noise: a
-    factor on scatter and drift. changes: fields of `tuner.setup.Setup`, such as trials or confirm.
+    factor on scatter and drift. changes: options of the study, such as
+    trials or confirm.
 
     Raises StudyConflictError, or UsageError for a file that is no recording.
     """
@@ -143,4 +113,4 @@ def replay_study(
             record, runs = stored.load(store, str(study)).study, tuple(store.runs(str(study)))
         finally:
             store.close()
-    return replay(record, runs, sampler=sampler, noise=noise, seed=seed, **changes)
+    return replay(record, runs, sampler=sampler, noise=noise, seed=seed, **taken(changes))

@@ -1,104 +1,180 @@
-"""What a study is asked to do, and the parsing of the parts that come as text."""
+"""What a study is asked to do: each option once, with all that is known of it.
+
+From here come the command line of `tune` and `check`, the arguments of the library, what an
+exported file takes along, and what must be alike for two studies to be compared.
+"""
 
 from __future__ import annotations
 
-import math
-import os
+import difflib
 import re
 import reprlib
 import shlex
-import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from . import parse
 from .errors import UsageError
 from .policy import BASELINE_RUNS, MAX_PAIRS, MIN_PAIRS, PRACTICAL_EFFECT
-from .worker.protocol import InputSpec, ModelSpec
 
-DTYPES = (
-    "float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool",
-)  # fmt: skip
 RESULTS = Path("results")
 DEFAULT_STORAGE = "sqlite:///results/npu-tune.db"
-BACKENDS = ("auto", "npu", "cpu")
-OBJECTIVES = ("latency", "throughput")  # those of evidence/objectives.py
-TIMED_REGIONS = ("inference", "inference+d2h", "end-to-end")
 AUTO, OFF = "auto", "off"
 BASELINE_DEADLINE_S = 600.0
-SEQUENCES = ("inputs", "cpus", "without")  # fields of Setup that are lists in JSON
 LONGEST_RUN_S = 7 * 24 * 3600
-CHOICES = {"objective": OBJECTIVES, "backend": BACKENDS, "timed_region": TIMED_REGIONS}
-OPTIONS = {  # fields whose option has another name
-    "budget_s": "--budget", "timeout_s": "--timeout", "memory_limit_bytes": "--memory-limit",
-    "inputs": "--input",
-}  # fmt: skip
-UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
+@dataclass(frozen=True)
+class Option:
+    """What is known of an option beside its type and default.
+
+    help: "" where the tool alone sets it. flag: where it is not the field's name. unset: the
+    default in words, where it is no value. parse: from a text of the command line. convert: from
+    what a user of the library may give. Both raise ValueError for what is wrong. many: may be
+    repeated. words: all that it may be; allowed: which values mean something, `must`: in words.
+
+    on_resume: may change then. alike: studies that differ in it are not compared fairly. exported:
+    a check takes it over from the file. in_check: a check has it as an option; its default there.
+    """
+
+    help: str = ""
+    flag: str = ""
+    metavar: str | None = None
+    unset: str = ""
+    parse: Callable[[str], Any] | None = None
+    convert: Callable[[Any], Any] | None = None
+    many: bool = False
+    words: tuple[str, ...] = ()
+    allowed: Callable[[float], bool] | None = None
+    must: str = ""
+    on_resume: bool = False
+    alike: bool = False
+    exported: bool = False
+    in_check: str | None = None
+
+
+def _option(default: Any, help: str = "", **known: Any) -> Any:
+    return field(default=default, metadata={"option": Option(help, **known)})
+
+
+# fmt: off
 @dataclass(frozen=True)
 class Setup:
     """The options of a study. Stored with it; a resumed study keeps them."""
 
-    model: str
-    trials: int = 40
-    backend: str = "auto"
-    space: str = ""  # name or file; "" is the backend's own
-    pins: dict[str, str] = field(default_factory=dict)
-    objective: str = "latency"
-    max_latency_ms: float | None = None
-    timed_region: str = "inference"
-    inputs: tuple[str, ...] = ()
-    weights: str | None = None
-    timeout_s: float | None = None  # None: from the baseline's own duration
-    memory_limit_bytes: int | None = None
-    seed: int = 0
-    cpus: tuple[int, ...] = ()
-    device: int | None = None  # None: the first that is visible
-    python: str = ""
-    env_script: str = ""  # sourced for the worker alone, such as CANN's set_env.sh
-    launch_prefix: str = ""  # such as `docker exec -i cann80`
-    tolerance: float = 1e-3
-    allow_lossy: bool = False
-    confirm: str = AUTO  # auto, off, or a number of pairs
-    ablate: bool = False  # after a confirmed win: which of its knobs matter
+    model: str = _option(
+        MISSING,
+        "torchvision name, file.py:factory, package.module:factory, TorchScript .pt or .pt2.",
+        metavar="MODEL", alike=True, exported=True, in_check="the file's")
+    trials: int = _option(
+        40, "Configurations to try, the baseline included.", on_resume=True,
+        allowed=parse.whole(1), must="must be a whole number of at least 1: the baseline is one")
+    budget_s: float | None = _option(
+        None, "Time for search and confirmation, instead of --trials.", flag="--budget",
+        metavar="MINUTES", parse=parse.minutes_s, on_resume=True,
+        allowed=parse.is_time, must="must be a time above 0 (--budget takes minutes)")
+    backend: str = _option(
+        AUTO, "auto: the NPU where there is one.", words=("auto", "npu", "cpu"),
+        in_check="the file's")
+    space: str = _option(  # name or file
+        "", "Search space.", metavar="NAME|FILE", unset="the backend's own", convert=str,
+        alike=True, exported=True)
+    pins: dict[str, str] = field(default_factory=dict, metadata={"option": Option(
+        "Fix a knob in the search; may be repeated.", flag="--set", metavar="KNOB=VALUE",
+        parse=parse.pin, convert=dict, many=True, alike=True)})
+    objective: str = _option(  # those of evidence/objectives.py
+        "latency", "What is to become better.", words=("latency", "throughput"),
+        alike=True, exported=True)
+    max_latency_ms: float | None = _option(
+        None, "Limit for --objective throughput.", alike=True, exported=True,
+        allowed=parse.is_time, must="must be a time above 0")
+    timed_region: str = _option(
+        "inference", "What a timed call holds.",
+        words=("inference", "inference+d2h", "end-to-end"), alike=True, exported=True)
+    inputs: tuple[str, ...] = _option(
+        (), "Input shape, for example 1x3x224x224; one for each positional input.",
+        flag="--input", metavar="SHAPE[:DTYPE]", convert=tuple, many=True, exported=True)
+    weights: str | None = _option(
+        None, "torchvision's own weights, or a state dict.", metavar="DEFAULT|FILE",
+        unset="seeded random", alike=True, exported=True)
+    timeout_s: float | None = _option(
+        None, "Deadline of one run.", flag="--timeout", metavar="SECONDS",
+        unset="10 times the baseline's, at least 120", on_resume=True, in_check="",
+        allowed=lambda n: 0 < n <= LONGEST_RUN_S,
+        must=f"must be above 0 and at most {LONGEST_RUN_S} s, which is a week")
+    memory_limit_bytes: int | None = _option(
+        None, "Memory limit of one run, for example 4GiB.", flag="--memory-limit", metavar="SIZE",
+        parse=parse.size_bytes, on_resume=True, exported=True,
+        allowed=parse.whole(1, 2**63 - 1), must="must be a whole number of bytes, 1 to 2^63-1")
+    seed: int = _option(
+        0, "Seed of weights, inputs and search.", alike=True, exported=True,
+        allowed=parse.whole(0, 2**32 - 1), must=f"must be a whole number from 0 to {2**32 - 1}")
+    cpus: tuple[int, ...] = _option(
+        (), "Processors for the runs, for example 0-3,6.", metavar="LIST",
+        parse=parse.processors, convert=tuple, alike=True, exported=True, in_check="the file's")
+    device: int | None = _option(
+        None, "Number of the NPU, from 0.", unset="0", in_check="", allowed=parse.whole(0),
+        must="must be a whole number; devices are counted from 0")
+    python: str = _option(
+        "", "The workers' interpreter.", metavar="PATH", unset="this one", in_check="")
+    env_script: str = _option(
+        "", "Sourced by bash for the workers alone, for example CANN's set_env.sh.",
+        metavar="FILE", convert=parse.absolute, in_check="")
+    launch_prefix: str = _option(
+        "", "Reaches another environment that shares this folder: 'docker exec -i NAME'.",
+        metavar="COMMAND", in_check="")
+    tolerance: float = _option(
+        1e-3, "Allowed output error, relative to the largest output.", exported=True,
+        allowed=lambda n: 0 < n < 1, must="must lie between 0 and 1")
+    allow_lossy: bool = _option(
+        False, "Search knobs that change the numbers, too.", alike=True, exported=True)
+    confirm: str = _option(
+        AUTO, "Pairs of fresh runs, best against baseline; auto: 8, and up to 24 while promising "
+        "but unclear.", metavar="auto|off|N", convert=str, on_resume=True, in_check="")
+    target_effect: float | None = _option(
+        None, "Plan as many pairs as show this gain, for example 2%; says what that costs.",
+        metavar="PERCENT", parse=parse.share, on_resume=True,
+        allowed=lambda n: PRACTICAL_EFFECT < n < 1,
+        must=f"must be above {PRACTICAL_EFFECT:.0%}, below which no difference is claimed, and "
+        "less than 100%")
+    ablate: bool = _option(
+        False, "After a confirmed win: measure what each of its knobs does, and export the needed "
+        "ones.", on_resume=True)
     baseline_runs: int = BASELINE_RUNS
-    budget_s: float | None = None  # instead of trials
-    target_effect: float | None = None  # 0.02: as many pairs as show a gain of 2 %
     spent: float = 0.0  # how often looks at the hold-out under an earlier `confirm` may err
     without: tuple[str, ...] = ()  # variables that the workers do not inherit: for a check
-    folder: str = ""  # where the user stood: relative names are looked up there
+    folder: str = _option("", exported=True)  # where the user stood: names are looked up there
+    # fmt: on
 
-    def check(self) -> Setup:
-        """Refuse what means nothing or contradicts itself. Raises UsageError."""
-        for name, is_allowed, allowed in NUMBERS:
+    def validated(self) -> Setup:
+        """Itself. Raises UsageError for what means nothing or contradicts itself."""
+        for name, option in OPTIONS.items():
             value = getattr(self, name)
-            if value is None and getattr(Setup, name) is None:
+            if value is None and getattr(Setup, name, ...) is None:
                 continue
-            if not isinstance(value, (int, float)) or not is_allowed(value):
-                raise _refused(name, value, allowed)
-        for name, words in CHOICES.items():
-            if getattr(self, name) not in words:
-                allowed = f"{', '.join(words[:-1])} or {words[-1]}"
-                raise _refused(name, getattr(self, name), f"must be {allowed}")
+            if option.words and value not in option.words:
+                words = f"{', '.join(option.words[:-1])} or {option.words[-1]}"
+                raise refusal(name, value, f"must be {words}")
+            is_number = isinstance(value, (int, float))
+            if option.allowed and not (is_number and option.allowed(value)):
+                raise refusal(name, value, option.must)
         if self.max_latency_ms is not None and self.objective != "throughput":
             raise UsageError(
                 f"{called('max_latency_ms')} limits {called('objective')} throughput: choose that"
             )
-        self._check_confirmation()
-        try:
-            shlex.split(self.launch_prefix)
-        except ValueError as error:
-            named = called("launch_prefix")
-            raise UsageError(f"{named} {self.launch_prefix}: {error}") from error
+        self._validate_confirmation()
+        read("launch_prefix", self.launch_prefix, shlex.split)
+        for text in self.inputs:
+            read("inputs", text, parse.shape_and_dtype)
         return self
 
-    def _check_confirmation(self) -> None:
+    def _validate_confirmation(self) -> None:
         pairs = int(self.confirm) if re.fullmatch("[0-9]{1,4}", self.confirm) else 0
         if self.confirm not in (AUTO, OFF) and not MIN_PAIRS <= pairs <= MAX_PAIRS:
             allowed = f"must be auto, off or a number of pairs from {MIN_PAIRS} to {MAX_PAIRS}"
-            raise _refused("confirm", self.confirm, allowed)
+            raise refusal("confirm", self.confirm, allowed)
         if self.target_effect is not None and self.confirm != AUTO:
             raise UsageError(
                 f"{called('target_effect')} plans the confirmation itself: "
@@ -111,144 +187,91 @@ class Setup:
             )
 
 
-def _whole(low: int, high: float = math.inf) -> Callable[[float], bool]:
-    """Is it a whole number from one to the other?"""
-    return lambda n: isinstance(n, int) and not isinstance(n, bool) and low <= n <= high
+OPTIONS: dict[str, Option] = {
+    f.name: f.metadata.get("option", Option()) for f in fields(Setup)
+}
+OFFERED = tuple(name for name, option in OPTIONS.items() if option.help)
+ALIKE = tuple(name for name, option in OPTIONS.items() if option.alike)
+EXPORTED = tuple(name for name, option in OPTIONS.items() if option.exported)
+SEQUENCES = tuple(f.name for f in fields(Setup) if f.default == ())  # lists in JSON
 
 
-def _is_time(n: float) -> bool:
-    return 0 < n <= sys.float_info.max
-
-
-NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (  # nan fails every comparison
-    ("trials", _whole(1), "must be a whole number of at least 1: the baseline is one"),
-    ("seed", _whole(0, 2**32 - 1), f"must be a whole number from 0 to {2**32 - 1}"),
-    ("device", _whole(0), "must be a whole number; devices are counted from 0"),
-    ("memory_limit_bytes", _whole(1, 2**63 - 1), "must be a whole number of bytes, 1 to 2^63-1"),
-    ("budget_s", _is_time, "must be a time above 0 (--budget takes minutes)"),
-    ("max_latency_ms", _is_time, "must be a time above 0"),
-    (
-        "timeout_s",
-        lambda n: 0 < n <= LONGEST_RUN_S,
-        f"must be above 0 and at most {LONGEST_RUN_S} s, which is a week",
-    ),
-    ("tolerance", lambda n: 0 < n < 1, "must lie between 0 and 1"),
-    (
-        "target_effect",
-        lambda n: PRACTICAL_EFFECT < n < 1,
-        f"must be above {PRACTICAL_EFFECT:.0%}, below which no difference is claimed, and less "
-        "than 100%",
-    ),
-)
+def flag(name: str) -> str:
+    """`--cpus`: an option's name on the command line."""
+    return OPTIONS[name].flag or "--" + name.replace("_", "-")
 
 
 def called(name: str) -> str:
-    """A field under both of its names: in the library, and as an option."""
-    return f"{name} ({OPTIONS.get(name, '--' + name.replace('_', '-'))})"
+    """An option under both of its names: in the library, and on the command line."""
+    return f"{name} ({flag(name)})"
 
 
-def _refused(name: str, value: Any, allowed: str) -> UsageError:
-    return UsageError(f"{called(name)} {reprlib.repr(value)}: {allowed}")
+def refusal(name: str, value: Any, why: object) -> UsageError:
+    """The error that says which option, what was given, and what it must be."""
+    return UsageError(f"{called(name)} {reprlib.repr(value)}: {why}")
 
 
-def to_dict(setup: Setup) -> dict[str, Any]:
+def read(name: str, value: Any, function: Callable[[Any], Any]) -> Any:
+    """What the function makes of a value that was given for an option. Raises UsageError."""
+    try:
+        return function(value)
+    except (TypeError, ValueError) as error:
+        raise refusal(name, value, error) from error
+
+
+def taken(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user gives, as fields. Raises UsageError for what is no option, and for two alike."""
+    for name in given:
+        if name not in OFFERED:
+            nearest = ", ".join(difflib.get_close_matches(name, OFFERED)) or ", ".join(OFFERED)
+            raise UsageError(f"there is no option {name}; nearest: {nearest}")
+    if given.get("budget_s") is not None and "trials" in given:
+        raise UsageError(
+            f"{called('budget_s')} says how long, {called('trials')} how many: give one of them"
+        )
+    return {name: _converted(name, value) for name, value in given.items()}
+
+
+def _converted(name: str, value: Any) -> Any:
+    convert = OPTIONS[name].convert
+    return read(name, value, convert) if convert else value
+
+
+def begun(given: Mapping[str, Any]) -> Setup:
+    """The options of a new study, begun where the user stands. Raises UsageError."""
+    return Setup(**taken(given), folder=str(Path.cwd())).validated()
+
+
+def continued(stored: dict[str, Any], given: Mapping[str, Any]) -> Setup:
+    """A stored study's options with those that may change. Raises UsageError for another."""
+    values, before = taken(given), from_dict(stored)
+    for name, value in values.items():
+        if not OPTIONS[name].on_resume and getattr(before, name) != value:
+            raise UsageError(
+                f"--resume: the study was begun with {called(name)} {getattr(before, name)!r}, "
+                f"not {value!r}; leave the option out, or start another study"
+            )
+    return changed(before, values)
+
+
+def changed(before: Setup, values: Mapping[str, Any]) -> Setup:
+    """With these values instead, and without what they stand instead of. Raises UsageError."""
+    instead: dict[str, Any] = {}
+    if "trials" in values:
+        instead["budget_s"] = None
+    if "confirm" in values:
+        instead |= {"target_effect": None, "ablate": before.ablate and values["confirm"] != OFF}
+    if "target_effect" in values:
+        instead["confirm"] = AUTO
+    return replace(before, **{**instead, **values}).validated()
+
+
+def to_dict(options: Setup) -> dict[str, Any]:
     """As JSON types."""
-    lists = {name: list(getattr(setup, name)) for name in SEQUENCES}
-    return {**asdict(setup), **lists}
+    return {**asdict(options), **{name: list(getattr(options, name)) for name in SEQUENCES}}
 
 
-def from_dict(data: dict[str, Any]) -> Setup:
+def from_dict(data: Mapping[str, Any]) -> Setup:
     """The reverse of `to_dict`; without what only an earlier version asked."""
-    known = {item.name: data[item.name] for item in fields(Setup) if item.name in data}
+    known = {name: data[name] for name in OPTIONS if name in data}
     return Setup(**{**known, **{name: tuple(data.get(name, ())) for name in SEQUENCES}})
-
-
-def model_spec(setup: Setup) -> ModelSpec:
-    """Which model source the name stands for, with paths made absolute."""
-    name = setup.model
-    inputs = [parse_input(text) for text in setup.inputs]
-    weights = setup.weights
-    if weights not in (None, "DEFAULT"):
-        weights = os.path.join(setup.folder, str(weights))
-    source, reference = "torchvision", name
-    place, colon, factory = name.rpartition(":")
-    if colon and factory.isidentifier():
-        source = "python_file"
-        if place.endswith(".py"):
-            reference = os.path.join(setup.folder, place) + ":" + factory
-    elif name.endswith(".pt2"):
-        source, reference = "exported", os.path.join(setup.folder, name)
-    elif name.endswith((".pt", ".pth", ".ts", ".torchscript")):
-        source, reference = "torchscript", os.path.join(setup.folder, name)
-    elif name.endswith(".py"):
-        raise UsageError(f"model {name}: say which function makes the model: {name}:FACTORY")
-    return ModelSpec(source, reference, weights, inputs, setup.folder)
-
-
-def check_name(study: str) -> None:
-    """Refuse a study's name that could not be a file's. Raises UsageError."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", study):
-        raise UsageError(f"--study {study}: letters, digits, '_', '.' and '-' only, at most 100")
-
-
-def model_name(model: str) -> str:
-    """A short name for the study: letters, digits, `_`, `.` and `-` only."""
-    name = Path(model.partition(":")[0]).stem if "/" in model or "." in model else model
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "model"
-
-
-def parse_input(text: str) -> InputSpec:
-    """`1x3x224x224[:dtype]` -> InputSpec. Raises UsageError."""
-    shape, _, dtype = text.partition(":")
-    dtype = dtype or "float32"
-    if not re.fullmatch(r"\d+(x\d+)*", shape) or "0" in shape.split("x"):
-        raise UsageError(
-            f"{called('inputs')} {text}: the shape reads like 1x3x224x224, optionally :dtype"
-        )
-    if dtype not in DTYPES:
-        raise UsageError(
-            f"{called('inputs')} {text}: no dtype {dtype!r}; allowed: {', '.join(DTYPES)}"
-        )
-    return InputSpec([int(size) for size in shape.split("x")], dtype)
-
-
-def parse_cpus(text: str) -> tuple[int, ...]:
-    """`0-3,6` -> (0, 1, 2, 3, 6). Raises UsageError for processors that this host lacks."""
-    cpus: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        if not match:
-            raise UsageError(f"--cpus {text}: a list reads like 0-3,6")
-        cpus.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    usable = os.sched_getaffinity(0)
-    if not cpus or not cpus <= usable:
-        shown = ",".join(map(str, sorted(usable)))
-        raise UsageError(f"--cpus {text}: usable on this host: {shown}")
-    return tuple(sorted(cpus))
-
-
-def parse_bytes(text: str) -> int:
-    """`4GiB`, `512M`, `1000000` -> bytes. Raises UsageError."""
-    match = re.fullmatch(r"([0-9]{1,19}(?:\.[0-9]+)?)\s*([kmgt]?)(i?b)?", text.strip().lower())
-    if not match or not float(match[1]):
-        raise UsageError(f"--memory-limit {text}: a size reads like 4GiB or 512MiB")
-    return int(float(match[1]) * UNITS[match[2]])
-
-
-def parse_share(text: str) -> float:
-    """`2%` or `0.02` -> 0.02. Raises UsageError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text.strip())
-    if not match:
-        raise UsageError(f"--target-effect {text}: reads like 2%")
-    return float(match[1]) / (100 if match[2] else 1)
-
-
-def parse_pins(pairs: tuple[str, ...]) -> dict[str, str]:
-    """`KNOB=VALUE` pairs -> knob -> value. Raises UsageError."""
-    pins: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (name and equals and value):
-            raise UsageError(f"--set {pair}: reads KNOB=VALUE, for example --set threads=1")
-        pins[name] = value
-    return pins

@@ -9,7 +9,7 @@ import pytest
 from tests.support.runs import next_runs, recorded, study_record
 from tuner.errors import UsageError
 from tuner.evidence.summary import summarize
-from tuner.options import Setup, parse_share
+from tuner.options import Setup
 from tuner.runs.records import RecordedRun
 from tuner.study.budget import confirmation_s, noise_found, wanted_trials
 from tuner.worker.protocol import Outcome
@@ -70,11 +70,8 @@ def test_a_budget_that_is_too_short_is_said_to_be() -> None:
     ]
 
 
-def test_a_target_effect_reads_as_a_percentage() -> None:
-    assert (parse_share("2%"), parse_share("0.02")) == (0.02, 0.02)
-    with pytest.raises(UsageError, match="reads like 2%"):
-        parse_share("two")
+def test_a_target_effect_plans_the_confirmation_alone() -> None:
     with pytest.raises(UsageError, match="must be above 1%"):
-        Setup("m", target_effect=0.005).check()
+        Setup("m", target_effect=0.005).validated()
     with pytest.raises(UsageError, match=r"leave out confirm \(--confirm\)"):
-        Setup("m", target_effect=0.02, confirm="8").check()
+        Setup("m", target_effect=0.02, confirm="8").validated()

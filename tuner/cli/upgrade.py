@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 from pathlib import Path
@@ -11,8 +12,9 @@ import click
 
 from ..errors import UsageError
 from ..language import say
+from ..options import OFF, taken
 from .common import console_of, interruptible, lang, live, no_wait, storage
-from .tune import parsed
+from .options import given, study_options
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -46,15 +48,7 @@ def run(best: Path, command: tuple[str, ...], space: str) -> None:
 
 @click.command()
 @click.argument("best", metavar="BEST.yaml", type=click.Path(path_type=Path))
-@click.option("--model", help="Where the model is now.  [default: the file's]")
-@click.option("--confirm", metavar="auto|N", help="Pairs of fresh runs.  [default: auto]")
-@click.option("--backend", type=click.Choice(["npu", "cpu"]), help="[default: the file's]")
-@click.option("--timeout", "timeout_s", metavar="SECONDS", type=float, help="Of one run.")
-@click.option("--cpus", metavar="LIST", help="Processors for the runs, for example 0-3,6.")
-@click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
-@click.option("--python", metavar="PATH", help="The workers' interpreter.  [default: this one]")
-@click.option("--env-script", metavar="FILE", help="Sourced by bash for the workers alone.")
-@click.option("--launch-prefix", metavar="COMMAND", help="Reaches another environment.")
+@functools.partial(study_options, in_check=True)
 @no_wait
 @click.option("--quiet", is_flag=True, help="Print the answer only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -73,18 +67,16 @@ def check(
     from ..deploy import best as best_file
     from ..deploy import check as checking
     from ..evidence.objectives import OBJECTIVES
-    from ..options import OFF
     from ..runs.store import Store
     from ..study.progress import Progress
     from ..study.runner import Caller
     from ..views import compare as compare_view
 
-    given = {k: v for k, v in options.items() if v is not None}
-    given.update(parsed(given))
-    if given.get("confirm") == OFF:
+    changes = taken(given(options))
+    if changes.get("confirm") == OFF:
         raise UsageError("--confirm off: a check is nothing but that")
-    if "model" in given:
-        given["folder"] = str(Path.cwd())
+    if "model" in changes:
+        changes["folder"] = str(Path.cwd())
     file = best_file.load(best)
     console, silent = console_of(stderr=as_json), quiet or as_json
     found = checking.without_measuring(file)
@@ -95,7 +87,7 @@ def check(
 
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
     if found is None:
-        asked = checking.setup_of(file, str(best), given)
+        asked = checking.setup_of(file, str(best), changes)
         for name in asked.without:
             note(say("{name} is set here as in the file: the baseline runs without it", name=name))
         with interruptible(console) as stop, live(console, silent) as redraw:

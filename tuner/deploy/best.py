@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer, field_validator
 
 from ..errors import UsageError
 from ..evidence.ablation import KnobFinding, Minimal
@@ -17,6 +17,7 @@ from ..evidence.intervals import Verdict
 from ..evidence.result import Evidence, Recommendation, Result
 from ..evidence.summary import Summary
 from ..language import Message
+from ..options import EXPORTED, Setup, from_dict, to_dict
 from ..policy import WARMUP
 from ..worker.protocol import replacing
 
@@ -25,31 +26,12 @@ EMULATED = "# emulated CANN: no figure below is a device's\n"
 UNSETTLED = "# warmup: none is given, no run of this configuration settled within its calls\n"
 
 
-class MeasuredWith(BaseModel):
-    """The options of the study that a check takes over; how workers are started is asked anew."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: str
-    space: str
-    objective: Literal["latency", "throughput"]
-    max_latency_ms: float | None
-    timed_region: Literal["inference", "inference+d2h", "end-to-end"]
-    inputs: tuple[str, ...]
-    weights: str | None
-    seed: int
-    cpus: tuple[int, ...]
-    memory_limit_bytes: int | None
-    tolerance: float
-    allow_lossy: bool
-    folder: str
-
-
 class BestConfiguration(BaseModel):
     """The exported file. `configuration` holds what to set: nothing for "keep the defaults".
 
     environment_variables: to be set before the program starts. evidence: the winner's. ablation:
     what each of its knobs does. minimal: where the configuration is a smaller one, its own figures.
+    measured_with: the options that a check takes over; how workers are started, it asks anew.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,7 +50,7 @@ class BestConfiguration(BaseModel):
     environment: dict[str, Any]
     ablation: tuple[KnobFinding, ...] = ()  # files of earlier versions have none of these
     minimal: Minimal | None = None
-    measured_with: MeasuredWith | None = None
+    measured_with: Setup | None = None
 
     @field_validator("ablation", mode="before")
     @classmethod
@@ -78,6 +60,18 @@ class BestConfiguration(BaseModel):
             if isinstance(one, dict) and isinstance(one.get("reason"), str):
                 one["reason"] = asdict(Message(one["reason"])) if one["reason"] else None
         return ablation
+
+    @field_validator("measured_with", mode="before")
+    @classmethod
+    def _exported_options(cls, options: Any) -> Any:
+        if isinstance(options, dict) and (odd := set(options) ^ set(EXPORTED)):
+            raise ValueError(f"missing, or not to be there: {', '.join(sorted(map(str, odd)))}")
+        return options
+
+    @field_serializer("measured_with")
+    def _exported(self, options: Setup | None) -> dict[str, Any] | None:
+        data = to_dict(options) if options else None
+        return data and {name: data[name] for name in EXPORTED}
 
 
 def best_configuration(found: Result, asked: Mapping[str, Any]) -> BestConfiguration:
@@ -106,11 +100,10 @@ def best_configuration(found: Result, asked: Mapping[str, Any]) -> BestConfigura
     )
 
 
-def _measured_with(asked: Mapping[str, Any]) -> MeasuredWith | None:
-    names = MeasuredWith.model_fields
-    return (
-        MeasuredWith(**{name: asked[name] for name in names}) if set(names) <= set(asked) else None
-    )
+def _measured_with(asked: Mapping[str, Any]) -> Setup | None:
+    if not set(EXPORTED) <= set(asked):
+        return None
+    return from_dict({name: asked[name] for name in EXPORTED})
 
 
 def export(summary: Summary, folder: Path) -> tuple[Result, Path]:

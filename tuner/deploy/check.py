@@ -92,7 +92,7 @@ def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Se
     space, weights = measured_with.space, measured_with.weights
     size = best.evidence.batch_size
     options: dict[str, Any] = {
-        **measured_with.model_dump(exclude={"max_latency_ms"}),  # judged by the pairs
+        "max_latency_ms": None,  # judged by the pairs
         "backend": best.backend,
         "folder": folder,
         "space": os.path.join(folder, space) if "/" in space or "." in space else space,
@@ -101,7 +101,7 @@ def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Se
         "trials": TRIALS,
         "without": tuple(sorted(deployed)),
     }
-    setup = Setup(**{**options, **changes}).check()
+    setup = replace(measured_with, **{**options, **changes}).validated()
     if not setup.launch_prefix and not set(setup.cpus) <= (usable := os.sched_getaffinity(0)):
         raise UnfitEnvironmentError(
             f"{where}: it was measured on processors {_listed(setup.cpus)}, usable here: "

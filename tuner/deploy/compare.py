@@ -18,17 +18,14 @@ from ..evidence.result import Recommendation
 from ..evidence.stats import median, shift_interval
 from ..evidence.summary import Measured, Summary
 from ..language import Message
+from ..options import ALIKE
 from ..policy import ALL_ERRORS, BATCH_SIZE, MIN_PAIRS, PRACTICAL_EFFECT, WARMUP
 from ..runs.records import RecordedRun
 from ..space.model import Configuration
 from ..worker.protocol import Role
 from .knob_changes import KnobChange, knob_changes
 
-# What must be alike for a difference to be the environment's, and where a study has it.
-SETUP_ALIKE = (
-    "model", "weights", "objective", "max_latency_ms", "timed_region", "seed", "cpus", "space",
-    "pins", "allow_lossy",
-)  # fmt: skip
+# What must be alike, beside the options, for a difference to be the environment's.
 FACTS_ALIKE = ("backend", "inputs", "parameters")
 HOST = ("machine", "processor", "cpus", "usable_cpus", "memory_bytes", "governor", "soc")
 
@@ -151,7 +148,7 @@ def _side(summary: Summary) -> Side:
 
 
 def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
-    pairs = [(name, first.study.setup, second.study.setup) for name in SETUP_ALIKE]
+    pairs = [(name, first.study.setup, second.study.setup) for name in ALIKE]
     pairs += [(name, first.study.facts, second.study.facts) for name in FACTS_ALIKE]
     pairs += [(name, _fingerprint(first), _fingerprint(second)) for name in HOST]
     seen = set()

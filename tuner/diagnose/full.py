@@ -134,4 +134,4 @@ def setup(model: str, python: str, device: int | None) -> Setup:
         python=python,
         baseline_runs=BASELINE_RUNS,
         folder=str(Path.cwd()),
-    ).check()
+    ).validated()

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import options
 from ..errors import BaselineError, UnfitEnvironmentError, UsageError
 from ..options import BASELINE_DEADLINE_S, Setup
 from ..policy import BATCH_SIZE
@@ -22,6 +21,7 @@ from ..space import file, narrowing
 from ..space.file import LoadedFile
 from ..space.model import SearchSpace
 from ..worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
+from .naming import model_spec
 
 LOCATE_DEADLINE_S = 60.0
 COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
@@ -119,7 +119,7 @@ def probe_spec(setup: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
         trial=-1,
         role=Role.PROBE,
         backend=setup.backend,
-        model=options.model_spec(setup),
+        model=model_spec(setup),
         device=setup.device,
         seed=setup.seed,
         deadline_s=setup.timeout_s or BASELINE_DEADLINE_S,

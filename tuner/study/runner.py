@@ -16,11 +16,12 @@ from ..evidence.summary import (
     finished_trials,
     summarize,
 )
-from ..options import BASELINE_DEADLINE_S, Setup, model_spec
+from ..options import BASELINE_DEADLINE_S, Setup
 from ..policy import BATCH_SIZE, WARMUP
 from ..runs.records import RecordedRun, Run, StudyRecord
 from ..space.model import Configuration, SearchSpace
 from ..worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
+from .naming import model_spec
 
 if TYPE_CHECKING:
     from ..runs.store import Records

@@ -24,7 +24,7 @@ from ..runs.watch import other_processes, watched
 from ..space import model
 from ..space.model import SearchSpace
 from ..text import resume_command
-from . import notes
+from . import naming, notes
 from .loop import Study
 from .probe import located, make_launcher, probe
 from .runner import Caller, Runner
@@ -34,7 +34,7 @@ from .stored import load
 def new_name(store: Store, setup: Setup) -> str:
     """`<model>-<n>`: the first that is free."""
     taken = {record.name for record in store.studies()}
-    stem = options.model_name(setup.model)
+    stem = naming.model_name(setup.model)
     return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 
 
@@ -54,7 +54,7 @@ def tune(setup: Setup, store: Store, name: str, caller: Caller, results: Path = 
 
     Raises a TunerError; Interrupted when the caller wants a stop. Whatever was recorded stays.
     """
-    options.check_name(name)
+    naming.check_name(name)
     store.require_free(name)
     return _run(setup, store, name, caller, None, results)
 

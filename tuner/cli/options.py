@@ -1,0 +1,65 @@
+"""The options of a study as click's, made from what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from typing import Any
+
+import click
+
+from ..options import OPTIONS, Option, Setup, flag, read
+
+TYPES = {"int": int, "float": float}
+FIELDS = {field.name: field for field in fields(Setup)}
+
+
+class Text(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+    """A text that an option's own function reads."""
+
+    name = "text"
+
+    def __init__(self, option: str, parse: Callable[[str], Any]) -> None:
+        self.option, self.parse = option, parse
+
+    def convert(self, value: Any, _param: Any, _context: Any) -> Any:
+        """The value. Raises UsageError, which names the option for either kind of user."""
+        return read(self.option, value, self.parse)
+
+
+def study_options(command: Any, in_check: bool = False) -> Any:
+    """Adds the options of `tune`; in_check: those of them that `check` has, with its defaults."""
+    for name, known in reversed(OPTIONS.items()):
+        if known.help and not (in_check and known.in_check is None):
+            default = (known.in_check if in_check else "") or known.unset or _default(name)
+            command = _click_option(name, known, default)(command)
+    return command
+
+
+def _default(name: str) -> str:
+    default = FIELDS[name].default
+    return "" if default is False or default in (MISSING, None, "", ()) else str(default)
+
+
+def _click_option(name: str, known: Option, default: str) -> Any:
+    """Without a value where it is not given: what it is then, the options themselves know."""
+    type_: Any = TYPES.get(str(FIELDS[name].type).removesuffix(" | None"), str)
+    if known.words:
+        type_ = click.Choice(known.words)
+    if known.parse:
+        type_ = Text(name, known.parse)
+    return click.option(
+        flag(name),
+        name,
+        type=None if FIELDS[name].type == "bool" else type_,
+        is_flag=FIELDS[name].type == "bool",
+        default=None,
+        multiple=known.many,
+        metavar=known.metavar,
+        help=known.help + (f"  [default: {default}]" if default else ""),
+    )
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in options.items() if value not in (None, (), "")}

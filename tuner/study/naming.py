@@ -1,0 +1,46 @@
+"""Which model source a model's name stands for, and how a study is called."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ..errors import UsageError
+from ..options import Setup
+from ..parse import shape_and_dtype
+from ..worker.protocol import ModelSpec
+
+
+def model_spec(options: Setup) -> ModelSpec:
+    """Which model source the name stands for, with paths made absolute."""
+    name = options.model
+    inputs = [shape_and_dtype(text) for text in options.inputs]
+    weights = options.weights
+    if weights not in (None, "DEFAULT"):
+        weights = os.path.join(options.folder, str(weights))
+    source, reference = "torchvision", name
+    place, colon, factory = name.rpartition(":")
+    if colon and factory.isidentifier():
+        source = "python_file"
+        if place.endswith(".py"):
+            reference = os.path.join(options.folder, place) + ":" + factory
+    elif name.endswith(".pt2"):
+        source, reference = "exported", os.path.join(options.folder, name)
+    elif name.endswith((".pt", ".pth", ".ts", ".torchscript")):
+        source, reference = "torchscript", os.path.join(options.folder, name)
+    elif name.endswith(".py"):
+        raise UsageError(f"model {name}: say which function makes the model: {name}:FACTORY")
+    return ModelSpec(source, reference, weights, inputs, options.folder)
+
+
+def check_name(study: str) -> None:
+    """Refuse a study's name that could not be a file's. Raises UsageError."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", study):
+        raise UsageError(f"--study {study}: letters, digits, '_', '.' and '-' only, at most 100")
+
+
+def model_name(model: str) -> str:
+    """A short name for the study: letters, digits, `_`, `.` and `-` only."""
+    name = Path(model.partition(":")[0]).stem if "/" in model or "." in model else model
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "model"
