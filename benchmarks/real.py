@@ -71,11 +71,11 @@ def a_a(options: argparse.Namespace) -> None:
             while step := next_step(runner.summary(), identity):
                 measure_together(entries_of(runner, step), step.done, step.total)
         judged = judge(runner.summary())
-        assert judged.interval is not None
+        interval = judged.comparison.interval
+        assert interval is not None
         wrong += judged.verdict not in ("same", "unclear")
-        low, high = judged.interval.low, judged.interval.high
-        shown = f"{low:.3f}x to {high:.3f}x"
-        print(f"{number}: {judged.verdict}, {judged.pairs} pairs, {shown}", flush=True)
+        shown = f"{interval.low:.3f}x to {interval.high:.3f}x"
+        print(f"{number}: {judged.verdict}, {judged.comparison.pairs} pairs, {shown}", flush=True)
     print(f"A/A: {wrong} of {options.confirmations} neither same nor unclear")
 
 

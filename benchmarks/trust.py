@@ -139,15 +139,16 @@ def promise(replays: Replays, noise: float, seed: int) -> Promise:
     judged: Judgement = judge(summary)
     best, base = judged.best.configuration, judged.baseline.configuration
     true = replays.world.log_speedup(best, base, noise)
-    assert judged.interval is not None
+    interval = judged.comparison.interval
+    assert interval is not None
     won = judged.verdict == "faster"
     roles = [r.run.spec.role for r in summary.confirmation_runs]
     return Promise(
         verdict=judged.verdict,
-        promised=math.log(judged.speedup),
+        promised=math.log(judged.comparison.speedup),
         true=true,
         # The interval is rounded to 4 decimals.
-        covered=judged.interval.low - 1e-4 <= math.exp(true) <= judged.interval.high + 1e-4,
+        covered=interval.low - 1e-4 <= math.exp(true) <= interval.high + 1e-4,
         regret=replays.regret(best if won else replays.world.space.baseline()),
         runs=sum(len(one.runs) for one in summary.measured) + len(roles),
         choosing=roles.count(Role.CONFIRM),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 import tuner
 from tests.support.runs import recorded, study_record
 from tuner.deploy import best as best_file
 from tuner.errors import UsageError
+from tuner.evidence.ablation import KnobFinding, Minimal
 from tuner.evidence.conclude import conclude
+from tuner.evidence.intervals import Comparison, Interval
 from tuner.evidence.summary import summarize
+from tuner.language import Message
 
 RUNS = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on", threads=2)]
 
@@ -36,6 +42,45 @@ def test_it_loads_back_as_it_was_written(tmp_path: Path) -> None:
     best_file.write(best, tmp_path / "deep" / "best.yaml")
     assert tuner.load_best(tmp_path / "deep" / "best.yaml") == best
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["best.yaml"]
+
+
+INTERVAL = {"low": 1.9, "high": 2.1, "coverage": 0.9688, "smallest_effect": 1.05}
+FIGURES = {"verdict": "faster", "speedup": 2.0, "interval": INTERVAL}
+NOT_MEASURED = {"verdict": "not confirmed", "speedup": None, "interval": None}
+HELPS = Comparison("faster", 2.0, Interval(1.9, 2.1, 0.9688, 1.05), (6, 6))
+
+
+def of_version_0_1(folder: Path, **fields: Any) -> best_file.BestConfiguration:
+    """What is loaded of a file that has these fields instead."""
+    best = best_file.best_configuration(
+        conclude(summarize(study_record(), RUNS)), study_record().setup
+    )
+    text = yaml.safe_dump({**best.model_dump(mode="json"), **fields})
+    (folder / "old.yaml").write_text(text)
+    return best_file.load(folder / "old.yaml")
+
+
+def test_an_ablation_of_version_0_1_is_read(tmp_path: Path) -> None:
+    mode = {"knob": "mode", "value": "fast", **FIGURES, "reason": ""}
+    spin = {"knob": "spin", "value": "on", **NOT_MEASURED, "reason": "without it: crashed"}
+    assert of_version_0_1(tmp_path, ablation=[mode, spin]).ablation == (
+        KnobFinding("mode", "fast", HELPS),
+        KnobFinding("spin", "on", None, Message("without it: crashed")),
+    )
+
+
+def test_a_single_knob_of_version_0_1_has_the_pairs_of_the_hold_out(tmp_path: Path) -> None:
+    knob = {"knob": "mode", "value": "fast", **FIGURES, "reason": None}
+    evidence = {**asdict(conclude(summarize(study_record(), RUNS)).evidence), "pairs": 16}
+    best = of_version_0_1(tmp_path, ablation=[knob], evidence=json.loads(json.dumps(evidence)))
+    assert best.ablation == (KnobFinding("mode", "fast", replace(HELPS, runs=(16, 16))),)
+
+
+def test_a_smaller_configuration_of_version_0_1_is_read(tmp_path: Path) -> None:
+    sides = {"over_baseline": {**FIGURES, "blocks": 6}, "over_winner": {**FIGURES, "blocks": 6}}
+    smaller = {"configuration": {"mode": "fast"}, "dropped": ["spin"], **sides}
+    best = of_version_0_1(tmp_path, minimal=smaller)
+    assert best.minimal == Minimal({"mode": "fast"}, ("spin",), HELPS, HELPS)
 
 
 def test_where_no_run_settled_no_warm_up_is_invented(tmp_path: Path) -> None:

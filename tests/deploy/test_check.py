@@ -268,8 +268,8 @@ def test_a_check_measures_pairs_and_nothing_else(torch_python: str, tmp_path: Pa
     found = json.loads(done.stdout)
     assert found["exit_code"] == done.returncode, done.stderr
     assert done.returncode in check.EXIT_CODES.values()
-    assert (found["promised"][0], found["pairs"]) == (2.5, 6)
-    assert found["seen"][1]["low"] > 0
+    assert (found["promised"]["speedup"], found["seen"]["runs"]) == (2.5, [6, 6])
+    assert found["seen"]["interval"]["low"] > 0
     record, runs = session_of(tmp_path)
     assert record.finished_at is not None
     made = {(r.run.spec.role, r.run.spec.block, r.trial) for r in runs}  # a repeated one once
@@ -323,7 +323,8 @@ def test_the_fresh_runs_are_a_finished_study_that_can_be_shown(
 ) -> None:
     best, setup, store = pretended(tmp_path, pretend)
     result = check.check(best, setup, store, Caller())
-    assert (result.answer, result.study, result.pairs) == ("kept", "check-s-1", 6)
+    assert result.seen
+    assert (result.answer, result.study, result.seen.pairs) == ("kept", "check-s-1", 6)
     command = ["show", "check-s-1", "--storage", f"sqlite:///{tmp_path}/s.db"]
     shown = CliRunner().invoke(main, command)
     assert (shown.exit_code, "memory_format=channels_last" in shown.output) == (0, True)

@@ -63,22 +63,22 @@ def test_baselines_of_many_runs_get_a_verdict_and_say_by_how_much() -> None:
         study(baselines(10.0, 10.1, 10.2, 10.3, 9.9)), study(baselines(5.0, 5.05, 5.1, 5.15, 4.95))
     )
     assert found.baseline is not None
-    assert found.baseline.verdict == "faster"
-    assert found.baseline.speedup == 2.0
+    assert found.baseline.comparison.verdict == "faster"
+    assert found.baseline.comparison.speedup == 2.0
     assert found.baseline.values == (10.1, 5.05)
-    assert found.baseline.interval is not None
-    assert found.baseline.interval.low == pytest.approx(9.9 / 5.15, abs=0.1)
-    assert not found.baseline.paired
+    assert found.baseline.comparison.interval is not None
+    assert found.baseline.comparison.interval.low == pytest.approx(9.9 / 5.15, abs=0.1)
+    assert not found.baseline.comparison.paired
     back = compare(study(baselines(5.0, 5.05, 5.1, 5.15)), study(baselines(10.0, 10.1, 10.2, 10.3)))
     assert back.baseline is not None
-    assert back.baseline.verdict == "slower"
+    assert back.baseline.comparison.verdict == "slower"
 
 
 def test_single_runs_are_compared_without_a_claim() -> None:
     found = compare(study(baselines(10)), study(baselines(5)))
     assert found.baseline is not None
-    assert (found.baseline.speedup, found.baseline.interval) == (2.0, None)
-    assert found.baseline.verdict == "unclear"
+    assert (found.baseline.comparison.speedup, found.baseline.comparison.interval) == (2.0, None)
+    assert found.baseline.comparison.verdict == "unclear"
 
 
 def answer(step: Any) -> float:
@@ -92,16 +92,16 @@ def test_winners_are_compared_by_the_runs_of_their_confirmation() -> None:
     found = compare(first, second)
     assert found.winner is not None
     assert found.first.configuration == {"mode": "fast"}
-    assert found.winner.speedup == 2.0
-    assert found.winner.runs == (6, 6)  # the hold-out alone
-    assert found.winner.verdict == "faster"
+    assert found.winner.comparison.speedup == 2.0
+    assert found.winner.comparison.runs == (6, 6)  # the hold-out alone
+    assert found.winner.comparison.verdict == "faster"
 
 
 def test_every_configuration_of_both_is_there_the_best_first() -> None:
     first = study([recorded(0, 10), recorded(1, 4, mode="fast"), recorded(2, 8, threads=1)])
     second = study([recorded(0, 10), recorded(1, 12, threads=1), recorded(2, 4, mode="fast")])
     found = compare(first, second)
-    assert [(one.configuration, one.change.speedup) for one in found.configurations] == [
+    assert [(one.configuration, one.change.comparison.speedup) for one in found.configurations] == [
         ({"mode": "fast"}, 1.0), ({}, 1.0), ({"threads": 1}, 0.6667),
     ]  # fmt: skip
 

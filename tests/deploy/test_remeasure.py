@@ -87,10 +87,10 @@ def test_both_environments_take_turns_and_go_first_in_turns(
 
 def test_the_second_is_held_against_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     found = measured(monkeypatch)
-    assert (found.baseline.speedup, found.baseline.verdict) == (2.0, "faster")
+    assert (found.baseline.comparison.speedup, found.baseline.comparison.verdict) == (2.0, "faster")
     assert found.winner is not None
-    assert (found.winner.speedup, found.winner.verdict) == (1.0, "same")
-    assert found.baseline.paired
+    assert (found.winner.comparison.speedup, found.winner.comparison.verdict) == (1.0, "same")
+    assert found.baseline.comparison.paired
     assert found.baseline.values == (10.0, 5.0)
 
 
@@ -150,7 +150,7 @@ def test_pairs_that_were_made_are_printed_whatever_comes_then(
     command = ["compare", "a", "b", "c", "--remeasure", "--json", "--storage", storage]
     shown = CliRunner().invoke(main, command)
     found = json.loads(shown.stdout)["comparisons"]
-    assert found[0]["remeasured"]["baseline"]["speedup"] == 2.0
+    assert found[0]["remeasured"]["baseline"]["comparison"]["speedup"] == 2.0
     if then == "Ctrl-C":  # no run of c was begun
         assert (shown.exit_code, asked) == (0, ["b"])
         assert [one["remeasured"] is None for one in found] == [False, True]

@@ -13,6 +13,7 @@ from tuner.deploy import best as best_file
 from tuner.evidence.ablation import findings, minimal
 from tuner.evidence.conclude import conclude
 from tuner.evidence.summary import Summary, summarize
+from tuner.evidence.verdict import judge
 from tuner.language import Message
 from tuner.options import Setup
 from tuner.space import model
@@ -68,7 +69,7 @@ def test_each_block_has_the_winner_and_it_without_each_knob_in_a_new_order() -> 
 def test_an_inert_and_a_harming_knob_are_named_and_left_out() -> None:
     steps, summary = ablated(ms)
     assert verdicts(summary) == {"mode": "faster", "spin": "same", "threads": "slower"}
-    found = {one.knob: one.speedup for one in findings(summary)}
+    found = {one.knob: one.comparison.speedup for one in findings(summary) if one.comparison}
     assert found == {
         "mode": pytest.approx(2, 0.01),
         "spin": pytest.approx(1, 0.01),
@@ -114,11 +115,7 @@ def test_of_a_single_knob_the_hold_out_has_told_all() -> None:
     steps, summary = confirmed(searched, planted(ms), asked=ASKED)
     assert {step.role for step in steps} == {Role.CONFIRM, Role.HOLD_OUT}
     (one,) = findings(summary)
-    assert (one.knob, one.verdict, one.interval) == (
-        "mode",
-        "faster",
-        conclude(summary).evidence.interval,
-    )
+    assert (one.knob, one.verdict, one.comparison) == ("mode", "faster", judge(summary).comparison)
 
 
 @pytest.mark.parametrize("asked", [replace(ASKED, ablate=False), ASKED])
@@ -199,7 +196,9 @@ def test_what_is_exported_is_the_minimal_configuration_with_both_intervals() -> 
     assert best.evidence.interval is not None
     assert best.evidence.interval.high < 1.83  # the winner's, which threads=1 slows down
     assert best.minimal is not None
-    assert best.minimal.over_baseline.interval.low > 1.99
+    over_baseline = best.minimal.over_baseline.interval
+    assert over_baseline is not None
+    assert over_baseline.low > 1.99
 
 
 def test_the_closing_view_says_what_each_knob_does() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.runs import SPACE, recorded, study_record
 from tuner.evidence.effects import effects, every_effect
-from tuner.evidence.summary import Measured, Summary, summarize
+from tuner.evidence.measured import Measured
+from tuner.evidence.summary import Summary, summarize
 from tuner.runs.records import RecordedRun
 from tuner.space import file, model
 from tuner.worker.protocol import Outcome

@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.runs import SPACE, NextRun, confirmed, recorded, study_record
 from tuner.evidence.intervals import LOOKS, Look, effect_shown, pairs_to_show
-from tuner.evidence.pairs import planned
 from tuner.evidence.stats import error_of, interval_rank
 from tuner.evidence.summary import summarize
 from tuner.evidence.verdict import judge
@@ -57,7 +56,7 @@ def test_an_interval_after_several_looks_says_what_all_of_them_may_err() -> None
         return fast_in(step, [8.0] * 7 + [11.0])
 
     _, summary = confirmed(SEARCHED, answer, confirm="auto")
-    interval = judge(summary).interval
+    interval = judge(summary).comparison.interval
     assert interval is not None
     assert interval.coverage == round(1 - 2 / 2**8 - 2 * (1 + 16 + 120) / 2**16, 4)
 
@@ -76,4 +75,4 @@ def test_the_pairs_that_show_an_effect_grow_with_the_noise() -> None:
 def test_a_target_effect_plans_one_more_look() -> None:
     runs = [recorded(0, 9.9), recorded(0, 10.0), recorded(0, 10.1), recorded(1, 5, mode="fast")]
     summary = summarize(study_record(Setup("m", target_effect=0.02)), runs)
-    assert planned(summary) == (Look(8, 0.01), Look(33, 0.04))
+    assert summary.looks == (Look(8, 0.01), Look(33, 0.04))

@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from tests.support.runs import recorded
-from tuner.evidence.noise import Usual, disturbances, noise, page_faults_per_call, usual
+from tuner.evidence.noise import (
+    Usual,
+    disturbances,
+    noise,
+    page_faults_per_call,
+    relative_spread,
+    usual,
+)
 from tuner.runs.records import RecordedRun
 from tuner.worker import witnesses
 from tuner.worker.protocol import TrialResult
@@ -189,3 +196,8 @@ def test_kinds_and_runs_are_counted_and_runs_without_witnesses_left_out() -> Non
     assert (found.runs, found.disturbed_runs) == (3, 2)
     assert found.disturbed == {"steal": 2, "throttling": 1}
     assert (found.baseline_runs, found.baseline_spread) == (2, 0.1414)
+
+
+def test_spread_is_relative_and_needs_two() -> None:
+    assert relative_spread([1.0]) is None
+    assert relative_spread([9.0, 11.0]) == 2**0.5 / 10

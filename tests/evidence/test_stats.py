@@ -14,11 +14,6 @@ def test_percentiles_need_samples_enough() -> None:
     assert stats.percentile(range(1000), 99) == 989
 
 
-def test_spread_is_relative_and_needs_two() -> None:
-    assert stats.relative_spread([1.0]) is None
-    assert stats.relative_spread([9.0, 11.0]) == 2**0.5 / 10
-
-
 @pytest.mark.parametrize(
     ("share", "freedom", "expected"),
     [

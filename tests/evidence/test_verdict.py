@@ -11,7 +11,7 @@ import pytest
 from tests.support.runs import SPACE, NextRun, confirmed, recorded, study_record
 from tuner.errors import StudyConflictError
 from tuner.evidence.intervals import Look, verdict
-from tuner.evidence.pairs import contender, planned, spent
+from tuner.evidence.pairs import contender, spent
 from tuner.evidence.summary import summarize
 from tuner.evidence.verdict import judge
 from tuner.worker.protocol import Outcome, Role
@@ -31,11 +31,12 @@ def of_mode(fast_ms: float) -> Callable[[NextRun], float]:
 def test_the_claim_is_the_median_ratio_of_pairs_which_drift_does_not_touch() -> None:
     _, summary = confirmed(SEARCHED, of_mode(5.0))
     judged = judge(summary)
-    assert (judged.verdict, judged.reason, judged.pairs) == ("faster", None, 6)
-    assert judged.speedup == pytest.approx(2.0)
-    assert judged.interval is not None
-    assert (judged.interval.low, judged.interval.high) == (2.0, 2.0)
-    assert judged.interval.coverage == 0.9688  # 1 - 2/64
+    comparison, interval = judged.comparison, judged.comparison.interval
+    assert (comparison.verdict, judged.reason, comparison.runs) == ("faster", None, (6, 6))
+    assert comparison.speedup == pytest.approx(2.0)
+    assert interval is not None
+    assert (interval.low, interval.high) == (2.0, 2.0)
+    assert interval.coverage == 0.9688  # 1 - 2/64
     assert judged.baseline.latency_ms == pytest.approx(12.5)  # of the hold-out's runs alone
     assert (len(judged.best.runs), len(judged.baseline.runs)) == (6, 6)
 
@@ -56,8 +57,11 @@ def test_one_pair_against_it_makes_a_win_of_six_pairs_unclear() -> None:
     _, summary = confirmed(SEARCHED, answer)
     judged = judge(summary)
     assert judged.verdict == "unclear"
-    assert judged.interval is not None
-    assert (judged.interval.low, judged.interval.high) == (round(10 / 12, 4), 2.0)
+    assert judged.comparison.interval is not None
+    assert (judged.comparison.interval.low, judged.comparison.interval.high) == (
+        round(10 / 12, 4),
+        2.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,11 @@ def test_a_verdict_needs_the_whole_interval(low: float, high: float, expected: s
 def test_without_fresh_runs_nothing_is_confirmed() -> None:
     judged = judge(summarize(study_record(), SEARCHED))
     assert (judged.verdict, str(judged.reason)) == ("not confirmed", "no fresh runs were made")
-    assert (judged.speedup, judged.pairs, judged.interval) == (5.0, 0, None)
+    assert (judged.comparison.speedup, judged.comparison.pairs, judged.comparison.interval) == (
+        5.0,
+        0,
+        None,
+    )
 
 
 def test_too_few_pairs_confirm_nothing() -> None:
@@ -94,9 +102,9 @@ def test_between_two_looks_the_earlier_one_counts() -> None:
         return (12.0 if slow else 5.0) if SPACE.changed(step.configuration) else 10.0
 
     _, summary = confirmed(SEARCHED, answer, confirm="auto")
-    assert (judge(summary).verdict, judge(summary).pairs) == ("faster", 16)
+    assert (judge(summary).verdict, judge(summary).comparison.pairs) == ("faster", 16)
     cut_short = summarize(summary.study, [*SEARCHED, *summary.confirmation_runs[:-2]])
-    assert (judge(cut_short).verdict, judge(cut_short).pairs) == ("unclear", 8)
+    assert (judge(cut_short).verdict, judge(cut_short).comparison.pairs) == ("unclear", 8)
 
 
 def test_a_winner_that_fails_in_the_hold_out_is_unclear() -> None:
@@ -131,7 +139,7 @@ def test_a_pair_that_the_baseline_spoiled_is_made_again() -> None:
 
     steps, summary = confirmed(SEARCHED, answer, pairs=8)
     assert max(s.block for s in steps if s.role == Role.HOLD_OUT) == 8
-    assert (judge(summary).verdict, judge(summary).pairs) == ("faster", 8)
+    assert (judge(summary).verdict, judge(summary).comparison.pairs) == ("faster", 8)
 
 
 def test_runs_far_apart_are_no_pair() -> None:
@@ -150,19 +158,19 @@ def test_what_was_begun_is_finished_although_another_would_win_now() -> None:
     won = contender(later)
     assert won is not None
     assert later.space.changed(won) == {"mode": "fast"}
-    assert judge(later).pairs == 6
+    assert judge(later).comparison.pairs == 6
 
 
 def test_another_plan_takes_what_earlier_looks_may_have_erred() -> None:
     _, summary = confirmed(SEARCHED, of_mode(5.0), confirm="auto")
     assert spent(summary) == 2 / 2**8
     asked = {**summary.study.setup, "confirm": "12", "spent": spent(summary)}
-    assert planned(replace(summary, study=replace(summary.study, setup=asked))) == (
-        Look(12, 0.05 - 2 / 2**8),
-    )
+    later = replace(summary, study=replace(summary.study, setup=asked))
+    assert later.looks == (Look(12, 0.05 - 2 / 2**8),)
     asked["spent"] = 0.2  # used up: a look needs at least 8 pairs then
     asked["confirm"] = "6"
-    assert planned(replace(summary, study=replace(summary.study, setup=asked))) == (Look(8, 0.01),)
+    later = replace(summary, study=replace(summary.study, setup=asked))
+    assert later.looks == (Look(8, 0.01),)
 
 
 def test_a_study_without_a_good_baseline_has_no_verdict() -> None:

@@ -75,7 +75,8 @@ def test_a_configuration_against_itself() -> None:
     values = [10.0, 10.05, 10.02, 10.0, 9.99, 10.0, 10.0, 10.01, 10.03, 10.0, 10.0, 9.98]
     found = against_itself(values)
     assert found is not None
-    assert (found[0], found[1].low, found[1].high) == ("same", 0.995, 1.003)
+    assert found.interval is not None
+    assert (found.verdict, found.interval.low, found.interval.high) == ("same", 0.995, 1.003)
     assert against_itself(values[:11]) is None
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from ..errors import UsageError
 from ..evidence.ablation import KnobFinding, Minimal
@@ -18,7 +25,7 @@ from ..evidence.result import Evidence, Recommendation, Result
 from ..evidence.summary import Summary
 from ..language import Message
 from ..options import EXPORTED, Setup, from_dict, to_dict
-from ..policy import WARMUP
+from ..policy import MIN_PAIRS, WARMUP
 from ..worker.protocol import replacing
 
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
@@ -52,15 +59,6 @@ class BestConfiguration(BaseModel):
     minimal: Minimal | None = None
     measured_with: Setup | None = None
 
-    @field_validator("ablation", mode="before")
-    @classmethod
-    def _sentences(cls, ablation: Any) -> Any:
-        """Earlier versions wrote each reason as a sentence, or none as ""."""
-        for one in ablation if isinstance(ablation, list) else ():
-            if isinstance(one, dict) and isinstance(one.get("reason"), str):
-                one["reason"] = asdict(Message(one["reason"])) if one["reason"] else None
-        return ablation
-
     @field_validator("measured_with", mode="before")
     @classmethod
     def _exported_options(cls, options: Any) -> Any:
@@ -72,6 +70,32 @@ class BestConfiguration(BaseModel):
     def _exported(self, options: Setup | None) -> dict[str, Any] | None:
         data = to_dict(options) if options else None
         return data and {name: data[name] for name in EXPORTED}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, data: Any) -> Any:
+        """Earlier versions wrote a finding's figures beside its knob, and called runs blocks."""
+        if not isinstance(data, dict):
+            return data
+        findings, smaller = data.get("ablation"), data.get("minimal")
+        for finding in findings if isinstance(findings, list) else ():
+            if isinstance(finding, dict):
+                evidence = data.get("evidence") if findings == [finding] else None
+                _upgrade_finding(finding, evidence if isinstance(evidence, dict) else {})
+        for comparison in smaller.values() if isinstance(smaller, dict) else ():
+            if isinstance(comparison, dict) and "blocks" in comparison:
+                comparison["runs"] = [comparison.pop("blocks")] * 2
+        return data
+
+
+def _upgrade_finding(finding: dict[str, Any], evidence: dict[str, Any]) -> None:
+    """evidence: where the hold-out is what found it, as of a single knob."""
+    if isinstance(finding.get("reason"), str):
+        finding["reason"] = asdict(Message(finding["reason"])) if finding["reason"] else None
+    if "verdict" in finding:
+        figures = {name: finding.pop(name, None) for name in ("verdict", "speedup", "interval")}
+        runs = [evidence.get("pairs", MIN_PAIRS)] * 2
+        finding["comparison"] = {**figures, "runs": runs} if figures["interval"] else None
 
 
 def best_configuration(found: Result, asked: Mapping[str, Any]) -> BestConfiguration:

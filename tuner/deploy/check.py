@@ -14,7 +14,7 @@ from ..errors import BaselineError, Interrupted, UnfitEnvironmentError, UsageErr
 from ..evidence import pairs
 from ..evidence.conclude import conclude
 from ..evidence.environment import Difference, differences
-from ..evidence.intervals import Interval
+from ..evidence.intervals import Comparison
 from ..evidence.result import Result
 from ..evidence.summary import Summary
 from ..language import Message
@@ -41,7 +41,7 @@ CANNOT_RUN = (Outcome.UNSUPPORTED, Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
 
 @dataclass(frozen=True)
 class Check:
-    """The answer, with its reason; promised and seen: (speed-up, its interval).
+    """The answer, with its reason; what was promised, None where nothing was, and what was seen.
 
     environment: where this one differs from the one that it was tuned on. study: of the fresh runs;
     "" where nothing had to be measured.
@@ -49,9 +49,8 @@ class Check:
 
     answer: Answer
     reason: Message
-    promised: tuple[float, Interval | None]
-    seen: tuple[float, Interval | None] | None
-    pairs: int
+    promised: Comparison | None
+    seen: Comparison | None
     environment: tuple[Difference, ...]
     study: str
     emulated_cann: bool
@@ -65,7 +64,7 @@ def without_measuring(best: BestConfiguration) -> Check | None:
     """The answer of a file that keeps the defaults; None where there is something to measure."""
     if best.recommendation != "keep the defaults":
         return None
-    return Check("kept", Message("it keeps the defaults"), (1.0, None), None, 0, (), "", False)
+    return Check("kept", Message("it keeps the defaults"), None, None, (), "", False)
 
 
 def knobs_of(best: BestConfiguration) -> Configuration:
@@ -177,24 +176,23 @@ def judged(best: BestConfiguration, summary: Summary, result: Result) -> Check:
         answer=answer,
         reason=reason,
         promised=promised,
-        seen=(result.evidence.speedup, result.evidence.interval),
-        pairs=result.evidence.pairs,
+        seen=result.evidence.comparison(result.verdict),
         environment=tuple(differences(best.environment, now)),
         study=result.study,
         emulated_cann=bool(now.get("emulated_cann")),
     )
 
 
-def promise(best: BestConfiguration) -> tuple[float, Interval | None]:
+def promise(best: BestConfiguration) -> Comparison:
     """What the file says of its configuration; of the smaller one, where that was exported."""
     if best.minimal is not None:
-        return best.minimal.over_baseline.speedup, best.minimal.over_baseline.interval
-    return best.evidence.speedup, best.evidence.interval
+        return best.minimal.over_baseline
+    return best.evidence.comparison(best.verdict)
 
 
 def _answer(
     best: BestConfiguration,
-    promised: tuple[float, Interval | None],
+    promised: Comparison,
     summary: Summary,
     result: Result,
 ) -> tuple[Answer, Message]:
@@ -207,8 +205,8 @@ def _answer(
                 "tune anew in this environment"
             )
         return "regression", Message(f"{outcome.value}: {message}")
-    interval, (speedup, promised_interval) = result.evidence.interval, promised
-    least = KEPT_SHARE * (promised_interval.low if promised_interval else speedup)
+    interval = result.evidence.interval
+    least = KEPT_SHARE * (promised.interval.low if promised.interval else promised.speedup)
     limit_ms = best.measured_with.max_latency_ms if best.measured_with else None
     if limit_ms is not None and result.evidence.best.latency_ms > limit_ms:
         return "regression", Message("over the limit of {limit:g} ms", {"limit": limit_ms})

@@ -13,13 +13,14 @@ from typing import Any
 
 from ..evidence.conclude import conclude
 from ..evidence.environment import Difference, differences, shown
-from ..evidence.intervals import Interval, Verdict, verdict
+from ..evidence.intervals import Comparison, Interval, Verdict, verdict
+from ..evidence.measured import Measured
 from ..evidence.result import Recommendation
 from ..evidence.stats import median, shift_interval
-from ..evidence.summary import Measured, Summary
+from ..evidence.summary import Summary
 from ..language import Message
 from ..options import ALIKE
-from ..policy import ALL_ERRORS, BATCH_SIZE, MIN_PAIRS, PRACTICAL_EFFECT, WARMUP
+from ..policy import ALL_ERRORS, BATCH_SIZE, MIN_PAIRS, WARMUP
 from ..runs.records import RecordedRun
 from ..space.model import Configuration
 from ..worker.protocol import Role
@@ -48,19 +49,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Change:
-    """How many times better the second study's runs are; the objective's medians of both.
+    """The second study's runs against the first's; the objective's medians of first and second.
 
-    interval: None for too few runs to have one. batch_size: of all these runs. paired: made in
-    turns, by `remeasure`.
+    Paired where made in turns, by `remeasure`. batch_size: of all these runs.
     """
 
-    speedup: float
-    interval: Interval | None
-    verdict: Verdict
+    comparison: Comparison
     values: tuple[float, float]
-    runs: tuple[int, int]
     batch_size: int | None
-    paired: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ class ConfigurationChange:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class StudyComparison:
     """The second study against the first. warnings: why it may be unfair.
 
     baseline: as the environments are. winner: each at its own best. unit: of `values`.
@@ -95,7 +91,7 @@ class Comparison:
         return asdict(self)
 
 
-def compare(first: Summary, second: Summary) -> Comparison:
+def compare(first: Summary, second: Summary) -> StudyComparison:
     """Raises StudyConflictError where one of them has measured nothing."""
     sides = _side(first), _side(second)
     batches = [one.space.default_batch() for one in (first, second)]
@@ -106,7 +102,7 @@ def compare(first: Summary, second: Summary) -> Comparison:
         )
     if sides[0].batch_size == sides[1].batch_size:
         winner = _change(first, second, *(_runs(one, best(one)) for one in (first, second)))
-    return Comparison(
+    return StudyComparison(
         first=sides[0],
         second=sides[1],
         objective=first.objective.name,
@@ -204,15 +200,14 @@ def _change(
     interval = None
     if found:
         low, high, coverage = found
-        smallest = math.exp((high - low) / 2) * (1 + PRACTICAL_EFFECT)
-        bounds = math.exp(low), math.exp(high), coverage, smallest
-        interval = Interval(*(round(bound, 4) for bound in bounds))
+        low, high = round(math.exp(low), 4), round(math.exp(high), 4)
+        interval = Interval(low, high, round(coverage, 4), smallest_effect=None)
+    ruling = verdict(interval.low, interval.high) if interval else "unclear"
+    speedup = round(math.exp(median([a - b for a in old for b in new])), 4)
+    runs = len(before), len(after)
     return Change(
-        speedup=round(math.exp(median([a - b for a in old for b in new])), 4),
-        interval=interval,
-        verdict=verdict(interval.low, interval.high) if interval else "unclear",
+        comparison=Comparison(ruling, speedup, interval, runs, paired=False),
         values=(_value(first, before), _value(second, after)),
-        runs=(len(before), len(after)),
         batch_size=int(size) if (size := before[0].configuration.get(BATCH_SIZE)) else None,
     )
 

@@ -72,9 +72,10 @@ def _effects(summary: Summary) -> dict[tuple[str, Value], Effect]:
     if summary.baseline and summary.best:
         judged = judge(summary)
         tried = summary.space.changed(judged.best.configuration)
-        if judged.interval and len(tried) == 1:
-            pairs = judged.interval
-            found[next(iter(tried.items()))] = Effect(judged.speedup, pairs.low, pairs.high)
+        interval = judged.comparison.interval
+        if interval and len(tried) == 1:
+            effect = Effect(judged.comparison.speedup, interval.low, interval.high)
+            found[next(iter(tried.items()))] = effect
     return found
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .. import options
 from ..errors import Interrupted, UnfitEnvironmentError, UsageError
 from ..evidence.environment import upgrade
-from ..evidence.intervals import interval_of, verdict
+from ..evidence.intervals import comparison_of
 from ..evidence.pairs import Pair
 from ..evidence.stats import median
 from ..evidence.summary import Summary
@@ -52,7 +50,7 @@ def remeasure(first: Summary, second: Summary, pairs: int, caller: Caller) -> Re
     with contextlib.ExitStack() as stack:
         hold = stack.enter_context(lease.holding(name, caller.on_wait, caller.stop))
         places = [
-            (summary.study, stack.enter_context(run_folder(_launch_prefix(summary))))
+            (summary.study, stack.enter_context(run_folder(summary.options.launch_prefix)))
             for summary in summaries
         ]
         runners = [
@@ -81,13 +79,9 @@ def require_comparable(first: Summary, second: Summary, pairs: int) -> None:
         )
 
 
-def _launch_prefix(summary: Summary) -> str:
-    return str(summary.study.setup.get("launch_prefix", ""))
-
-
 def _runner(summary: Summary, launcher: Launcher, caller: Caller) -> Runner:
     """Makes runs in memory as the stored study made them, with its reference made anew."""
-    setup, store = options.from_dict(summary.study.setup), MemoryStore()
+    setup, store = summary.options, MemoryStore()
     runner = Runner(
         summary.study, setup, summary.space, store, launcher.run, caller.observer, caller.stop,
         launcher.folder,
@@ -165,14 +159,10 @@ def _change(summary: Summary, pairs: Sequence[Pair]) -> Change:
     of, log_cost = summary.objective.of, summary.objective.log_cost
     values = [[of(r.measurement) for r in pair if r.measurement is not None] for pair in pairs]
     logs = [log_cost(before) - log_cost(after) for before, after in values]
-    interval = interval_of(logs)
-    assert interval is not None  # MIN_PAIRS are enough
+    comparison = comparison_of(logs)
+    assert comparison is not None  # MIN_PAIRS are enough
     return Change(
-        speedup=round(math.exp(median(logs)), 4),
-        interval=interval,
-        verdict=verdict(interval.low, interval.high),
+        comparison=comparison,
         values=(round(median([v[0] for v in values]), 4), round(median([v[1] for v in values]), 4)),
-        runs=(len(pairs), len(pairs)),
         batch_size=_batch_size(summary),
-        paired=True,
     )

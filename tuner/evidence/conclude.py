@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from ..policy import WARMUP
 from ..space.model import Configuration
-from ..worker.protocol import UNSET, Outcome, OutputCheck, ReadBack, Role
+from ..worker.protocol import UNSET, OutputCheck, ReadBack, Role
 from .ablation import findings, measured_as, minimal
 from .effects import effects
 from .figures import figures
 from .finalists import BLOCKS, finalists
+from .measured import Measured
 from .noise import Noise, noise
-from .pairs import at_batch, baseline, runs_of
+from .pairs import at_batch, baseline, block_pair
 from .result import (
     CurveResult,
     Evidence,
@@ -25,33 +26,33 @@ from .result import (
 )
 from .stats import line_through, median
 from .steady import warmup_needed
-from .summary import CurvePoint, Measured, Summary
+from .summary import CurvePoint, Summary
 from .verdict import Judgement, judge
 
 
 def conclude(summary: Summary) -> Result:
     """What the study has found. Raises StudyConflictError when it has measured nothing yet."""
-    judged = judge(summary)
-    recommendation = _recommendation(judged)
-    tried = summary.space.changed(judged.best.configuration)
+    judgement = judge(summary)
+    recommendation = _recommendation(judgement)
     keep = recommendation == "keep the defaults"
+    tried = summary.space.changed(judgement.best.configuration)
     smaller = minimal(summary)
     applied = smaller.configuration if smaller else tried
-    measured = measured_as(summary, applied) if smaller else judged.best
-    curve = tuple(_curve_result(summary, judged, point) for point in summary.curve)
+    measured = measured_as(summary, applied) if smaller else judgement.best
+    curve = tuple(_curve_result(summary, judgement, point) for point in summary.curve)
     return Result(
         study=summary.study.name,
-        model=summary.study.setup["model"],
+        model=summary.options.model,
         backend=summary.space.backend,
-        verdict=judged.verdict,
-        reason=judged.reason,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
         recommendation=recommendation,
         configuration={} if keep else {**applied, **_warmup(summary, measured)},
         environment_variables={} if keep else _variables(summary, applied),
-        evidence=_evidence(summary, judged, tried),
+        evidence=_evidence(summary, judgement, tried),
         ablation=findings(summary),
         minimal=smaller,
-        knobs=_knobs(summary, judged.best, tried),
+        knobs=_knobs(summary, judgement.best, tried),
         finalists=_finalists(summary),
         curve=curve,
         fixed_cost_baseline=_fixed_cost([(p.batch_size, p.baseline_ms) for p in curve]),
@@ -62,51 +63,48 @@ def conclude(summary: Summary) -> Result:
     )
 
 
-def _recommendation(judged: Judgement) -> Recommendation:
-    if judged.verdict == "faster":
+def _recommendation(judgement: Judgement) -> Recommendation:
+    if judgement.verdict == "faster":
         return "apply"
-    unproven = judged.verdict == "not confirmed" and judged.speedup > 1
+    unproven = judgement.verdict == "not confirmed" and judgement.comparison.speedup > 1
     return "confirm first" if unproven else "keep the defaults"
 
 
-def _evidence(summary: Summary, judged: Judgement, tried: Configuration) -> Evidence:
-    outputs = [r.run.result.output for r in judged.best.runs if r.run.result.output is not None]
+def _evidence(summary: Summary, judgement: Judgement, tried: Configuration) -> Evidence:
+    best, comparison = judgement.best, judgement.comparison
+    outputs = [r.run.result.output for r in best.runs if r.run.result.output is not None]
     output = outputs[0] if outputs else OutputCheck("impossible")
     return Evidence(
         objective=summary.objective.name,
-        timed_region=summary.study.setup["timed_region"],
-        batch_size=judged.best.batch_size,
-        speedup=round(judged.speedup, 4),
-        interval=judged.interval,
-        pairs=judged.pairs,
+        timed_region=summary.options.timed_region,
+        batch_size=best.batch_size,
+        speedup=round(comparison.speedup, 4),
+        interval=comparison.interval,
+        pairs=comparison.pairs,
         tried=tried,
-        best=figures(judged.best),
-        baseline=figures(judged.baseline),
+        best=figures(best),
+        baseline=figures(judgement.baseline),
         noise=_noise(summary),
         output_check=output.status,
         output_reason=output.reason,
         relative_error=output.relative_error,
-        convolutions=(_convolutions(judged.baseline), _convolutions(judged.best)),
+        convolutions=(_convolutions(judgement.baseline), _convolutions(best)),
     )
 
 
-def _convolutions(one: Measured) -> str:
+def _convolutions(measured: Measured) -> str:
     """The path that the worker saw; both where runs differ."""
-    seen = {str(r.run.result.facts.get("convolutions", "")) for r in one.runs}
-    return "/".join(sorted(seen - {""}))
+    paths = {str(r.run.result.facts.get("convolutions", "")) for r in measured.runs}
+    return "/".join(sorted(paths - {""}))
 
 
 def _noise(summary: Summary) -> Noise:
     """Of all runs of the baseline's settings at this batch size, and of all runs of the study."""
     base = baseline(summary)
-    searched = [r for one in summary.measured for r in one.runs]
-    everything = [*searched, *summary.confirmation_runs]
-    values = [
-        summary.objective.of(r.run.result.measurement)
-        for r in everything
-        if r.run.result.measurement is not None and summary.identity(r.configuration) == base
-    ]
-    return noise(values, everything)
+    search = [r for measured in summary.measured for r in measured.runs]
+    runs = [*search, *summary.confirmation_runs]
+    own = (r for r in runs if summary.identity(r.configuration) == base)
+    return noise([summary.value(r) for r in own if r.measurement is not None], runs)
 
 
 def _warmup(summary: Summary, best: Measured) -> Configuration:
@@ -128,7 +126,7 @@ def _variables(summary: Summary, tried: Configuration) -> dict[str, str]:
 
 
 def _knobs(summary: Summary, best: Measured, tried: Configuration) -> tuple[KnobResult, ...]:
-    read_back = next(r.run.result.read_back for r in best.runs if r.run.result.measurement)
+    read_back = best.good[0].run.result.read_back
     effect = effects(summary, best.configuration)
     nothing = ReadBack("", False, "")
     return tuple(
@@ -152,53 +150,49 @@ def _finalists(summary: Summary) -> tuple[FinalistResult, ...]:
         name: at_batch(summary, summary.space.preset(name)) for name in summary.space.presets
     }
     again = finalists(summary)
-    shown = list(again)
-    shown += [one for one in presets.values() if one not in [*again, baseline(summary)]]
-    found = [
-        _finalist(summary, one, ", ".join(name for name, held in presets.items() if held == one))
-        for one in shown
-    ]
-    found.sort(key=lambda f: -median(f.speedups) if f.speedups else 0.0)
-    return tuple(found)
+    others = [p for p in presets.values() if p not in [*again, baseline(summary)]]
+    results = []
+    for configuration in [*again, *others]:
+        names = [name for name, preset in presets.items() if preset == configuration]
+        results.append(_finalist(summary, configuration, ", ".join(names)))
+    results.sort(key=lambda r: -median(r.speedups) if r.speedups else 0.0)
+    return tuple(results)
 
 
-def _finalist(summary: Summary, one: Configuration, preset: str) -> FinalistResult:
-    of = summary.objective.of
-    speedups = []
-    for block in range(BLOCKS):
-        sides = [
-            runs_of(summary, side, Role.CONFIRM, block)[:1] for side in (one, baseline(summary))
-        ]
-        values = [of(m) for side in sides for r in side if (m := r.run.result.measurement)]
-        if len(values) == 2:
-            speedups.append(summary.objective.speedup(*values))
-    searched = next((m for m in summary.measured if m.configuration == one), None)
-    once = summary.speedup(searched) if searched and not speedups else None
-    failed = [
-        r.run.result.outcome.value
+def _finalist(summary: Summary, configuration: Configuration, preset: str) -> FinalistResult:
+    base = baseline(summary)
+    pairs = [block_pair(summary, configuration, base, Role.CONFIRM, b) for b in range(BLOCKS)]
+    values = [[summary.value(recorded) for recorded in pair] for pair in pairs if pair]
+    speedups = tuple(summary.objective.speedup(*pair) for pair in values)
+    search = summary.measured_of(configuration)
+    once = summary.speedup(search) if search and not speedups else None
+    failures = [
+        r.outcome.value
         for r in summary.confirmation_runs
-        if summary.identity(r.configuration) == one and r.run.result.outcome != Outcome.OK
+        if not r.ok and summary.identity(r.configuration) == configuration
     ]
-    outcome = searched.outcome.value if searched else "not run"
+    outcome = search.outcome.value if search else "not run"
     return FinalistResult(
         preset=preset,
-        configuration=summary.space.changed(one),
-        outcome=failed[0] if failed else outcome,
-        speedups=tuple(speedups) if once is None else (once,),
+        configuration=summary.space.changed(configuration),
+        outcome=failures[0] if failures else outcome,
+        speedups=speedups if once is None else (once,),
         fresh=bool(speedups),
     )
 
 
-def _curve_result(summary: Summary, judged: Judgement, point: CurvePoint) -> CurveResult:
-    confirmed = judged.interval is not None and point.batch_size == judged.best.batch_size
-    best, baseline = point.best, point.baseline
+def _curve_result(summary: Summary, judgement: Judgement, point: CurvePoint) -> CurveResult:
+    own = point.batch_size == judgement.best.batch_size
+    confirmed = own and judgement.comparison.interval is not None
+    best, base = point.best, point.baseline
     speedup = summary.speedup(best) if best else None
     if confirmed:
-        best, baseline, speedup = judged.best, judged.baseline, round(judged.speedup, 4)
+        best, base = judgement.best, judgement.baseline
+        speedup = round(judgement.comparison.speedup, 4)
     return CurveResult(
         batch_size=point.batch_size,
-        baseline_outcome=baseline.outcome.value if baseline else "not run",
-        baseline_ms=baseline.latency_ms if baseline else None,
+        baseline_outcome=base.outcome.value if base else "not run",
+        baseline_ms=base.latency_ms if base else None,
         best_ms=best.latency_ms if best else None,
         speedup=speedup,
         throughput_per_s=figures(best).throughput_per_s if best else None,

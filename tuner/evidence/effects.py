@@ -9,8 +9,9 @@ import numpy as np
 
 from ..policy import BATCH_SIZE, WARMUP
 from ..space.model import Configuration, Value
+from .measured import ranked
 from .stats import t_quantile
-from .summary import Summary, ranked
+from .summary import Summary
 
 ERROR = 0.05  # how often any interval of a study may leave out what is true
 MIN_FREEDOM = 8  # configurations more than the fit has unknowns: fewer hardly show the scatter
@@ -32,8 +33,8 @@ class Effect:
 
 def effects(summary: Summary, of: Configuration) -> dict[str, Effect]:
     """The effect of each value of this configuration; see `every_effect`."""
-    found = every_effect(summary, of.get(BATCH_SIZE))
-    return {name: effect for (name, value), effect in found.items() if of.get(name) == value}
+    effects = every_effect(summary, of.get(BATCH_SIZE))
+    return {name: effect for (name, value), effect in effects.items() if of.get(name) == value}
 
 
 def every_effect(summary: Summary, batch_size: Value | None) -> dict[tuple[str, Value], Effect]:
@@ -44,7 +45,7 @@ def every_effect(summary: Summary, batch_size: Value | None) -> dict[tuple[str, 
     not explain widens the intervals. All of them hold at once in 95 % of studies: the error is
     shared out among the columns. Empty where there are too few configurations for a fit.
     """
-    here = [one for one in summary.measured if one.batch_size == batch_size]
+    here = [m for m in summary.measured if m.batch_size == batch_size]
     rows = ranked(here, summary.objective, None)
     columns = [
         (knob.name, value)
@@ -60,15 +61,15 @@ def every_effect(summary: Summary, batch_size: Value | None) -> dict[tuple[str, 
         [[1.0, *(r.configuration[name] == value for name, value in columns)] for r in rows]
     )
     costs = np.array([summary.objective.log_cost(r.value or 1.0) for r in rows])
-    fitted, _, rank, _ = np.linalg.lstsq(design, costs, rcond=None)
+    fit, _, rank, _ = np.linalg.lstsq(design, costs, rcond=None)
     if rank < design.shape[1]:
         return {}
-    left = costs - design @ fitted
-    variance = float(left @ left) / freedom
+    rest = costs - design @ fit
+    variance = float(rest @ rest) / freedom
     errors = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
     around = t_quantile(1 - ERROR / len(columns) / 2, freedom)
     return {
-        column: _effect(-float(fitted[number]), around * float(errors[number]))
+        column: _effect(-float(fit[number]), around * float(errors[number]))
         for number, column in enumerate(columns, start=1)
     }
 

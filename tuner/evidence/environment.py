@@ -30,24 +30,24 @@ class Difference:
 def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
     """The items in which two fingerprints differ, variables one by one."""
     for name in [*before, *(name for name in after if name not in before)]:
-        one, other = before.get(name, ""), after.get(name, "")
-        if name in NOT_ENVIRONMENT or one == other:
+        old, new = before.get(name, ""), after.get(name, "")
+        if name in NOT_ENVIRONMENT or old == new:
             continue
-        if isinstance(one or other, dict) and isinstance(other or one, dict):
-            yield from differences(one or {}, other or {})
+        if isinstance(old or new, dict) and isinstance(new or old, dict):
+            yield from differences(old or {}, new or {})
         else:
-            yield Difference(name, shown(one), shown(other))
+            yield Difference(name, shown(old), shown(new))
 
 
 def upgrade(before: dict[str, Any], after: dict[str, Any]) -> Difference | None:
     """The first difference that makes it another environment; None where it is the same one."""
-    return next((one for one in differences(before, after) if one.is_of_version), None)
+    return next((d for d in differences(before, after) if d.is_of_version), None)
 
 
 def shown(value: Any) -> str:
     """An item's value as text."""
     if isinstance(value, dict):
-        return " ".join(f"{name}={held}" for name, held in value.items())
+        return " ".join(f"{name}={item}" for name, item in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

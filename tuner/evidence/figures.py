@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .noise import page_faults_per_call
-from .stats import median, percentile, relative_spread
+from .measured import Measured
+from .noise import page_faults_per_call, relative_spread
+from .objectives import latency, throughput
+from .stats import median, percentile
 from .steady import warmup_needed
-from .summary import Measured
 
 
 @dataclass(frozen=True)
@@ -35,28 +36,25 @@ class Figures:
 
 def figures(measured: Measured) -> Figures:
     """Figures of a configuration with at least one good run."""
-    found = measured.measurements()
-    latency_ns = [value for m in found for value in m.latency_ns]
-    medians_ms = [median(m.latency_ns) / 1e6 for m in found]
-    rates = [m.calls_per_block * m.batch_size * 1e9 / median(m.block_ns) for m in found]
-    memory = [r.run.result.peak_memory_bytes for r in measured.runs]
-    peaks = [float(peak) for peak in memory if peak is not None]
-    counted = [page_faults_per_call(r.run.result) for r in measured.runs]
-    faults = [count for count in counted if count is not None]
+    runs, results = measured.measurements(), [r.run.result for r in measured.runs]
+    latency_ns = [value for m in runs for value in m.latency_ns]
+    medians_ms = [latency(m) for m in runs]
+    peaks = [float(peak) for r in results if (peak := r.peak_memory_bytes) is not None]
+    faults = [count for r in results if (count := page_faults_per_call(r)) is not None]
     return Figures(
         latency_ms=round(median(medians_ms), 4),
         spread=_rounded(relative_spread(medians_ms)),
         p90_ms=_rounded(percentile(latency_ns, 90), 1e6),
         p99_ms=_rounded(percentile(latency_ns, 99), 1e6),
-        throughput_per_s=round(median(rates), 3),
+        throughput_per_s=round(median([throughput(m) for m in runs]), 3),
         dispatch_share=round(
-            median([median(m.dispatch_ns) / median(m.latency_ns) for m in found]), 4
+            median([median(m.dispatch_ns) / median(m.latency_ns) for m in runs]), 4
         ),
-        first_call_s=round(median([m.warmup_ns[0] / 1e9 for m in found]), 4),
+        first_call_s=round(median([m.warmup_ns[0] / 1e9 for m in runs]), 4),
         peak_memory_mib=_rounded(median(peaks), 2**20) if peaks else None,
-        runs=len(found),
+        runs=len(runs),
         trials=tuple(measured.trials),
-        unsteady=sum(warmup_needed(m) is None for m in found),
+        unsteady=sum(warmup_needed(m) is None for m in runs),
         page_faults_per_call=round(median(faults), 1) if faults else None,
     )
 

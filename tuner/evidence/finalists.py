@@ -17,11 +17,12 @@ from dataclasses import replace
 
 from ..policy import PRACTICAL_EFFECT
 from ..space.model import Configuration
-from ..worker.protocol import Outcome, Role
+from ..worker.protocol import Role
 from . import pairs
-from .pairs import Step, at_batch, baseline, contender, planned, recorded_runs, runs_of, step_of
+from .measured import grouped, ranked
+from .pairs import Step, at_batch, baseline, contender, step_of
 from .stats import median
-from .summary import Summary, grouped, ranked
+from .summary import Summary
 
 FINALISTS = 5
 ALL_IN = 2  # blocks with every finalist
@@ -35,31 +36,29 @@ def finalists(summary: Summary) -> list[Configuration]:
     """The best few and the presets that ran well, at the batch size of the best."""
     if summary.best is None:
         return []
-    batch = summary.best.batch_size
-    here = [one for one in summary.measured if one.batch_size == batch]
+    batch_size = summary.best.batch_size
+    here = [m for m in summary.measured if m.batch_size == batch_size]
     good = ranked(here, summary.objective, summary.limit_ms)
-    others = [one.configuration for one in good if not summary.space.is_baseline(one.configuration)]
+    others = [m.configuration for m in good if not summary.space.is_baseline(m.configuration)]
     presets = [at_batch(summary, summary.space.preset(name)) for name in summary.space.presets]
-    return others[:FINALISTS] + [one for one in others[FINALISTS:] if one in presets]
+    return others[:FINALISTS] + [other for other in others[FINALISTS:] if other in presets]
 
 
 def next_step(summary: Summary, seed: int) -> Step | None:
     """The block that comes next, or None when the confirmation is complete."""
-    chosen = finalists(summary)
-    if not chosen or not planned(summary):
+    candidates = finalists(summary)
+    if not candidates or not summary.looks:
         return None
-    looks = planned(summary)
+    runs = block_runs(len(candidates))
     for block in range(BLOCKS):
-        order = _order(summary, block, seed)
-        total = block_runs(len(chosen)) + 2 * looks[0].pairs
-        if step := step_of(summary, Role.CONFIRM, block, order, total, chosen[0]):
+        order, total = _order(summary, block, seed), runs + 2 * summary.looks[0].pairs
+        if step := step_of(summary, Role.CONFIRM, block, order, total, candidates[0]):
             return step
     best = contender(summary) or winner(summary)
     step = pairs.next_step(summary, best) if best is not None else None
     if step is None:
         return None
-    done = recorded_runs(summary, Role.CONFIRM)
-    return replace(step, done=done + step.done, total=block_runs(len(chosen)) + step.total)
+    return replace(step, done=summary.done(Role.CONFIRM) + step.done, total=runs + step.total)
 
 
 def block_runs(count: int) -> int:
@@ -72,38 +71,33 @@ def _order(summary: Summary, block: int, seed: int) -> list[Configuration]:
     base = baseline(summary)
     order = [*still_in(summary, block), base]
     random.Random(f"{seed}:{summary.trials_done}:{block}").shuffle(order)
-    spoiled = any(failed(summary, base, earlier) for earlier in range(block))
-    return [one for one in order if one != base or not spoiled]
+    return [side for side in order if side != base or not _failed_before(summary, base, block)]
 
 
-def failed(summary: Summary, one: Configuration, block: int) -> bool:
-    """Did the configuration fail in this block?"""
-    runs = runs_of(summary, one, Role.CONFIRM, block)
-    return any(recorded.run.result.outcome != Outcome.OK for recorded in runs)
+def _failed_before(summary: Summary, configuration: Configuration, block: int) -> bool:
+    """Did the configuration fail in an earlier block?"""
+    runs = summary.fresh_runs(configuration, Role.CONFIRM)
+    return any(r.block < block and not r.ok for r in runs)
 
 
 def still_in(summary: Summary, block: int) -> list[Configuration]:
     """The finalists of this block: none that failed before, and later on the best few only."""
-    left = [
-        one
-        for one in finalists(summary)
-        if not any(failed(summary, one, earlier) for earlier in range(block))
-    ]
+    candidates = [c for c in finalists(summary) if not _failed_before(summary, c, block)]
     if block < ALL_IN:
-        return left
-    votes = _votes(summary, left, ALL_IN)
+        return candidates
+    votes = _votes(summary, candidates, ALL_IN)
     order = sorted(votes, key=lambda number: median(votes[number]))
-    return [left[number] for number in order[:KEPT]]
+    return [candidates[number] for number in order[:KEPT]]
 
 
-def block_values(summary: Summary, one: Configuration, blocks: int) -> list[float]:
+def block_values(summary: Summary, configuration: Configuration, blocks: int) -> list[float]:
     """The objective in each block; empty where a run is missing, failed or is over the limit."""
-    runs = [r for block in range(blocks) for r in runs_of(summary, one, Role.CONFIRM, block)[:1]]
-    again = grouped(one, runs, summary.objective)
-    kept = ranked([again], summary.objective, summary.limit_ms)
-    if len(runs) < blocks or not kept:
+    rows = [summary.fresh_runs(configuration, Role.CONFIRM, block) for block in range(blocks)]
+    runs = [recorded for row in rows for recorded in row[:1]]
+    measured = grouped(configuration, runs, summary.objective)
+    if len(runs) < blocks or not ranked([measured], summary.objective, summary.limit_ms):
         return []
-    return [summary.objective.of(measurement) for measurement in again.measurements()]
+    return [summary.value(recorded) for recorded in runs]
 
 
 def winner(summary: Summary) -> Configuration | None:
@@ -112,34 +106,34 @@ def winner(summary: Summary) -> Configuration | None:
     Its score is the median over blocks of its log(cost), less half of the block's median, with what
     the search measured as one block more. Of as many knobs, the steadier wins.
     """
-    chosen = still_in(summary, BLOCKS)
-    votes = _votes(summary, chosen, BLOCKS)
+    candidates = still_in(summary, BLOCKS)
+    votes = _votes(summary, candidates, BLOCKS)
     if not votes:
         return None
-    best = min(votes, key=lambda number: median(votes[number]))
-    limit = median(votes[best]) + math.log1p(PRACTICAL_EFFECT)
+    limit = min(median(costs) for costs in votes.values()) + math.log1p(PRACTICAL_EFFECT)
     tied = [number for number in votes if median(votes[number]) <= limit]
-    return chosen[
+    return candidates[
         min(
             tied,
-            key=lambda n: (len(summary.space.changed(chosen[n])), statistics.stdev(votes[n])),
+            key=lambda n: (len(summary.space.changed(candidates[n])), statistics.stdev(votes[n])),
         )
     ]
 
 
 def _votes(
-    summary: Summary, chosen: Sequence[Configuration], blocks: int
+    summary: Summary, candidates: Sequence[Configuration], blocks: int
 ) -> dict[int, list[float]]:
     """Number of the configuration -> its log cost in each block, then the search's.
 
     Each less half of what is usual in that block. Without those that did not run well in each.
     """
     costs = {}
-    for number, one in enumerate(chosen):
-        values = block_values(summary, one, blocks)
+    for number, configuration in enumerate(candidates):
+        values = block_values(summary, configuration, blocks)
         if values:
-            searched = next(m.value for m in summary.measured if m.configuration == one)
-            values += [searched or values[0]] * SEARCH_VOTES
+            searched = summary.measured_of(configuration)
+            vote = searched.value if searched else None
+            values += [vote or values[0]] * SEARCH_VOTES
             costs[number] = [summary.objective.log_cost(value) for value in values]
     usual = [DRIFT_TAKEN_OFF * median(block) for block in zip(*costs.values(), strict=True)]
     return {

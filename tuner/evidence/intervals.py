@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..policy import ALL_ERRORS, PRACTICAL_EFFECT
-from .stats import error_of, interval_rank, order_statistic_interval, smallest_shown
+from ..options import AUTO, OFF, Setup
+from ..policy import ALL_ERRORS, LEAST_ALPHA, PRACTICAL_EFFECT
+from .stats import error_of, interval_rank, median, order_statistic_interval, smallest_shown
 
 Verdict = Literal["faster", "slower", "same", "unclear", "not confirmed"]
 MOST_PAIRS = 100  # what --target-effect may plan
@@ -38,12 +39,53 @@ LOOKS: tuple[Look, ...] = (Look(8, 0.01), Look(16, 0.0125), Look(24, 0.0275))  #
 
 @dataclass(frozen=True)
 class Interval:
-    """Of the median speed-up over pairs. smallest_effect: the least that such pairs can show."""
+    """Of the median speed-up.
+
+    smallest_effect: the true speed-up that such pairs show 4 times of 5; None where runs are not
+    paired.
+    """
 
     low: float
     high: float
     coverage: float
-    smallest_effect: float
+    smallest_effect: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many times better one side is than the other: the median, its interval, the verdict.
+
+    interval: None for too few runs. runs: of either side. paired: made in pairs and compared pair
+    by pair.
+    """
+
+    verdict: Verdict
+    speedup: float
+    interval: Interval | None
+    runs: tuple[int, int]
+    paired: bool = True
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs it is over; 0 where it is not paired."""
+        return self.runs[0] if self.paired else 0
+
+
+def looks(options: Setup, spread: float | None) -> tuple[Look, ...]:
+    """As many pairs as the options ask for, or as show the effect that they ask for.
+
+    spread: of single runs of the baseline, relative; None for too few of them to plan by.
+    """
+    if options.confirm == OFF:
+        return ()
+    left = max(ALL_ERRORS - options.spent, LEAST_ALPHA)
+    if options.confirm != AUTO:
+        return (Look(max(int(options.confirm), fewest_pairs(left)), left),)
+    if options.target_effect is None or spread is None:
+        return LOOKS
+    first = Look(LOOKS[0].pairs, min(LOOKS[0].alpha, left))
+    pairs = pairs_to_show(options.target_effect, spread, left - first.alpha)
+    return (first,) if pairs <= first.pairs else (first, Look(pairs, left - first.alpha))
 
 
 def fewest_pairs(alpha: float) -> int:
@@ -83,6 +125,15 @@ def interval_of(logs: Sequence[float], alpha: float = ALL_ERRORS) -> Interval | 
         coverage=round(coverage, 4),
         smallest_effect=round(math.exp(smallest), 4),
     )
+
+
+def comparison_of(logs: Sequence[float], alpha: float = ALL_ERRORS) -> Comparison | None:
+    """Of log speed-ups, one for each pair; None for too few of them."""
+    interval = interval_of(logs, alpha)
+    if interval is None:
+        return None
+    speedup, runs = round(math.exp(median(logs)), 4), (len(logs), len(logs))
+    return Comparison(verdict(interval.low, interval.high), speedup, interval, runs)
 
 
 def verdict(low: float, high: float) -> Verdict:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..runs.records import RecordedRun
 from ..worker.protocol import TrialResult
-from .stats import median, relative_spread
+from .stats import median
 
+RUNS_FOR_SPREAD = 3  # of the search's baseline, before anything is planned by their spread
 DISTURBED_CORES = 0.08  # of its own in use by others: above it medians of a run were seen to be off
 OLD_DISTURBED_SHARE = 0.04  # of the host's processors: all that runs of older studies witnessed
 SLOW_LOOP = 1.3  # times the study's median: recorded runs are at most 1.12 or at least 1.4
@@ -57,25 +59,30 @@ def noise(baseline: Sequence[float], runs: Sequence[RecordedRun]) -> Noise:
     """Noise of the baseline's values, one for each run, and of what happened beside all runs."""
     watched = [r.run.result for r in runs if "monotonic_s" in r.run.result.witnesses_after]
     normal = usual(runs)
-    found = [disturbances(one, normal) for one in watched]
+    causes = [disturbances(result, normal) for result in watched]
     spread = relative_spread(baseline)
     return Noise(
         baseline_spread=None if spread is None else round(spread, 4),
         baseline_runs=len(baseline),
-        runs=len(found),
-        disturbed=dict(Counter(kind for kinds in found for kind in kinds)),
-        disturbed_runs=sum(bool(kinds) for kinds in found),
+        runs=len(causes),
+        disturbed=dict(Counter(kind for kinds in causes for kind in kinds)),
+        disturbed_runs=sum(bool(kinds) for kinds in causes),
     )
+
+
+def relative_spread(values: Sequence[float]) -> float | None:
+    """Standard deviation over mean; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    return statistics.stdev(values) / statistics.fmean(values)
 
 
 def usual(runs: Sequence[RecordedRun]) -> Usual:
     """What a run of this study is compared with, from all of its runs."""
     results = [r.run.result for r in runs]
-    loops = [loop for one in results if (loop := _loop_ns(one)) is not None]
-    frequencies = [khz for one in results if (khz := _khz(one)) is not None]
-    rates = sorted(
-        rate for one in results if (rate := _rate(one, "involuntary_switches")) is not None
-    )
+    loops = [loop for result in results if (loop := _loop_ns(result)) is not None]
+    frequencies = [khz for result in results if (khz := _khz(result)) is not None]
+    rates = sorted(rate for result in results if (rate := _switches_per_s(result)) is not None)
     return Usual(
         loop_ns=median(loops) if loops else None,
         khz=median(frequencies) if frequencies else None,
@@ -94,7 +101,7 @@ def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]
         busy, steal = "host_busy_s", "steal_s"
         cores = OLD_DISTURBED_SHARE * float(result.fingerprint.get("cpus") or 1)
     foreign_s = _grown(before, after, busy) - _grown(before, after, "process_cpu_s")
-    switches = _rate(result, "involuntary_switches")
+    switches = _switches_per_s(result)
     kinds = {
         "other processes": foreign_s > cores * passed_s,
         "steal": _grown(before, after, steal) > cores * passed_s,
@@ -104,7 +111,7 @@ def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]
         "involuntary switches": _beyond(switches, MANY_SWITCHES, usual.switches_per_s),
         "device shared": before.get("device_processes", 0.0) > 0,
     }
-    return [kind for kind, seen in kinds.items() if seen]
+    return [kind for kind, happened in kinds.items() if happened]
 
 
 def from_outside(result: TrialResult, usual: Usual) -> list[str]:
@@ -117,10 +124,10 @@ def page_faults_per_call(result: TrialResult) -> float | None:
 
     No disturbance: memory that the allocator gives back to the kernel and faults in again.
     """
-    one, after = result.measurement, result.witnesses_after
-    if one is None or "minor_page_faults" not in after:
+    measured, after = result.measurement, result.witnesses_after
+    if measured is None or "minor_page_faults" not in after:
         return None
-    calls = len(one.latency_ns) + len(one.block_ns) * one.calls_per_block
+    calls = len(measured.latency_ns) + len(measured.block_ns) * measured.calls_per_block
     return _grown(result.witnesses_before, after, "minor_page_faults") / calls
 
 
@@ -130,24 +137,27 @@ def _beyond(value: float | None, times: float, other: float | None) -> bool:
 
 def _loop_ns(result: TrialResult) -> float | None:
     """The reference loop, the faster of before and after: slow in both, slow between them."""
-    both = (result.witnesses_before, result.witnesses_after)
-    seen = [one["reference_loop_ns"] for one in both if "reference_loop_ns" in one]
-    return min(seen, default=None)
+    return min(_both(result, "reference_loop_ns"), default=None)
 
 
 def _khz(result: TrialResult) -> float | None:
     """The higher frequency of before and after."""
-    both = (result.witnesses_before, result.witnesses_after)
-    return max((one["cpu_khz"] for one in both if "cpu_khz" in one), default=None)
+    return max(_both(result, "cpu_khz"), default=None)
 
 
-def _rate(result: TrialResult, name: str) -> float | None:
-    """How fast a counter grew during a run, per second; None where it was not read."""
+def _both(result: TrialResult, name: str) -> list[float]:
+    """What was read before and after the run, where it could be read."""
+    witnesses = (result.witnesses_before, result.witnesses_after)
+    return [moment[name] for moment in witnesses if name in moment]
+
+
+def _switches_per_s(result: TrialResult) -> float | None:
+    """Involuntary switches during a run, per second; None where they were not counted."""
     before, after = result.witnesses_before, result.witnesses_after
-    if name not in after or "monotonic_s" not in after:
+    if "involuntary_switches" not in after or "monotonic_s" not in after:
         return None
     passed_s = after["monotonic_s"] - before["monotonic_s"]
-    return _grown(before, after, name) / passed_s if passed_s > 0 else None
+    return _grown(before, after, "involuntary_switches") / passed_s if passed_s > 0 else None
 
 
 def _grown(before: Mapping[str, float], after: Mapping[str, float], name: str) -> float:

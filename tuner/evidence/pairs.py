@@ -10,13 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..options import AUTO, OFF
-from ..policy import ALL_ERRORS, BATCH_SIZE, LEAST_ALPHA, PRACTICAL_EFFECT
+from ..policy import BATCH_SIZE, PRACTICAL_EFFECT
 from ..runs.records import RecordedRun
 from ..space.model import Configuration
-from ..worker.protocol import Outcome, Role
-from . import intervals
-from .intervals import Look, fewest_pairs, interval_of, pairs_to_show, verdict
+from ..worker.protocol import Role
+from .intervals import comparison_of
 from .stats import median
 from .summary import Summary
 
@@ -52,19 +50,6 @@ def at_batch(summary: Summary, configuration: Configuration) -> Configuration:
     return summary.identity(configuration)
 
 
-def runs_of(summary: Summary, one: Configuration, role: Role, block: int) -> list[RecordedRun]:
-    """A configuration's runs in a block that say something about it, the disturbed ones last."""
-    found = [
-        recorded
-        for recorded in summary.confirmation_runs
-        if recorded.run.spec.role == role
-        and recorded.run.spec.block == block
-        and recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR
-        and summary.identity(recorded.configuration) == one
-    ]
-    return sorted(found, key=lambda recorded: recorded.run.uid in summary.disturbed)
-
-
 def step_of(
     summary: Summary,
     role: Role,
@@ -77,24 +62,38 @@ def step_of(
 
     stand_in: a searched configuration, of whose trial are the runs of one that was not searched.
     """
-    missing = [side for side in order if not runs_of(summary, side, role, block)]
+    missing = [side for side in order if not summary.fresh_runs(side, role, block)]
     if not missing:
         return None
-    trials = {str(m.configuration): m.trials[0] for m in summary.measured}
-    base, trial = summary.space.baseline(), trials[str(stand_in)]
-    runs = tuple((trials.get(str(side), trial), {**base, **side}) for side in missing)
-    return Step(role, block, runs, recorded_runs(summary, role), total)
-
-
-def recorded_runs(summary: Summary, role: Role) -> int:
-    """How many runs of a role are recorded, a repeated one once."""
-    return len(
-        {
-            (r.block, str(summary.identity(r.configuration)))
-            for r in summary.confirmation_runs
-            if r.role == role and r.outcome != Outcome.ENVIRONMENT_ERROR
-        }
+    runs = tuple(
+        (_trial(summary, side, stand_in), {**summary.space.baseline(), **side}) for side in missing
     )
+    return Step(role, block, runs, summary.done(role), total)
+
+
+def _trial(summary: Summary, *configurations: Configuration) -> int:
+    """The first trial of the first of these that was searched."""
+    measured = (summary.measured_of(configuration) for configuration in configurations)
+    return next(m.trials[0] for m in measured if m is not None)
+
+
+def next_step(summary: Summary, winner: Configuration) -> Step | None:
+    """The pair that comes next; None where there are enough, or the winner itself fails.
+
+    winner: its identity. The sides alternate; a pair that the baseline spoiled is made again under
+    a further number.
+    """
+    wanted, number, good = pairs_wanted(summary, winner), 0, 0
+    while good < wanted and number < wanted + SPARE_PAIRS:
+        order = [baseline(summary), winner] if number % 2 == 0 else [winner, baseline(summary)]
+        end = next((look.pairs for look in summary.looks if look.pairs > number), number + 1)
+        if step := step_of(summary, Role.HOLD_OUT, number, order, 2 * end, winner):
+            return step
+        if not all(r.ok for r in summary.fresh_runs(winner, Role.HOLD_OUT, number)):
+            return None  # there is nothing to claim
+        good += pair_of(summary, winner, number) is not None
+        number += 1
+    return None
 
 
 def contender(summary: Summary) -> Configuration | None:
@@ -103,103 +102,66 @@ def contender(summary: Summary) -> Configuration | None:
     What was begun is finished: a later rule that would choose another winner does not change it.
     """
     base = baseline(summary)
-    tried = (
+    identities = (
         summary.identity(r.configuration)
         for r in summary.confirmation_runs
-        if r.run.spec.role == Role.HOLD_OUT
+        if r.role == Role.HOLD_OUT
     )
-    here = (one for one in tried if one.get(BATCH_SIZE) == base.get(BATCH_SIZE))
-    return next((one for one in here if one != base), None)
+    here = (identity for identity in identities if identity.get(BATCH_SIZE) == base.get(BATCH_SIZE))
+    return next((identity for identity in here if identity != base), None)
 
 
-def pairs_of(summary: Summary, won: Configuration) -> list[Pair]:
+def pairs_of(summary: Summary, winner: Configuration) -> list[Pair]:
     """(winner's run, baseline's run) of each pair of which both ran well, one after the other."""
-    numbers = {r.run.spec.block for r in summary.confirmation_runs}
-    found = (pair_of(summary, won, number) for number in sorted(numbers))
-    return [pair for pair in found if pair is not None]
+    numbers = sorted({r.block for r in summary.fresh_runs(winner, Role.HOLD_OUT)})
+    pairs = (pair_of(summary, winner, number) for number in numbers)
+    return [pair for pair in pairs if pair is not None]
 
 
-def pair_of(summary: Summary, won: Configuration, number: int) -> Pair | None:
+def pair_of(summary: Summary, winner: Configuration, number: int) -> Pair | None:
     """The pair of that number; None where a run is missing, failed, or long after the other."""
-    sides = [runs_of(summary, one, Role.HOLD_OUT, number) for one in (won, baseline(summary))]
-    good = [[r for r in runs if r.run.result.measurement is not None] for runs in sides]
-    if not all(good):
+    pair = block_pair(summary, winner, baseline(summary), Role.HOLD_OUT, number)
+    if pair is None:
         return None
-    first, second = sorted((good[0][0], good[1][0]), key=lambda r: r.run.started_at)
-    gap_s = (second.run.started_at - first.run.started_at).total_seconds() - first.run.wall_ns / 1e9
-    run_s = max(first.run.wall_ns, second.run.wall_ns) / 1e9  # one may have been made again between
-    return (good[0][0], good[1][0]) if gap_s <= LONGEST_GAP_S + 2 * run_s else None
+    first, second = sorted((r.run for r in pair), key=lambda run: run.started_at)
+    gap_s = (second.started_at - first.started_at).total_seconds() - first.wall_ns / 1e9
+    run_s = max(first.wall_ns, second.wall_ns) / 1e9  # one may have been made again between
+    return pair if gap_s <= LONGEST_GAP_S + 2 * run_s else None
 
 
-def next_step(summary: Summary, winner: Configuration) -> Step | None:
-    """The pair that comes next; None where there are enough, or the winner itself fails.
-
-    The sides alternate; a pair that the baseline spoiled is made again under a further number.
-    """
-    looks, wanted = planned(summary), pairs_wanted(summary, winner)
-    number, good = 0, 0
-    while good < wanted and number < wanted + SPARE_PAIRS:
-        order = [baseline(summary), winner] if number % 2 == 0 else [winner, baseline(summary)]
-        end = next((look.pairs for look in looks if look.pairs > number), number + 1)
-        if step := step_of(summary, Role.HOLD_OUT, number, order, 2 * end, winner):
-            return step
-        if not all(r.ok for r in runs_of(summary, winner, Role.HOLD_OUT, number)):
-            return None  # there is nothing to claim
-        good += pair_of(summary, winner, number) is not None
-        number += 1
-    return None
+def block_pair(
+    summary: Summary, first: Configuration, second: Configuration, role: Role, block: int
+) -> Pair | None:
+    """A good run of either configuration in a block; None where one of them has none."""
+    runs = [summary.fresh_runs(side, role, block) for side in (first, second)]
+    good = [[r for r in side if r.measurement is not None] for side in runs]
+    return (good[0][0], good[1][0]) if all(good) else None
 
 
 def log_speedups(summary: Summary, pairs: Sequence[Pair]) -> list[float]:
     """log(how many times better the first of each pair is)."""
-    costs = [[_log_cost(summary, recorded) for recorded in pair] for pair in pairs]
+    costs = [[summary.objective.log_cost(summary.value(run)) for run in pair] for pair in pairs]
     return [theirs - mine for mine, theirs in costs]
 
 
-def _log_cost(summary: Summary, recorded: RecordedRun) -> float:
-    measurement = recorded.run.result.measurement
-    assert measurement is not None
-    return summary.objective.log_cost(summary.objective.of(measurement))
-
-
-def pairs_wanted(summary: Summary, won: Configuration) -> int:
+def pairs_wanted(summary: Summary, winner: Configuration) -> int:
     """How many pairs there must be: up to the next look, as long as the answer is not clear."""
-    logs = log_speedups(summary, pairs_of(summary, won))
-    looks = planned(summary)
-    for look in looks[:-1]:
+    logs = log_speedups(summary, pairs_of(summary, winner))
+    for look in summary.looks[:-1]:
         if len(logs) < look.pairs:
             return look.pairs
-        seen = logs[: look.pairs]
-        interval = interval_of(seen, look.alpha)
-        if interval and verdict(interval.low, interval.high) != "unclear":
+        comparison = comparison_of(logs[: look.pairs], look.alpha)
+        if comparison and comparison.verdict != "unclear":
             return look.pairs
-        promising = median(seen) > math.log1p(PRACTICAL_EFFECT)
-        if not promising and summary.study.setup.get("target_effect") is None:
+        promising = median(logs[: look.pairs]) > math.log1p(PRACTICAL_EFFECT)
+        if not promising and summary.options.target_effect is None:
             return look.pairs  # the defaults would be kept in any case
-    return looks[-1].pairs if looks else 0
-
-
-def planned(summary: Summary) -> tuple[Look, ...]:
-    """The looks of this study: its setup's, or as many pairs as show the effect it asks for."""
-    asked = summary.study.setup
-    confirm, target = asked.get("confirm", AUTO), asked.get("target_effect")
-    if confirm == OFF:
-        return ()
-    left = max(ALL_ERRORS - asked.get("spent", 0.0), LEAST_ALPHA)
-    if confirm != AUTO:
-        return (Look(max(int(confirm), fewest_pairs(left)), left),)
-    spread = summary.baseline_spread
-    if target is None or spread is None:
-        return intervals.LOOKS
-    first = Look(intervals.LOOKS[0].pairs, min(intervals.LOOKS[0].alpha, left))
-    pairs = pairs_to_show(target, spread, left - first.alpha)
-    return (first,) if pairs <= first.pairs else (first, Look(pairs, left - first.alpha))
+    return summary.looks[-1].pairs if summary.looks else 0
 
 
 def spent(summary: Summary) -> float:
     """How often the looks that were taken may have erred, for a study that is to take others."""
-    won = contender(summary)
-    pairs = len(pairs_of(summary, won)) if won else 0
-    taken = [look for look in planned(summary) if look.pairs <= pairs]
-    before: float = summary.study.setup.get("spent", 0.0)
-    return before + sum(look.error for look in taken)
+    winner = contender(summary)
+    pairs = len(pairs_of(summary, winner)) if winner else 0
+    errors = sum(look.error for look in summary.looks if look.pairs <= pairs)
+    return summary.options.spent + errors

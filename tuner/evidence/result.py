@@ -10,7 +10,7 @@ from ..space.model import Configuration, Value
 from .ablation import KnobFinding, Minimal
 from .effects import Effect
 from .figures import Figures
-from .intervals import Interval, Verdict
+from .intervals import Comparison, Interval, Verdict
 from .noise import Noise
 
 Recommendation = Literal["apply", "confirm first", "keep the defaults"]
@@ -39,6 +39,11 @@ class Evidence:
     output_reason: str
     relative_error: float | None
     convolutions: tuple[str, str]
+
+    def comparison(self, verdict: Verdict) -> Comparison:
+        """What it says of best against baseline, with the verdict that stands beside it."""
+        paired, runs = self.pairs > 0, (self.best.runs, self.baseline.runs)
+        return Comparison(verdict, self.speedup, self.interval, runs, paired)
 
 
 @dataclass(frozen=True)

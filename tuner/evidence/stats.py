@@ -23,13 +23,6 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
     return float(sorted(values)[math.ceil(percent / 100 * len(values)) - 1])
 
 
-def relative_spread(values: Sequence[float]) -> float | None:
-    """Standard deviation over mean; None for fewer than two values."""
-    if len(values) < 2:
-        return None
-    return statistics.stdev(values) / statistics.fmean(values)
-
-
 def order_statistic_interval(values: Sequence[float], rank: int) -> tuple[float, float, float]:
     """(low, high, coverage): an exact interval for the median of what the values are drawn from.
 
@@ -117,19 +110,19 @@ def shift_interval(
         rank += 1
     if rank == 0:
         return None
-    differences = sorted(one - other for one in before for other in after)
+    differences = sorted(old - new for old in before for new in after)
     return differences[rank - 1], differences[-rank], 1 - 2 * below / total
 
 
-def _mann_whitney_ways(one: int, other: int) -> list[int]:
+def _mann_whitney_ways(first: int, second: int) -> list[int]:
     """In how many orders of so many values the statistic is 0, 1, 2 …
 
     The coefficients of the Gaussian binomial (Mann and Whitney, 1947), factor by factor.
     """
-    ways = [1] + [0] * (one * other)
-    for part in range(1, one + 1):
-        for number in range(len(ways) - 1, other + part - 1, -1):
-            ways[number] -= ways[number - other - part]
+    ways = [1] + [0] * (first * second)
+    for part in range(1, first + 1):
+        for number in range(len(ways) - 1, second + part - 1, -1):
+            ways[number] -= ways[number - second - part]
         for number in range(part, len(ways)):
             ways[number] += ways[number - part]
     return ways

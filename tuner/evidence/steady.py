@@ -34,14 +34,14 @@ def settles_at(latency_ns: Sequence[int]) -> int | None:
     return start
 
 
-def warmup_needed(one: Measurement) -> int | None:
+def warmup_needed(measurement: Measurement) -> int | None:
     """The smallest sufficient number of warm-up calls; None where the run never settled."""
-    start = settles_at(one.latency_ns)
+    start = settles_at(measurement.latency_ns)
     if start is None:
         return None
     if start:
-        return len(one.warmup_ns) + start
-    return settled_after(one.warmup_ns, one.latency_ns)
+        return len(measurement.warmup_ns) + start
+    return settled_after(measurement.warmup_ns, measurement.latency_ns)
 
 
 def _change_of_level(latency_ns: Sequence[int]) -> int | None:
@@ -57,14 +57,15 @@ def _change_of_level(latency_ns: Sequence[int]) -> int | None:
         return None
     bounds = [part * count // PARTS for part in range(PARTS + 1)]
     parts = [median(latency_ns[start:end]) for start, end in pairwise(bounds)]
-    moves = [other - one for one, other in pairwise(parts)]
-    move = median([abs(one - median(moves)) for one in moves])
+    moves = [later - earlier for earlier, later in pairwise(parts)]
+    usual = median(moves)
+    move = median([abs(m - usual) for m in moves])
     clearest, where = 1.0, None
     for first in FIRST:
         before, after = median(parts[:first]), median(parts[first:])
         error = move * math.sqrt(1 / first + 1 / (PARTS - first))
         clearness = abs(before - after) / max(LEVEL * after, SCATTER * error)
         if clearness > clearest:
-            leading = takewhile(lambda one: abs(one - before) < abs(one - after), parts)  # noqa: B023
+            leading = takewhile(lambda part: abs(part - before) < abs(part - after), parts)  # noqa: B023
             clearest, where = clearness, bounds[max(1, len(list(leading)))]
     return where

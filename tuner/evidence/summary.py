@@ -7,51 +7,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
-from ..policy import BATCH_SIZE, WARMUP
+from .. import options
+from ..options import Setup
+from ..policy import WARMUP
 from ..runs.records import RecordedRun, StudyRecord
 from ..space import model
 from ..space.model import Configuration, SearchSpace, Value
-from ..worker.protocol import UNSET, Measurement, Outcome, Role
-from .objectives import OBJECTIVES, Objective, latency
-from .stats import median, relative_spread
+from ..worker.protocol import UNSET, Outcome, Role
+from .intervals import Look, looks
+from .measured import Measured, find, grouped, ranked
+from .noise import RUNS_FOR_SPREAD, relative_spread
+from .objectives import OBJECTIVES, Objective
 
-RUNS_FOR_SPREAD = 3
 DISTURBED = "disturbed"  # of a result's facts: by what
 CONFIRMATION_ROLES = (Role.CONFIRM, Role.HOLD_OUT, Role.ABLATION)
-Identity = tuple[tuple[str, Value], ...]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One configuration with all its runs; warm-up is not part of what it is.
-
-    counted: the runs whose figures count.
-    """
-
-    configuration: Configuration
-    runs: tuple[RecordedRun, ...]
-    counted: tuple[RecordedRun, ...]
-    outcome: Outcome
-    value: float | None  # of the objective: the median over its good runs
-    latency_ms: float | None
-
-    @property
-    def batch_size(self) -> int | None:
-        """Samples per call; None where the space has no such knob."""
-        size = self.configuration.get(BATCH_SIZE)
-        return int(size) if size is not None else None
-
-    @property
-    def trials(self) -> list[int]:
-        """The trials that measured it."""
-        return sorted({recorded.trial for recorded in self.runs})
-
-    def measurements(self) -> list[Measurement]:
-        """What the runs that count measured."""
-        found = [recorded.run.result.measurement for recorded in self.counted]
-        return [measurement for measurement in found if measurement is not None]
+Key = frozenset[tuple[str, Value]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +38,11 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Summary:
-    """A study's findings. `best` is the best single-study value, not yet a confirmed claim."""
+    """A study's findings. `best` is the best single-study value, not yet a confirmed claim.
+
+    confirmation_runs: of the search as long as it is now. resolved: what unset turned out to be.
+    disturbed: uids of runs with witnesses of a disturbance.
+    """
 
     study: StudyRecord
     space: SearchSpace
@@ -76,93 +53,146 @@ class Summary:
     curve: tuple[CurvePoint, ...]
     failures: Counter[str]
     trials_done: int
-    confirmation_runs: tuple[RecordedRun, ...]  # of the search as long as it is now
-    resolved: Configuration  # what unset turned out to be
-    disturbed: frozenset[str]  # uids of runs with witnesses of a disturbance
+    confirmation_runs: tuple[RecordedRun, ...]
+    resolved: Configuration
+    disturbed: frozenset[str]
+
+    @cached_property
+    def options(self) -> Setup:
+        """What was asked for."""
+        return options.from_dict(self.study.setup)
 
     @property
     def limit_ms(self) -> float | None:
         """What no configuration's latency may exceed."""
-        limit: float | None = self.study.setup.get("max_latency_ms")
-        return limit
+        return self.options.max_latency_ms
 
     @property
     def baseline_spread(self) -> float | None:
-        """Of the search's good runs of the baseline: standard deviation over mean.
-
-        None for fewer than three.
-        """
-        runs = self.baseline.runs if self.baseline else ()
-        found = [r.run.result.measurement for r in runs]
-        values = [self.objective.of(m) for m in found if m is not None]
+        """Of the search's good runs of the baseline; None for fewer than three."""
+        values = [self.value(r) for r in self.baseline.good] if self.baseline else []
         return relative_spread(values) if len(values) >= RUNS_FOR_SPREAD else None
+
+    @cached_property
+    def looks(self) -> tuple[Look, ...]:
+        """After how many pairs the hold-out may end; none where no confirmation is wanted."""
+        return looks(self.options, self.baseline_spread)
+
+    @cached_property
+    def _values(self) -> dict[str, float]:
+        return {}
+
+    def value(self, recorded: RecordedRun) -> float:
+        """What the objective makes of a run that measured something, computed once."""
+        uid = recorded.run.uid
+        if uid not in self._values:
+            assert recorded.measurement is not None
+            self._values[uid] = self.objective.of(recorded.measurement)
+        return self._values[uid]
+
+    @cached_property
+    def _fresh(self) -> dict[tuple[Role, int, Key], list[RecordedRun]]:
+        fresh: dict[tuple[Role, int, Key], list[RecordedRun]] = {}
+        for recorded in self.confirmation_runs:
+            if recorded.outcome != Outcome.ENVIRONMENT_ERROR:
+                key = _key(self.identity(recorded.configuration))
+                fresh.setdefault((recorded.role, recorded.block, key), []).append(recorded)
+        for runs in fresh.values():
+            runs.sort(key=lambda recorded: recorded.run.uid in self.disturbed)
+        return fresh
+
+    def fresh_runs(
+        self, identity: Configuration, role: Role, block: int | None = None
+    ) -> list[RecordedRun]:
+        """A configuration's runs that say something about it, the disturbed of a block last.
+
+        Of one block, or of all.
+        """
+        key = _key(identity)
+        if block is not None:
+            return self._fresh.get((role, block, key), [])
+        blocks = self._fresh.items()
+        return [r for (of, _, own), runs in blocks if (of, own) == (role, key) for r in runs]
+
+    def done(self, role: Role) -> int:
+        """How many of a role's runs are recorded, a repeated one counted once."""
+        return sum(of == role for of, _, _ in self._fresh)
 
     def identity(self, configuration: Configuration) -> Configuration:
         """Which configuration this is: without warm-up, unset where it names the same."""
         return identify(self.space, configuration, self.resolved)
 
+    def measured_of(self, identity: Configuration) -> Measured | None:
+        """What the search measured of a configuration."""
+        return find(self.measured, identity)
+
     def baseline_at(self, batch_size: int | None) -> Measured | None:
         """The baseline's settings at a batch size."""
-        return _find(self.measured, self.space.baseline(batch_size))
+        return self.measured_of(self.identity(self.space.baseline(batch_size)))
 
-    def speedup(self, one: Measured) -> float | None:
+    def speedup(self, measured: Measured) -> float | None:
         """How many times better than the baseline at the same batch size."""
-        baseline = self.baseline_at(one.batch_size)
-        if baseline is None or not baseline.value or not one.value:
+        baseline = self.baseline_at(measured.batch_size)
+        if baseline is None or not baseline.value or not measured.value:
             return None
-        return self.objective.speedup(one.value, baseline.value)
+        return self.objective.speedup(measured.value, baseline.value)
 
 
 def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
     """Group the runs by configuration and rank them."""
-    space = model.from_dict(study.space)
-    objective = OBJECTIVES[study.setup["objective"]]
-    resolved = resolve_unset(space, runs)
-    groups: dict[Identity, list[RecordedRun]] = {}
-    done = len(finished_trials(runs))
-    confirmation_runs = tuple(
-        recorded
-        for recorded in runs
-        if recorded.run.spec.role in CONFIRMATION_ROLES and recorded.run.spec.after_trials == done
-    )
-    for recorded in runs:
-        if recorded.run.spec.role in CONFIRMATION_ROLES:
-            continue
-        if recorded.run.result.outcome != Outcome.ENVIRONMENT_ERROR:
-            identity = identify(space, recorded.configuration, resolved)
-            groups.setdefault(tuple(identity.items()), []).append(recorded)
-    disturbed = disturbed_among(runs)
+    space, setup = model.from_dict(study.space), options.from_dict(study.setup)
+    objective, limit_ms = OBJECTIVES[setup.objective], setup.max_latency_ms
+    resolved, disturbed = resolve_unset(space, runs), disturbed_among(runs)
+    trials_done = len(finished_trials(runs))
     measured = tuple(
-        grouped(dict(key), group, objective, disturbed) for key, group in groups.items()
+        grouped(identity, group, objective, disturbed)
+        for identity, group in _groups(space, resolved, runs)
     )
-    limit_ms = study.setup.get("max_latency_ms")
-    batches = sorted({one.batch_size for one in measured if one.batch_size is not None})
-    pinned_to_default = objective.direction == "minimize"
+
+    def baseline_at(batch_size: int | None) -> Measured | None:
+        return find(measured, identify(space, space.baseline(batch_size), resolved))
+
+    def best_at(batch_size: int | None) -> Measured | None:
+        here = [m for m in measured if m.batch_size == batch_size]
+        return next(iter(ranked(here, objective, limit_ms)), None)
+
+    any_batch = next(iter(ranked(measured, objective, limit_ms)), None)
+    batches = sorted({m.batch_size for m in measured if m.batch_size is not None})
     return Summary(
         study=study,
         space=space,
         objective=objective,
         measured=measured,
-        baseline=_find(measured, space.baseline()),
-        best=_best(
-            [m for m in measured if not pinned_to_default or m.batch_size == space.default_batch()],
-            objective,
-            limit_ms,
+        baseline=baseline_at(None),
+        best=best_at(space.default_batch()) if objective.direction == "minimize" else any_batch,
+        curve=tuple(CurvePoint(size, baseline_at(size), best_at(size)) for size in batches),
+        failures=Counter(r.outcome.value for r in runs if not r.ok),
+        trials_done=trials_done,
+        confirmation_runs=tuple(
+            r
+            for r in runs
+            if r.role in CONFIRMATION_ROLES and r.run.spec.after_trials == trials_done
         ),
-        curve=tuple(
-            CurvePoint(
-                batch,
-                _find(measured, space.baseline(batch)),
-                _best([m for m in measured if m.batch_size == batch], objective, limit_ms),
-            )
-            for batch in batches
-        ),
-        failures=Counter(r.run.result.outcome.value for r in runs if not _is_ok(r)),
-        trials_done=done,
-        confirmation_runs=confirmation_runs,
         resolved=resolved,
         disturbed=disturbed,
     )
+
+
+def _groups(
+    space: SearchSpace, resolved: Configuration, runs: Sequence[RecordedRun]
+) -> list[tuple[Configuration, list[RecordedRun]]]:
+    """The search's runs that say something, by the configuration that they are runs of."""
+    groups: dict[Key, tuple[Configuration, list[RecordedRun]]] = {}
+    for recorded in runs:
+        counts = recorded.role not in CONFIRMATION_ROLES
+        if counts and recorded.outcome != Outcome.ENVIRONMENT_ERROR:
+            identity = identify(space, recorded.configuration, resolved)
+            groups.setdefault(_key(identity), (identity, []))[1].append(recorded)
+    return list(groups.values())
+
+
+def _key(identity: Configuration) -> Key:
+    return frozenset(identity.items())
 
 
 def disturbed_among(runs: Sequence[RecordedRun]) -> frozenset[str]:
@@ -175,18 +205,18 @@ def disturbed_among(runs: Sequence[RecordedRun]) -> frozenset[str]:
 
 def finished_trials(runs: Sequence[RecordedRun]) -> set[int]:
     """Trials with a run that says something about their configuration."""
-    return {r.trial for r in runs if r.run.result.outcome != Outcome.ENVIRONMENT_ERROR}
+    return {r.trial for r in runs if r.outcome != Outcome.ENVIRONMENT_ERROR}
 
 
 def resolve_unset(space: SearchSpace, runs: Sequence[RecordedRun]) -> Configuration:
     """What each unset knob turned out to be, where the first baseline's read-back is certain."""
-    for recorded in runs:
-        result = recorded.run.result
-        if recorded.run.spec.role == Role.BASELINE and result.outcome == Outcome.OK:
-            certain = {name: back.value for name, back in result.read_back.items() if back.certain}
-            unset = [knob.name for knob in space.knobs if knob.default == UNSET]
-            return {name: certain[name] for name in unset if name in certain}
-    return {}
+    baseline = next((r for r in runs if r.role == Role.BASELINE and r.ok), None)
+    if baseline is None:
+        return {}
+    read_back = baseline.run.result.read_back
+    certain = {name: back.value for name, back in read_back.items() if back.certain}
+    unset = [knob.name for knob in space.knobs if knob.default == UNSET]
+    return {name: certain[name] for name in unset if name in certain}
 
 
 def identify(
@@ -202,62 +232,3 @@ def identify(
 
 def _canonical(name: str, value: Value, resolved: Configuration) -> Value:
     return UNSET if name in resolved and resolved[name] == value else value
-
-
-def _is_ok(recorded: RecordedRun) -> bool:
-    return recorded.run.result.outcome == Outcome.OK
-
-
-def grouped(
-    configuration: Configuration,
-    runs: Sequence[RecordedRun],
-    objective: Objective,
-    disturbed: frozenset[str] = frozenset(),
-) -> Measured:
-    """The runs of one configuration, with the medians over the good ones.
-
-    Disturbed ones count only where there is no other: what disturbed them is no merit or fault of
-    the configuration.
-    """
-    failed = [r.run.result.outcome for r in runs if not _is_ok(r)]
-    good = [r for r in runs if r.run.result.measurement is not None]
-    counted = [r for r in good if r.run.uid not in disturbed] or good
-    measured = Measured(
-        configuration=configuration,
-        runs=tuple(runs),
-        counted=tuple(counted),
-        outcome=failed[-1] if failed else Outcome.OK,
-        value=None,
-        latency_ms=None,
-    )
-    found = measured.measurements()
-    if not found:
-        return measured
-    value = median([objective.of(m) for m in found])
-    return replace(measured, value=value, latency_ms=median([latency(m) for m in found]))
-
-
-def _find(measured: Sequence[Measured], configuration: Configuration) -> Measured | None:
-    wanted = {name: value for name, value in configuration.items() if name != WARMUP}
-    return next((one for one in measured if one.configuration == wanted), None)
-
-
-def ranked(
-    measured: Sequence[Measured], objective: Objective, limit_ms: float | None
-) -> list[Measured]:
-    """The configurations of which no run failed and that keep the limit, the best first."""
-    good = [
-        one
-        for one in measured
-        if one.value is not None
-        and one.outcome == Outcome.OK
-        and (limit_ms is None or (one.latency_ms or 0.0) <= limit_ms)
-    ]
-    good.sort(key=lambda one: one.value or 0.0, reverse=objective.direction == "maximize")
-    return good
-
-
-def _best(
-    measured: Sequence[Measured], objective: Objective, limit_ms: float | None
-) -> Measured | None:
-    return next(iter(ranked(measured, objective, limit_ms)), None)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..evidence.finalists import FINALISTS, block_runs
 from ..evidence.intervals import effect_shown
-from ..evidence.pairs import Step, planned
+from ..evidence.pairs import Step
 from ..evidence.summary import CONFIRMATION_ROLES, Summary, finished_trials
 from ..language import N_, say
 from ..policy import BASELINE_RUNS, MIN_PAIRS, TOO_BUSY
@@ -35,11 +35,10 @@ def confirmation_s(summary: Summary, runs: Sequence[RecordedRun]) -> float:
 
     To its last one where an effect is to be shown. Runs made again, and an ablation, are extra.
     """
-    looks = planned(summary)
+    looks = summary.looks
     if not looks:
         return 0.0
-    target = summary.study.setup.get("target_effect")
-    pairs = looks[0].pairs if target is None else looks[-1].pairs
+    pairs = looks[0 if summary.options.target_effect is None else -1].pairs
     return (block_runs(FINALISTS) + 2 * pairs) * _run_s(runs)
 
 
@@ -63,7 +62,7 @@ def _noise(summary: Summary) -> str:
     count = len([r for r in base.runs if r.run.result.measurement is not None])
     said = N_("noise: {runs} runs of the baseline differ by {spread:.1%}")
     parts = [say(said, runs=count, spread=spread)]
-    shown = [(one.pairs, effect_shown(one.pairs, spread, one.alpha)) for one in planned(summary)]
+    shown = [(one.pairs, effect_shown(one.pairs, spread, one.alpha)) for one in summary.looks]
     if shown and shown[-1][1] > TOO_BUSY:
         busy = say("too busy a machine for an answer, unless that changes: stop what else runs")
         return "; ".join([*parts, busy])
@@ -73,11 +72,8 @@ def _noise(summary: Summary) -> str:
 
 def _plan(summary: Summary, runs: Sequence[RecordedRun]) -> Iterator[str]:
     """What --target-effect makes of it."""
-    target, spread, looks = (
-        summary.study.setup.get("target_effect"),
-        summary.baseline_spread,
-        planned(summary),
-    )
+    target, spread = summary.options.target_effect, summary.baseline_spread
+    looks = summary.looks
     if target is None or not looks:
         return
     if spread is None:
@@ -97,7 +93,7 @@ def _plan(summary: Summary, runs: Sequence[RecordedRun]) -> Iterator[str]:
 
 def _short(summary: Summary, runs: Sequence[RecordedRun]) -> str:
     """That a budget is too short for what must be done in any case."""
-    budget_s, least = summary.study.setup.get("budget_s"), 1 + len(summary.space.presets)
+    budget_s, least = summary.options.budget_s, 1 + len(summary.space.presets)
     if budget_s is None or not runs:
         return ""
     needed_s = (BASELINE_RUNS + least) * _run_s(runs) + confirmation_s(summary, runs)

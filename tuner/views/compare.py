@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..deploy.check import Check
-from ..deploy.compare import Change, Comparison, ConfigurationChange
+from ..deploy.compare import Change, ConfigurationChange, StudyComparison
 from ..deploy.knob_changes import KnobChange
 from ..deploy.remeasure import Remeasured
 from ..language import N_, say
@@ -41,7 +41,7 @@ CHECK_SENTENCES = {
 SHOWN_CONFIGURATIONS = 12
 
 
-def comparison(found: Comparison, fresh: Remeasured | None) -> RenderableType:
+def comparison(found: StudyComparison, fresh: Remeasured | None) -> RenderableType:
     """Warnings, both studies, what changed, knobs, configurations, environment."""
     parts: list[RenderableType] = [Text(say(one), style="yellow") for one in found.warnings]
     if found.first.emulated_cann or found.second.emulated_cann:
@@ -57,7 +57,7 @@ def comparison(found: Comparison, fresh: Remeasured | None) -> RenderableType:
     return Group(*parts)
 
 
-def studies(found: Comparison) -> Table:
+def studies(found: StudyComparison) -> Table:
     """Either study's own verdict."""
     table = new_table(
         say("study"),
@@ -85,7 +85,7 @@ def convolutions(paths: tuple[str, str]) -> str:
     return " → ".join(path or "?" for path in paths) if any(paths) else ""
 
 
-def changes(found: Comparison, fresh: Remeasured | None) -> Table:
+def changes(found: StudyComparison, fresh: Remeasured | None) -> Table:
     """The second study against the first."""
     table = new_table(
         say("second against first"),
@@ -100,7 +100,7 @@ def changes(found: Comparison, fresh: Remeasured | None) -> Table:
     return table
 
 
-def change_rows(found: Comparison, fresh: Remeasured | None) -> Iterator[list[str]]:
+def change_rows(found: StudyComparison, fresh: Remeasured | None) -> Iterator[list[str]]:
     """What is compared, and how it came out."""
     rows = [(say("as they are"), found.baseline), (say("each at its best"), found.winner)]
     if fresh:
@@ -120,20 +120,19 @@ def at_batch(name: str, batch_size: int | None) -> str:
 
 def change_cells(change: Change, unit: str) -> list[str]:
     """Values, speed-up with its interval, verdict, number of runs."""
-    speedup = with_interval(change.speedup, change.interval)
+    result = change.comparison
+    speedup = with_interval(result.speedup, result.interval)
     before, after = (f"{value:.4g} {unit}" for value in change.values)
     runs = (
-        say("{count} pairs", count=change.runs[0])
-        if change.paired
-        else "{}, {}".format(*change.runs)
+        say("{count} pairs", count=result.pairs) if result.paired else "{}, {}".format(*result.runs)
     )
-    ruling = say(VERDICTS[change.verdict])
-    if not change.paired and change.verdict != "unclear":
+    ruling = say(VERDICTS[result.verdict])
+    if not result.paired and result.verdict != "unclear":
         ruling = say("{verdict}, unless the host drifted", verdict=ruling)
     return [before, after, speedup, ruling, runs]
 
 
-def how_sure(found: Comparison, fresh: Remeasured | None) -> str:
+def how_sure(found: StudyComparison, fresh: Remeasured | None) -> str:
     """What these intervals do not hold."""
     if fresh:
         return say("in turns: fresh runs of both, in pairs; the others are of different days")
@@ -161,7 +160,7 @@ def knob_states(one: KnobChange) -> Iterator[str]:
         yield say(STATES[state]) + seen
 
 
-def configurations(found: Comparison) -> Table:
+def configurations(found: StudyComparison) -> Table:
     """What both have measured, the best of the second study first."""
     table = new_table(
         say("both measured"),
@@ -186,7 +185,7 @@ def name_of(one: ConfigurationChange) -> str:
     return describe({**one.configuration, **batch})
 
 
-def environment(found: Comparison) -> Table:
+def environment(found: StudyComparison) -> Table:
     """The fingerprint's differences item by item."""
     table = new_table(say("environment"), say("first"), say("second"))
     for one in found.environment:
@@ -199,10 +198,12 @@ def check(found: Check) -> RenderableType:
     label = say("emulated CANN, ") if found.emulated_cann else ""
     head = label + say(CHECK_SENTENCES[found.answer], reason=found.reason)
     parts: list[RenderableType] = [Text(head, style=CHECK_STYLES[found.answer])]
-    if found.seen:
+    if found.promised and found.seen:
         said = N_("promised {promised}, seen {seen} ({pairs} pairs of fresh runs)")
-        both = {"promised": with_interval(*found.promised), "seen": with_interval(*found.seen)}
-        parts.append(Text(say(said, pairs=found.pairs, **both)))
+        promised, seen = (
+            with_interval(side.speedup, side.interval) for side in (found.promised, found.seen)
+        )
+        parts.append(Text(say(said, promised=promised, seen=seen, pairs=found.seen.pairs)))
     if found.environment:
         table = new_table(say("tuned elsewhere"), say("then"), say("now"))
         for one in found.environment:

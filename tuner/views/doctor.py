@@ -13,8 +13,8 @@ from rich.text import Text
 from ..diagnose.full import FullCheck
 from ..diagnose.host import Finding
 from ..evidence.figures import figures
-from ..evidence.intervals import Interval, Verdict
-from ..evidence.summary import Measured, Summary, ranked, summarize
+from ..evidence.measured import Measured, ranked
+from ..evidence.summary import Summary, summarize
 from ..evidence.verdict import against_itself
 from ..language import N_, say
 from ..text import describe
@@ -55,20 +55,16 @@ def as_json(found: FullCheck) -> dict[str, Any]:
     summary = _summary(found)
     good = () if summary is None else ranked(summary.measured, summary.objective, None)
     rows = [{"configuration": one.configuration, **asdict(figures(one))} for one in good]
-    verdict = None if summary is None else against_itself(_baseline_values(summary))
+    comparison = None if summary is None else against_itself(_baseline_values(summary))
     return {
         "made_by": found.made_by,
         "stopped": asdict(found.stopped) if found.stopped else None,
         "checks": [asdict(one) for one in found.findings],
         "environment": {} if summary is None else summary.study.facts["fingerprint"],
-        "against_itself": None if verdict is None else _named(*verdict),
+        "against_itself": None if comparison is None else asdict(comparison),
         "measured": rows,
         "profile": None if found.profile is None else found.profile.to_dict(),
     }
-
-
-def _named(verdict: Verdict, interval: Interval) -> dict[str, Any]:
-    return {"verdict": verdict, "interval": asdict(interval)}
 
 
 def _summary(found: FullCheck) -> Summary | None:
@@ -93,17 +89,17 @@ def _baseline_values(summary: Summary) -> list[float]:
 def self_check(summary: Summary) -> str:
     """The baseline against itself, in one line."""
     values = _baseline_values(summary)
-    found = against_itself(values)
-    if found is None:
+    comparison = against_itself(values)
+    interval = comparison.interval if comparison else None
+    if comparison is None or interval is None:
         return say("A/A check: too few runs of the baseline, {count}", count=len(values))
-    verdict, interval = found
     said = N_(
         "A/A check, the baseline against itself in {pairs} pairs: {verdict}, {low} to {high}; "
         "such pairs show a speed-up of {effect} 4 times of 5"
     )
-    effect = times(interval.smallest_effect)
-    low, high, pairs = times(interval.low), times(interval.high), len(values) // 2
-    return say(said, pairs=pairs, verdict=verdict, low=low, high=high, effect=effect)
+    effect = times(interval.smallest_effect or 1.0)
+    low, high, verdict = times(interval.low), times(interval.high), comparison.verdict
+    return say(said, pairs=comparison.pairs, verdict=verdict, low=low, high=high, effect=effect)
 
 
 def configurations(summary: Summary) -> Table:

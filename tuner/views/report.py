@@ -10,13 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
-from ..deploy.compare import Comparison, compare
+from ..deploy.compare import StudyComparison, compare
 from ..evidence.conclude import conclude
 from ..evidence.effects import every_effect
 from ..evidence.figures import figures
+from ..evidence.measured import Measured
 from ..evidence.result import CurveResult, KnobResult, Result
 from ..evidence.stats import median
-from ..evidence.summary import Measured, Summary
+from ..evidence.summary import Summary
 from ..evidence.verdict import judge
 from ..language import chosen, say
 from ..text import describe, resume_command
@@ -233,11 +234,11 @@ def _knob(one: KnobResult) -> tuple[str, str, str]:
     )
 
 
-def _comparison(found: Comparison) -> dict[str, Any]:
+def _comparison(found: StudyComparison) -> dict[str, Any]:
     drawn = [
-        Row(f"{name_of(c)}: {times(c.change.speedup)}", c.change.speedup, i.low, i.high)
+        Row(f"{name_of(c)}: {times(r.speedup)}", r.speedup, i.low, i.high)
         for c in found.configurations
-        if (i := c.change.interval)
+        if (i := (r := c.change.comparison).interval)
     ]
     said = say("how many times better the second study is, configuration by configuration")
     return {

@@ -124,9 +124,10 @@ def knobs(found: Result) -> Table:
 
 def finding(one: KnobFinding) -> str:
     """What the knob does while the others stay set, in fresh runs."""
-    if one.speedup is None or one.interval is None:
+    if one.comparison is None:
         return say("not measured: {why}", why=one.reason or "")
-    return say(FINDINGS[one.verdict], seen=with_interval(one.speedup, one.interval))
+    seen = with_interval(one.comparison.speedup, one.comparison.interval)
+    return say(FINDINGS[one.verdict], seen=seen)
 
 
 def why_lines(found: Result) -> Iterator[str]:
@@ -140,7 +141,7 @@ def why_lines(found: Result) -> Iterator[str]:
             with_interval(c.speedup, c.interval)
             for c in (found.minimal.over_baseline, found.minimal.over_winner)
         )
-        blocks, dropped = found.minimal.over_baseline.blocks, ", ".join(found.minimal.dropped)
+        blocks, dropped = found.minimal.over_baseline.pairs, ", ".join(found.minimal.dropped)
         yield say(said, dropped=dropped, over_baseline=baseline, over_best=best, blocks=blocks)
         shown = describe(found.minimal.configuration)
         yield say("exported instead of the best: {configuration}", configuration=shown)
@@ -254,7 +255,7 @@ def noise_lines(found: Result) -> Iterator[str]:
         if noise.baseline_spread > NOISY_SPREAD:
             line += say("; a quieter machine, or --cpus with cores of one node, lowers it")
         yield line
-    if evidence.interval:
+    if evidence.interval and evidence.interval.smallest_effect:
         said = N_(
             "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
             "for less: {command}"

@@ -9,10 +9,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..evidence.figures import Figures, figures
+from ..evidence.measured import Measured
 from ..evidence.noise import page_faults_per_call
 from ..evidence.stats import median
 from ..evidence.steady import warmup_needed
-from ..evidence.summary import Measured, Summary
+from ..evidence.summary import Summary
 from ..language import say
 from ..runs.log import without_traces
 from ..runs.records import RecordedRun, StudyRecord
@@ -69,7 +70,7 @@ def study(summary: Summary, width: int) -> RenderableType:
     facts = summary.study.facts
     shown = {name: value for name, value in facts["fingerprint"].items() if value not in ("", {})}
     environment = new_table(say("environment"), "")
-    environment.add_row(say("model"), f"{summary.study.setup['model']} {' '.join(facts['inputs'])}")
+    environment.add_row(say("model"), f"{summary.options.model} {' '.join(facts['inputs'])}")
     for name, value in shown.items():
         environment.add_row(name, str(value))
     table = configurations(summary, width)
