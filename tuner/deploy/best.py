@@ -98,36 +98,36 @@ def _upgrade_finding(finding: dict[str, Any], evidence: dict[str, Any]) -> None:
         finding["comparison"] = {**figures, "runs": runs} if figures["interval"] else None
 
 
-def best_configuration(found: Result, asked: Mapping[str, Any]) -> BestConfiguration:
-    """The part of a result that is to be applied, with its evidence. asked: the study's setup."""
-    dropped = found.minimal.dropped if found.minimal else ()
+def best_configuration(result: Result, setup: Mapping[str, Any]) -> BestConfiguration:
+    """The part of a result that is to be applied, with its evidence. setup: the study's."""
+    dropped = result.minimal.dropped if result.minimal else ()
     return BestConfiguration(
         format="npu-tune best configuration",
         format_version=1,
-        study=found.study,
-        model=found.model,
-        backend=found.backend,
-        verdict=found.verdict,
-        recommendation=found.recommendation,
-        configuration=found.configuration,
-        environment_variables=found.environment_variables,
+        study=result.study,
+        model=result.model,
+        backend=result.backend,
+        verdict=result.verdict,
+        recommendation=result.recommendation,
+        configuration=result.configuration,
+        environment_variables=result.environment_variables,
         read_back={
             k.name: k.read_back + ("" if k.certain else " (unverified)")
-            for k in found.knobs
+            for k in result.knobs
             if k.name not in dropped
         },
-        evidence=found.evidence,
-        environment=found.environment,
-        ablation=found.ablation,
-        minimal=found.minimal,
-        measured_with=_measured_with(asked),
+        evidence=result.evidence,
+        environment=result.environment,
+        ablation=result.ablation,
+        minimal=result.minimal,
+        measured_with=_measured_with(setup),
     )
 
 
-def _measured_with(asked: Mapping[str, Any]) -> Setup | None:
-    if not set(EXPORTED) <= set(asked):
+def _measured_with(setup: Mapping[str, Any]) -> Setup | None:
+    if not set(EXPORTED) <= set(setup):  # of a study of an earlier version
         return None
-    return from_dict({name: asked[name] for name in EXPORTED})
+    return from_dict({name: setup[name] for name in EXPORTED})
 
 
 def export(summary: Summary, folder: Path) -> tuple[Result, Path]:

@@ -94,7 +94,7 @@ class StudyComparison:
 def compare(first: Summary, second: Summary) -> StudyComparison:
     """Raises StudyConflictError where one of them has measured nothing."""
     sides = _side(first), _side(second)
-    batches = [one.space.default_batch() for one in (first, second)]
+    batches = [summary.space.default_batch() for summary in (first, second)]
     base, winner = None, None  # never one batch size against another
     if batches[0] == batches[1]:
         base = _change(
@@ -118,28 +118,28 @@ def compare(first: Summary, second: Summary) -> StudyComparison:
 
 def best(summary: Summary) -> Configuration:
     """What a study recommends, in full; its baseline where the defaults are to be kept."""
-    found = conclude(summary)
-    base = summary.space.baseline(found.evidence.batch_size)
-    if found.recommendation == "keep the defaults":
+    result = conclude(summary)
+    base = summary.space.baseline(result.evidence.batch_size)
+    if result.recommendation == "keep the defaults":
         return base
-    changed = {n: v for n, v in found.configuration.items() if n not in (WARMUP, BATCH_SIZE)}
+    changed = {n: v for n, v in result.configuration.items() if n not in (WARMUP, BATCH_SIZE)}
     return {**base, **changed}
 
 
 def _side(summary: Summary) -> Side:
-    found = conclude(summary)
-    held = found.minimal.over_baseline if found.minimal else found.evidence
+    result = conclude(summary)
+    evidence = result.minimal.over_baseline if result.minimal else result.evidence
     return Side(
-        study=found.study,
+        study=result.study,
         begun=f"{summary.study.created_at:%Y-%m-%d %H:%M} UTC",
-        verdict=found.verdict,
-        recommendation=found.recommendation,
-        speedup=held.speedup,
-        interval=held.interval,
+        verdict=result.verdict,
+        recommendation=result.recommendation,
+        speedup=evidence.speedup,
+        interval=evidence.interval,
         configuration=summary.space.changed(best(summary)),
-        batch_size=found.evidence.batch_size,
-        convolutions=found.evidence.convolutions,
-        emulated_cann=bool(found.environment.get("emulated_cann")),
+        batch_size=result.evidence.batch_size,
+        convolutions=result.evidence.convolutions,
+        emulated_cann=bool(result.environment.get("emulated_cann")),
     )
 
 
@@ -147,15 +147,15 @@ def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
     pairs = [(name, first.study.setup, second.study.setup) for name in ALIKE]
     pairs += [(name, first.study.facts, second.study.facts) for name in FACTS_ALIKE]
     pairs += [(name, _fingerprint(first), _fingerprint(second)) for name in HOST]
-    seen = set()
-    for name, one, other in pairs:
-        before, after = one.get(name), other.get(name)
-        if before != after and name not in seen:
-            seen.add(name)
+    names = set()
+    for name, *sides in pairs:
+        before, after = (side.get(name) for side in sides)
+        if before != after and name not in names:
+            names.add(name)
             both = {"before": shown(before), "after": shown(after)}
             yield Message("unfair: {name} differs: {before} and {after}", {"name": name, **both})
-    defaults = [one.space.default_batch() for one in (first, second)]
-    bests = [one.best.batch_size if one.best else None for one in (first, second)]
+    defaults = [summary.space.default_batch() for summary in (first, second)]
+    bests = [summary.best.batch_size if summary.best else None for summary in (first, second)]
     for before, after in dict.fromkeys([tuple(defaults), tuple(bests)]):
         if before != after:
             yield Message(
@@ -166,28 +166,27 @@ def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
 
 
 def _fingerprint(summary: Summary) -> dict[str, Any]:
-    found: dict[str, Any] = summary.study.facts["fingerprint"]
-    return found
+    fingerprint: dict[str, Any] = summary.study.facts["fingerprint"]
+    return fingerprint
 
 
-def _runs(summary: Summary, one: Configuration) -> list[RecordedRun]:
+def _runs(summary: Summary, configuration: Configuration) -> list[RecordedRun]:
     """The good runs of a configuration, the undisturbed if any.
 
     Those of the hold-out where there are some: what was chosen by other runs was lucky in them.
     """
-    identity = summary.identity(one)
+    identity = summary.identity(configuration)
     searched = [r for m in summary.measured if m.configuration == identity for r in m.runs]
     again = [r for r in summary.confirmation_runs if summary.identity(r.configuration) == identity]
-    good = [r for r in [*searched, *again] if r.run.result.measurement is not None]
-    found = [r for r in good if r.run.uid not in summary.disturbed] or good
-    held_out = [r for r in found if r.run.spec.role == Role.HOLD_OUT]
-    return held_out if len(held_out) >= MIN_PAIRS else found
+    good = [r for r in [*searched, *again] if r.measurement is not None]
+    runs = [r for r in good if r.run.uid not in summary.disturbed] or good
+    hold_out = [r for r in runs if r.role == Role.HOLD_OUT]
+    return hold_out if len(hold_out) >= MIN_PAIRS else runs
 
 
 def _costs(summary: Summary, runs: Sequence[RecordedRun]) -> list[float]:
     """log(cost) of each run."""
-    of, found = summary.objective, [r.run.result.measurement for r in runs]
-    return [of.log_cost(of.of(m)) for m in found if m is not None]
+    return [summary.objective.log_cost(value) for value in _values(summary, runs)]
 
 
 def _change(
@@ -212,23 +211,28 @@ def _change(
     )
 
 
+def _values(summary: Summary, runs: Sequence[RecordedRun]) -> list[float]:
+    return [summary.objective.of(r.measurement) for r in runs if r.measurement is not None]
+
+
 def _value(summary: Summary, runs: Sequence[RecordedRun]) -> float:
-    found = [r.run.result.measurement for r in runs]
-    return round(median([summary.objective.of(m) for m in found if m is not None]), 4)
+    return round(median(_values(summary, runs)), 4)
 
 
 def _configurations(first: Summary, second: Summary) -> Iterator[ConfigurationChange]:
     """By the knobs that are set, whatever others either space has; the cheapest second first."""
-    known = {_key(first, one): one for one in first.measured if one.value is not None}
-    both = [one for one in second.measured if one.value is not None and _key(second, one) in known]
-    both.sort(key=lambda one: second.objective.log_cost(one.value or 1.0))
-    for one in both:
-        other = known[_key(second, one)].configuration
-        change = _change(first, second, _runs(first, other), _runs(second, one.configuration))
+    known = {_key(first, m): m.configuration for m in first.measured if m.value is not None}
+    both = [m for m in second.measured if m.value is not None and _key(second, m) in known]
+    both.sort(key=lambda m: second.objective.log_cost(m.value or 1.0))
+    for measured in both:
+        before = _runs(first, known[_key(second, measured)])
+        after = _runs(second, measured.configuration)
+        change = _change(first, second, before, after)
         if change:
-            changed = second.space.changed(one.configuration)
-            yield ConfigurationChange(changed, one.batch_size, change)
+            changed = second.space.changed(measured.configuration)
+            yield ConfigurationChange(changed, measured.batch_size, change)
 
 
-def _key(summary: Summary, one: Measured) -> tuple[object, ...]:
-    return one.batch_size, *sorted(summary.space.changed(one.configuration).items())
+def _key(summary: Summary, measured: Measured) -> tuple[object, ...]:
+    changed = summary.space.changed(measured.configuration)
+    return measured.batch_size, *sorted(changed.items())

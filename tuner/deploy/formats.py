@@ -86,8 +86,8 @@ def python(best: BestConfiguration, parts: Parts) -> Iterator[str]:
         yield '    missed.pop("LD_PRELOAD", None)'
     yield f"at_start = [n for n in missed if n.startswith({AT_START!r})]"
     yield "if at_start:"
-    yield '    held = " ".join(f"{n}={VARIABLES[n]}" for n in at_start)'
-    yield '    raise RuntimeError(f"to be set before Python starts: {held}")'
+    yield '    shown = " ".join(f"{n}={VARIABLES[n]}" for n in at_start)'
+    yield '    raise RuntimeError(f"to be set before Python starts: {shown}")'
     yield 'if missed and "torch" in sys.modules:'
     yield '    raise RuntimeError("torch is imported already: import this module before it")'
     yield "os.environ.update(missed)"
@@ -121,21 +121,21 @@ def _comment(best: BestConfiguration) -> Iterator[str]:
 def _parts(
     best: BestConfiguration, entries: dict[str, KnobEntry], stages: Mapping[str, str]
 ) -> Parts:
-    found: Parts = ([], [])
+    parts: Parts = ([], [])
     for name, value in best.configuration.items():
         if stages.get(name) in ("process", "model"):
             code = entries[name].code_of(value) or NO_CODE if name in entries else NO_FILE
             lines = code.splitlines() if code not in (NO_CODE, NO_FILE) else [f"# {code}"]
-            found[stages[name] == "model"].append((f"{name}={value}", lines))
-    return found
+            parts[stages[name] == "model"].append((f"{name}={value}", lines))
+    return parts
 
 
 def _rest(best: BestConfiguration, parts: Parts) -> Iterator[str]:
     """As comments: what no environment variable sets."""
     process, model = parts
     module = MODULES[best.backend]
-    for when, some in ((f"after import {module}", process), ("to model and inputs", model)):
-        for name, lines in some:
+    for when, part in ((f"after import {module}", process), ("to model and inputs", model)):
+        for name, lines in part:
             yield f"# {name}, in the program, {when}:"
             yield from (f"#     {line}" for line in lines)
     yield from _counts(best)

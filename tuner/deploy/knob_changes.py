@@ -47,7 +47,7 @@ class KnobChange:
 def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
     """Every value of every knob that either study knows, other than the knobs' defaults."""
     sides = (first, second)
-    effects = [_effects(one) for one in sides]
+    effects = [_effects(summary) for summary in sides]
     moved = {n for n, v in first.resolved.items() if second.resolved.get(n, v) != v}
     known = dict.fromkeys(
         (knob.name, value)
@@ -57,13 +57,13 @@ def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
         if knob.name not in (WARMUP, BATCH_SIZE) and value != knob.default
     )
     for name, value in known:
-        (before, one), (after, other) = (
-            _state(summary, name, value, found.get((name, value)))
-            for summary, found in zip(sides, effects, strict=True)
+        (before, earlier), (after, later) = (
+            _state(summary, name, value, of_study.get((name, value)))
+            for summary, of_study in zip(sides, effects, strict=True)
         )
-        gone = next((s for s, state in ((second, after), (first, before)) if state == GONE), None)
-        why = _why_gone(gone, name, value) if gone else None
-        yield KnobChange(name, value, before, after, (one, other), name in moved, why)
+        without = [s for s, state in ((second, after), (first, before)) if state == GONE]
+        why = _why_gone(without[0], name, value) if without else None
+        yield KnobChange(name, value, before, after, (earlier, later), name in moved, why)
 
 
 def _effects(summary: Summary) -> dict[tuple[str, Value], Effect]:
@@ -87,8 +87,8 @@ def _state(
         return GONE, None
     if summary.resolved.get(name) == value:
         return "default", None
-    at = [one for one in summary.measured if one.configuration.get(name) == value]
-    if at and all(one.outcome in (Outcome.UNSUPPORTED, Outcome.CRASHED) for one in at):
+    outcomes = {m.outcome for m in summary.measured if m.configuration.get(name) == value}
+    if outcomes and outcomes <= {Outcome.UNSUPPORTED, Outcome.CRASHED}:
         return GONE, None
     if effect is None:
         return "not measured", None
@@ -103,8 +103,8 @@ def _why_gone(summary: Summary, name: str, value: Value) -> Message | None:
     """Why a value cannot be set in a study: what was left out, or the failed run's message."""
     messages = (
         Message(r.run.result.message)
-        for one in summary.measured
-        if one.configuration.get(name) == value
-        for r in one.runs
+        for measured in summary.measured
+        if measured.configuration.get(name) == value
+        for r in measured.runs
     )
     return why_left_out(summary.space, name, value) or next(messages, None)
