@@ -27,7 +27,7 @@ from tuner.deploy.best import BestConfiguration
 from tuner.errors import Interrupted, StudyConflictError, UnfitEnvironmentError, UsageError
 from tuner.evidence.conclude import conclude
 from tuner.evidence.summary import Summary
-from tuner.options import Setup
+from tuner.options import Setup, from_dict, to_dict
 from tuner.runs.records import RecordedRun, StudyRecord
 from tuner.runs.store import Store
 from tuner.space.model import Configuration
@@ -338,3 +338,7 @@ def test_an_interrupted_check_begins_anew(tmp_path: Path, pretend: Pretend) -> N
     with pytest.raises(StudyConflictError, match="there is no unfinished study"):
         find_unfinished(store)
     assert new_name(store, replace(setup, model="check-s")) == "check-s-2"
+
+
+def test_the_options_of_an_earlier_versions_check_are_read() -> None:
+    assert from_dict({**to_dict(Setup("m")), "only": {"mode": "fast"}}) == Setup("m")
