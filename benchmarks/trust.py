@@ -211,7 +211,7 @@ def title(name: str, replays: Replays, noise: float) -> Iterator[str]:
     base = replays.world.truth(replays.world.space.baseline())
     rests = [part.rest for parts in replays.world.parts.values() for part in parts]
     scatter, drift = quantile([abs(r) for r in rests], 0.68), statistics.pstdev(replays.world.drift)
-    if replays.record.facts["fingerprint"].get("emulated_cann"):
+    if replays.record.facts.fingerprint.get("emulated_cann"):
         name += " (emulated CANN)"
     yield (
         f"{name}, {replays.objective.name}, {len(levels)} configurations, "

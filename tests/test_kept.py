@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -28,7 +27,7 @@ from tuner.space.schema import KnobEntry
 from tuner.study import session
 from tuner.study.runner import Caller
 from tuner.views.result import finding
-from tuner.worker.protocol import UNSET, Outcome, Role
+from tuner.worker.protocol import UNSET, Outcome, ProbeFacts, Role
 
 ENTRIES = {
     knob.name: KnobEntry(
@@ -55,8 +54,8 @@ def _english() -> Iterator[None]:
 def begun_in(spoken: str, folder: Path) -> str:
     """The database of two studies, one of them on a host with a single processor."""
     language.use(spoken)
-    facts: dict[str, Any] = {"missing": {}, "libraries": {}}
-    narrowed = narrowing.narrowed(LoadedFile(SPACE, ENTRIES), facts, {"usable_cpus": 1}, False)
+    loaded, facts = LoadedFile(SPACE, ENTRIES), ProbeFacts("cpu")
+    narrowed = narrowing.narrowed(loaded, facts, {"usable_cpus": 1}, allow_lossy=False)
     url = f"sqlite:///{folder / spoken}.db"
     store = Store(url)
     few = replace(study_record(), name="few", space=model.to_dict(narrowed))

@@ -187,7 +187,8 @@ def test_a_run_without_the_baselines_reference_crashes(folder: Path, pretend: Pr
 def test_a_probe_finds_what_the_table_has(folder: Path, pretend: Pretend) -> None:
     options = pretend(missing={"threads=4": "too many"}, libraries={"libx.so": "/lib/libx.so"})
     request = ProbeRequest({"threads": [1, 4]}, ["libx.so", "liby.so"])
-    facts = answer(options, folder, Role.PROBE, probe=request).facts
-    assert facts["missing"] == {"threads": {"1": "", "4": "too many"}}
-    assert facts["libraries"] == {"libx.so": "/lib/libx.so", "liby.so": ""}
+    facts = answer(options, folder, Role.PROBE, probe=request).probe
+    assert facts is not None
+    assert facts.missing == {"threads": {"1": "", "4": "too many"}}
+    assert facts.libraries == {"libx.so": "/lib/libx.so", "liby.so": ""}
     assert (folder / "w.pt").exists()

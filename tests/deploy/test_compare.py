@@ -28,7 +28,7 @@ def study(
     runs: list[RecordedRun], asked: Setup | None = None, name: str = "s", **fingerprint: Any
 ) -> Summary:
     record = study_record(asked)
-    facts = {**record.facts, "fingerprint": {**record.facts["fingerprint"], **fingerprint}}
+    facts = replace(record.facts, fingerprint={**record.facts.fingerprint, **fingerprint})
     return summarize(replace(record, name=name, facts=facts), runs)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -18,22 +17,22 @@ from tests.real.npu.test_npu import CONVNET, Emulated
 from tests.support import DATA
 from tests.support.runs import confirmed, recorded, study_record
 from tuner.diagnose import profile_files
-from tuner.diagnose.profile import FEW_SAMPLES, LAYOUT_OPERATORS, Profile, choose, judge
+from tuner.diagnose.profile import FEW_SAMPLES, Profile, choose, judge
 from tuner.errors import StudyConflictError
 from tuner.evidence.summary import Summary, summarize
 from tuner.runs.records import Run
 from tuner.space import file
 from tuner.space import model as space_model
 from tuner.views import profile
-from tuner.worker.protocol import ModelSpec, Outcome, ReadBack, Role
+from tuner.worker.protocol import ModelSpec, OperatorTime, Outcome, ProfileFacts, ReadBack, Role
 
 MS = 10**6
 CONV = ModelSpec("python_file", CONVNET)
-FACTS: dict[str, Any] = {
-    "dispatch_ns": [1 * MS] * 3, "latency_ns": [4 * MS] * 3, "traced_ns": [8 * MS] * 2,
-    "device_ns": [3 * MS] * 3, "ahead": True, "host_to_device_ns": [MS], "device_to_host_ns": [MS],
-    "fallbacks": ["aten::nonzero"], "faults_per_call": 3.0, "kernel_share": 0.02,
-}  # fmt: skip
+FACTS = ProfileFacts(
+    dispatch_ns=[1 * MS] * 3, latency_ns=[4 * MS] * 3, traced_ns=[8 * MS] * 2,
+    device_ns=[3 * MS] * 3, ahead=True, host_to_device_ns=[MS], device_to_host_ns=[MS],
+    fallbacks=["aten::nonzero"], faults_per_call=3.0, kernel_share=0.02,
+)  # fmt: skip
 
 
 def npu_summary() -> Summary:
@@ -43,13 +42,13 @@ def npu_summary() -> Summary:
 
 
 def judged(
-    facts: dict[str, Any], parsed: Path | None, backend: str = "npu", emulated: bool = False
+    facts: ProfileFacts, parsed: Path | None, backend: str = "npu", emulated: bool = False
 ) -> Profile:
     """A run of the NPU's baseline with these facts."""
     one = recorded(0, 4.0)
     result = replace(
         one.run.result,
-        facts={"profile": facts},
+        profile=facts,
         fingerprint={"emulated_cann": emulated},
         read_back={"task_queue": ReadBack(2, True, "")},
     )
@@ -96,8 +95,9 @@ def test_no_figure_of_the_emulation_goes_without_its_label() -> None:
 
 
 def test_a_profiler_that_fails_leaves_the_rest() -> None:
-    facts = {**FACTS, "profiler_error": "RuntimeError: busy", "missing_activities": ["NPU"]}
-    del facts["traced_ns"]
+    facts = replace(
+        FACTS, traced_ns=[], profiler_error="RuntimeError: busy", missing_activities=["NPU"]
+    )
     text = shown(judged(facts, None))
     assert text.startswith("device-bound: the device works 75% of a call")
     assert "the profiler failed: RuntimeError: busy" in text
@@ -105,8 +105,8 @@ def test_a_profiler_that_fails_leaves_the_rest() -> None:
 
 
 def test_on_the_cpu_copies_and_overhead_are_shares_of_the_traced_time() -> None:
-    names = [["aten::conv2d", 2, 8 * MS], [LAYOUT_OPERATORS[0], 4, 2 * MS]]
-    facts = {**FACTS, "operators": names, "device_ns": None}
+    operators = [OperatorTime("aten::conv2d", 2, 8 * MS), OperatorTime("aten::copy_", 4, 2 * MS)]
+    facts = replace(FACTS, operators=operators, device_ns=None)
     found = judged(facts, None, backend="cpu")
     assert (found.shares.layout, found.shares.outside) == (0.125, 0.375)
     assert found.diagnosis.kind == "overhead-bound"
@@ -179,13 +179,15 @@ def test_operators_that_fall_back_to_the_cpu_are_named(emulated: Emulated) -> No
     run, found = profiled(emulated, 1, falls_back)
     assert found.fallbacks == ("aten::linalg_matrix_exp",)
     # The call waits for the device inside, so its device time is an upper bound, and is called so.
-    assert (found.times.device_certain, run.result.facts["profile"]["ahead"]) == (False, False)
+    assert run.result.profile is not None
+    assert (found.times.device_certain, run.result.profile.ahead) == (False, False)
 
 
 def test_the_wheels_own_files_are_read_and_name_the_hosts_operators(emulated: Emulated) -> None:
     run, found = profiled(emulated, 1)
     calls = {one.name: one.count for one in found.host_operators}
-    assert calls["aten::convolution"] == len(run.result.facts["profile"]["traced_ns"])
+    assert run.result.profile is not None
+    assert calls["aten::convolution"] == len(run.result.profile.traced_ns)
     assert found.missing_activities == ("NPU",)  # the emulation collects nothing of the device
     assert found.profiler_error == ""
     output = profile_files.output_folder(emulated.folder / "profile")

@@ -37,7 +37,7 @@ def test_a_result_file_is_the_result_whatever_was_printed(tmp_path: Path) -> Non
 def test_variables_of_knobs_and_of_the_study_reach_the_child(tmp_path: Path) -> None:
     knob = KnobSetting("a", "x", "environment", "", {"A_KNOB": "with space"})
     run = launch("ok", tmp_path, replace(SPEC, knobs=[knob]))
-    assert run.result.facts == {"A_KNOB": "with space", "A_STUDY": "yes"}
+    assert run.result.fingerprint == {"A_KNOB": "with space", "A_STUDY": "yes"}
 
 
 def test_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
@@ -110,12 +110,12 @@ def test_a_variable_may_be_kept_from_the_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A_KNOB", "deployed")
-    assert launch("ok", tmp_path).result.facts["A_KNOB"] == "deployed"
+    assert launch("ok", tmp_path).result.fingerprint["A_KNOB"] == "deployed"
     launcher = Launcher(sys.executable, tmp_path, {}, DATA / "workers" / "ok.py")
     launcher = replace(launcher, without=("A_KNOB",))
-    assert launcher.run(SPEC).result.facts == {}
+    assert launcher.run(SPEC).result.fingerprint == {}
     knob = KnobSetting("a", "x", "environment", "", {"A_KNOB": "set"})
-    assert launcher.run(replace(SPEC, knobs=[knob])).result.facts["A_KNOB"] == "set"
+    assert launcher.run(replace(SPEC, knobs=[knob])).result.fingerprint["A_KNOB"] == "set"
 
 
 def test_only_processes_with_the_token_are_killed(tmp_path: Path) -> None:

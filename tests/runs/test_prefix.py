@@ -67,14 +67,14 @@ def test_knobs_reach_the_worker_behind_a_prefix_and_nothing_else_does(
 ) -> None:
     monkeypatch.setenv("A_SECRET", "of the controller")
     run = launch("ok", tmp_path, (PREFIX,))
-    assert run.result.facts == {"A_KNOB": "with space", "A_STUDY": "yes"}
+    assert run.result.fingerprint == {"A_KNOB": "with space", "A_STUDY": "yes"}
 
 
 def test_without_the_prefix_the_environment_would_have_come_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A_SECRET", "of the controller")
-    assert launch("ok", tmp_path).result.facts["A_SECRET"] == "of the controller"
+    assert launch("ok", tmp_path).result.fingerprint["A_SECRET"] == "of the controller"
 
 
 def test_a_worker_that_outlives_its_client_is_ended(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_script_is_sourced_below_the_knobs_and_sees_no_arguments(tmp_path: Pat
         'export A_SCRIPT="$# arguments" A_KNOB=scripts\nread line && exit 9\ndeclare -x A_D=d\n'
     )
     run = launch("ok", tmp_path, script=str(script))
-    assert run.result.facts == {
+    assert run.result.fingerprint == {
         "A_SCRIPT": "0 arguments", "A_KNOB": "with space", "A_STUDY": "yes", "A_D": "d",
     }  # fmt: skip
     assert "A_SCRIPT" not in os.environ
@@ -154,7 +154,7 @@ def test_what_ssh_passes_on_is_split_by_a_shell_over_there_once(tmp_path: Path) 
     ssh.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
     ssh.chmod(0o755)
     run = launch("ok", tmp_path, (str(ssh), "host"), script=str(script))
-    assert run.result.facts == {"A_SCRIPT": "here", "A_KNOB": "with space", "A_STUDY": "yes"}
+    assert run.result.fingerprint == {"A_SCRIPT": "here", "A_KNOB": "with space", "A_STUDY": "yes"}
 
 
 def test_mistakes_are_named() -> None:

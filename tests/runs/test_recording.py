@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
 from tests.support.runs import recorded, study_record
 from tuner.diagnose import doctor, full
 from tuner.diagnose.host import Finding
@@ -21,6 +22,7 @@ from tuner.runs.store import Store
 from tuner.study import session
 from tuner.study.runner import Caller
 from tuner.views.doctor import as_json, self_check
+from tuner.worker.protocol import Convolutions
 
 FINDINGS = [
     Finding("torch", "OK", Message("2.7.1")),
@@ -29,9 +31,22 @@ FINDINGS = [
 
 
 def test_what_is_written_loads_back(tmp_path: Path) -> None:
-    kept = Recording(study_record(), (recorded(0, 40.0), recorded(1, 10.0, mode="fast")), {"a": 1})
+    disturbed = replace(recorded(0, 40.0), disturbed=("steal",))
+    kept = Recording(study_record(), (disturbed, recorded(1, 10.0, mode="fast")), {"a": 1})
     recording.write(kept, tmp_path / "r.json.gz", {})
     assert recording.read(tmp_path / "r.json.gz") == kept
+
+
+def test_recordings_of_the_version_before_load_with_their_facts() -> None:
+    kept = recording.read(ROOT / "benchmarks" / "recordings" / "npu-emulated.jsonl.gz")
+    assert kept.study is not None
+    assert kept.study.facts.probe.inputs == ["1x3x224x224:float32"]
+    assert kept.study.facts.fingerprint["soc"] == "Ascend910B3"
+    paths = {run.run.result.convolutions for run in kept.runs}
+    assert paths == {
+        Convolutions("aclop", "52 Conv2D"),
+        Convolutions("aclnn", "52 aclnnConvolution"),
+    }
 
 
 def test_names_of_host_user_and_folder_are_replaced(tmp_path: Path) -> None:

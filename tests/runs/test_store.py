@@ -23,7 +23,7 @@ from tuner.runs.migrations import MIGRATIONS
 from tuner.runs.store import Store, pack, unpack
 from tuner.runs.tables import METADATA
 from tuner.space import model
-from tuner.worker.protocol import Outcome
+from tuner.worker.protocol import Convolutions, Outcome
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def test_series_survive_packing() -> None:
 
 def test_a_run_comes_back_as_it_was(store: Store) -> None:
     runs = [recorded(0, 10), recorded(1, outcome=Outcome.TIMEOUT, mode="fast")]
+    runs[0] = replace(runs[0], disturbed=("steal", "throttling"))
     for run in runs:
         store.record("s", run)
     assert store.runs("s") == runs
@@ -102,6 +103,19 @@ def test_a_database_of_every_version_still_opens(version: int, tmp_path: Path) -
     first = store.runs("s")[0].run.result.measurement
     assert first is not None
     assert first.latency_ns == [10_000_000] * 3
+
+
+def test_what_disturbed_a_run_moves_out_of_the_workers_result(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    shutil.copy(DATA / "store-v1.db", path)
+    facts = '{"disturbed": ["steal"], "convolutions": "aclnn", "convolutions_how": "52 aclnnConv"}'
+    with sqlite3.connect(path) as connection:
+        changed = "json_set(result, '$.facts', json(?))"
+        connection.execute(f"UPDATE tuner_runs SET result = {changed} WHERE trial = 1", [facts])
+    runs = Store(f"sqlite:///{path}").runs("s")
+    assert [run.disturbed for run in runs] == [(), ("steal",), ()]
+    paths = [run.run.result.convolutions for run in runs]
+    assert paths == [None, Convolutions("aclnn", "52 aclnnConv"), None]
 
 
 def test_a_study_is_read_without_the_others(store: Store, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from tuner.space import file, narrowing
 from tuner.space.file import LoadedFile
 from tuner.space.model import SearchSpace
 from tuner.study.notes import of_left_out
+from tuner.worker.protocol import ProbeFacts
 
 FILE = """\
 name: mine
@@ -48,11 +48,12 @@ knobs:
     changes_numbers: lossy
 """
 FINGERPRINT = {"usable_cpus": 2, "torch": "2.13.0+cpu"}
-FACTS: dict[str, Any] = {
-    "missing": {"execution": {"inductor": "there is no compiler", "torchscript": ""}},
-    "libraries": {"libtcmalloc.so.4": "/usr/lib/libtcmalloc.so.4"},
-    "preload": "/opt/theirs.so",
-}
+FACTS = ProbeFacts(
+    "cpu",
+    missing={"execution": {"inductor": "there is no compiler", "torchscript": ""}},
+    libraries={"libtcmalloc.so.4": "/usr/lib/libtcmalloc.so.4"},
+    preload="/opt/theirs.so",
+)
 
 
 @pytest.fixture

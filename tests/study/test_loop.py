@@ -11,6 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from tests.support.runs import study_record
 from tuner import options as study_options
 from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
 from tuner.evidence.summary import CONFIRMATION_ROLES, summarize
@@ -83,8 +84,8 @@ def make_study(
     record = store.study("s")
     if record is None:
         now = datetime.now(timezone.utc)
-        frozen = model.to_dict(SPACE)
-        record = StudyRecord("s", now, None, study_options.to_dict(asked), frozen, {}, None)
+        frozen, facts = model.to_dict(SPACE), study_record().facts
+        record = StudyRecord("s", now, None, study_options.to_dict(asked), frozen, facts, None)
         store.create_study(record)
     record = replace(record, setup=study_options.to_dict(asked))
     return Study(Runner(record, asked, SPACE, store, launch, Silent(), lambda: False, folder))

@@ -14,12 +14,12 @@ from tests.support.runs import recorded
 from tuner.options import Setup
 from tuner.runs.records import Run
 from tuner.study.probe import probe
-from tuner.worker.protocol import Outcome, TrialResult, TrialSpec
+from tuner.worker.protocol import Outcome, ProbeFacts, TrialResult, TrialSpec
 
 
 def answered(spec: TrialSpec) -> Run:
-    facts = {"backend": "cpu", "missing": {}, "libraries": {}, "batch_size": 1}
-    result = TrialResult(Outcome.OK, facts=facts, fingerprint={"usable_cpus": 2})
+    facts = ProbeFacts("cpu", batch_size=1)
+    result = TrialResult(Outcome.OK, probe=facts, fingerprint={"usable_cpus": 2})
     return replace(recorded(0, 1.0).run, spec=spec, result=result)
 
 

@@ -12,11 +12,13 @@ from tuner.errors import Interrupted, StudyConflictError, UsageError
 from tuner.evidence.pairs import spent
 from tuner.evidence.summary import Summary
 from tuner.options import Setup
+from tuner.runs.records import StudyFacts
 from tuner.runs.store import Store
 from tuner.study import session
 from tuner.study.loop import Study
 from tuner.study.runner import Caller
 from tuner.study.session import find_unfinished, resumed
+from tuner.worker.protocol import ProbeFacts
 
 SETUP = Setup("m", trials=2, backend="cpu", confirm="off")
 SEARCHED = [recorded(0, 10), recorded(1, 5, mode="fast")]
@@ -69,11 +71,11 @@ def begun(folder: Path, monkeypatch: pytest.MonkeyPatch, **now: object) -> Store
     """A store with a finished study that was begun in BEGUN_IN, where the probe now finds `now`."""
     store = Store(f"sqlite:///{folder}/s.db")
     record = study_record(SETUP)
-    store.create_study(replace(record, facts={**record.facts, "fingerprint": BEGUN_IN}))
+    store.create_study(replace(record, facts=StudyFacts(ProbeFacts("cpu"), BEGUN_IN)))
     store.update_study("s", finished_at=BEGAN)
     for run in SEARCHED:
         store.record("s", run)
-    facts = {"backend": "cpu", "backend_reason": "", "fingerprint": {**BEGUN_IN, **now}}
+    facts = StudyFacts(ProbeFacts("cpu"), {**BEGUN_IN, **now})
     monkeypatch.setattr(session, "probe", lambda *_: (SPACE, facts))
     monkeypatch.setattr(Study, "run", lambda _: None)
     return store

@@ -10,6 +10,7 @@ made again scatters anew, a study that is begun anew in another folder does not.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import math
@@ -23,22 +24,24 @@ SAMPLES, BLOCKS, CALLS_PER_BLOCK = 100, 5, 10
 SCATTER_WITHIN = 0.002  # of the calls of one run
 
 
-def load_protocol(folder: Path) -> Any:
-    """The worker's protocol, without its package."""
-    spec = importlib.util.spec_from_file_location("protocol", folder / "protocol.py")
+def load_worker(folder: Path) -> tuple[Any, Any]:
+    """The worker's protocol, and what reads and writes its messages."""
+    spec = importlib.util.spec_from_file_location("worker_main", folder / "__main__.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["protocol"] = module
     spec.loader.exec_module(module)
-    return module
+    module.load_worker_package()
+    names = ("protocol", "exchange")
+    protocol, exchange = (importlib.import_module(f"npu_tune_worker.{name}") for name in names)
+    return protocol, exchange
 
 
 def main(worker: Path, run_dir: Path) -> None:
     """Mark the start, read the spec, write the result."""
-    protocol = load_protocol(worker.parent)
+    protocol, exchange = load_worker(worker.parent)
     (run_dir / protocol.STARTED_FILE).touch()
-    spec = protocol.read(protocol.TrialSpec, str(run_dir / protocol.SPEC_FILE))
+    spec = exchange.read(protocol.TrialSpec, str(run_dir / protocol.SPEC_FILE))
     file = Path(os.environ["PRETEND_TABLE"])
     table = json.loads(file.read_text())
     labels = {f"{knob.name}={knob.value}" for knob in spec.knobs} | {f"role={spec.role.value}"}
@@ -46,13 +49,14 @@ def main(worker: Path, run_dir: Path) -> None:
     if failures:
         result = failed(protocol, failures[0])
     elif spec.role == protocol.Role.LOCATE:
-        facts, told = {"backend": table["backend"]}, {"chip": table["fingerprint"].get("chip")}
-        result = protocol.TrialResult(protocol.Outcome.OK, facts=facts, fingerprint=told)
+        chip = {"chip": table["fingerprint"].get("chip")}
+        facts = protocol.ProbeFacts(table["backend"])
+        result = protocol.TrialResult(protocol.Outcome.OK, probe=facts, fingerprint=chip)
     elif spec.role == protocol.Role.PROBE:
         result = probed(protocol, spec, table)
     else:
         result = measured(protocol, spec, table, labels, file.with_suffix(".runs"))
-    protocol.write(result, str(run_dir / protocol.RESULT_FILE))
+    exchange.write(result, str(run_dir / protocol.RESULT_FILE))
 
 
 def applying(entries: dict[str, Any], labels: set[str]) -> list[Any]:
@@ -78,7 +82,7 @@ def probed(protocol: Any, spec: Any, table: dict[str, Any]) -> Any:
     if spec.backend not in ("auto", backend):
         message = f"backend {spec.backend}: the table is of {backend}"
         return protocol.TrialResult(protocol.Outcome.ENVIRONMENT_ERROR, message)
-    facts = {"backend": backend, "backend_reason": "as the table says", "preload": ""}
+    facts = {"backend": backend, "backend_reason": "as the table says"}
     if spec.model.source:
         Path(spec.weights_path).touch()
         facts.update(table["model"])
@@ -92,7 +96,8 @@ def probed(protocol: Any, spec: Any, table: dict[str, Any]) -> Any:
         facts["libraries"] = {
             name: table["libraries"].get(name, "") for name in spec.probe.libraries
         }
-    return protocol.TrialResult(protocol.Outcome.OK, facts=facts, fingerprint=table["fingerprint"])
+    known = {"probe": protocol.ProbeFacts(**facts), "fingerprint": table["fingerprint"]}
+    return protocol.TrialResult(protocol.Outcome.OK, **known)
 
 
 def measured(protocol: Any, spec: Any, table: dict[str, Any], labels: set[str], note: Path) -> Any:
@@ -116,7 +121,7 @@ def measured(protocol: Any, spec: Any, table: dict[str, Any], labels: set[str], 
         read_back={knob.name: read_back(protocol, knob, table["resolved"]) for knob in spec.knobs},
         peak_memory_bytes=2**20,
         fingerprint=table["fingerprint"],
-        facts={"profile": profile_of(measurement, call_ns)} if is_profile else {},
+        profile=profile_of(protocol, measurement, call_ns) if is_profile else None,
     )
 
 
@@ -153,17 +158,17 @@ def read_back(protocol: Any, knob: Any, resolved: dict[str, Any]) -> Any:
     return protocol.ReadBack(value, True, "by the table")
 
 
-def profile_of(measurement: Any, call_ns: float) -> dict[str, Any]:
+def profile_of(protocol: Any, measurement: Any, call_ns: float) -> Any:
     """Nine tenths of a call in one operator."""
-    return {
-        "dispatch_ns": measurement.dispatch_ns,
-        "latency_ns": measurement.latency_ns,
-        "traced_ns": [int(call_ns)] * 3,
-        "operators": [["aten::conv2d", 3, int(2.7 * call_ns)]],
-        "fallbacks": [],
-        "faults_per_call": 0.0,
-        "kernel_share": 0.0,
-    }
+    return protocol.ProfileFacts(
+        dispatch_ns=measurement.dispatch_ns,
+        latency_ns=measurement.latency_ns,
+        fallbacks=[],
+        faults_per_call=0.0,
+        kernel_share=0.0,
+        traced_ns=[int(call_ns)] * 3,
+        operators=[protocol.OperatorTime("aten::conv2d", 3, int(2.7 * call_ns))],
+    )
 
 
 if __name__ == "__main__":

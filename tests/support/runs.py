@@ -11,7 +11,7 @@ from tuner.evidence import ablation, finalists, pairs
 from tuner.evidence.pairs import Step
 from tuner.evidence.summary import Summary, summarize
 from tuner.options import Setup
-from tuner.runs.records import RecordedRun, Run, StudyRecord
+from tuner.runs.records import RecordedRun, Run, StudyFacts, StudyRecord
 from tuner.space import model
 from tuner.space.model import Configuration, Knob, SearchSpace, Value
 from tuner.worker.protocol import (
@@ -19,6 +19,7 @@ from tuner.worker.protocol import (
     ModelSpec,
     Outcome,
     OutputCheck,
+    ProbeFacts,
     ReadBack,
     Role,
     TrialResult,
@@ -57,7 +58,7 @@ class NextRun:
 
 def study_record(asked: Setup | None = None) -> StudyRecord:
     """A study of SPACE, begun at BEGAN."""
-    facts = {"fingerprint": {"torch": "2.15.0"}, "inputs": ["1x3:float32"]}
+    facts = StudyFacts(ProbeFacts(inputs=["1x3:float32"]), {"torch": "2.15.0"})
     stored = options.to_dict(asked or Setup("m", trials=10))
     return StudyRecord("s", BEGAN, None, stored, model.to_dict(SPACE), facts, None)
 

@@ -13,11 +13,11 @@ from tests.support.runs import confirmed, recorded, study_record
 from tuner import language
 from tuner.evidence.summary import Summary, summarize
 from tuner.options import Setup
-from tuner.runs.records import RecordedRun
+from tuner.runs.records import RecordedRun, StudyFacts
 from tuner.views import plots
 from tuner.views.plots import Axis, Distribution, Row
 from tuner.views.report import report
-from tuner.worker.protocol import Outcome
+from tuner.worker.protocol import Outcome, ProbeFacts
 
 VOID = {"meta", "br"}
 
@@ -123,7 +123,7 @@ def test_several_studies_are_compared_with_the_first() -> None:
 
 
 def test_emulated_figures_say_so() -> None:
-    facts = {"fingerprint": {"emulated_cann": True}, "inputs": []}
+    facts = StudyFacts(ProbeFacts(), {"emulated_cann": True})
     page = report([a_study(facts=facts)])
     assert page.count("emulated CANN: no figure below is a device") == 1
 

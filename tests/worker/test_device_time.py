@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tuner.worker.device_time import SAMPLES, Timer, device_time
+from tuner.worker.device_time import SAMPLES, DeviceTime, Timer, device_time
 
 
 @dataclass
@@ -55,8 +55,8 @@ def test_the_hosts_gaps_are_not_in_it(dispatch_ms: float) -> None:
         for _ in range(50):
             device.queue(0.1)
 
-    found = device_time(call, device.timer(), max(5.0, 50 * dispatch_ms) * 1e6)
-    assert found == {"device_ns": [5_000_000] * SAMPLES, "ahead": True}
+    measured = device_time(call, device.timer(), max(5.0, 50 * dispatch_ms) * 1e6)
+    assert measured == DeviceTime([5_000_000] * SAMPLES, ahead=True)
 
 
 def test_a_call_that_waits_inside_is_told() -> None:
@@ -67,8 +67,8 @@ def test_a_call_that_waits_inside_is_told() -> None:
         device.synchronize()
         device.queue(1.0)
 
-    found = device_time(call, device.timer(), 3e6)
-    assert found["ahead"] is False
+    measured = device_time(call, device.timer(), 3e6)
+    assert not measured.ahead
 
 
 def test_the_work_grows_until_queueing_it_is_negligible() -> None:
@@ -88,5 +88,5 @@ def test_a_head_start_that_was_too_short_is_doubled_until_nothing_changes() -> N
             device.queue(0.1)
 
     # A latency that is taken for a tenth of what it is: the first head start is used up halfway.
-    found = device_time(call, device.timer(), 20e6)
-    assert found == {"device_ns": [40_000_000] * SAMPLES, "ahead": True}
+    measured = device_time(call, device.timer(), 20e6)
+    assert measured == DeviceTime([40_000_000] * SAMPLES, ahead=True)

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tuner.worker import protocol
+from tuner.worker import exchange
 from tuner.worker.protocol import (
+    Convolutions,
     InputSpec,
     KnobSetting,
     Measurement,
     ModelSpec,
+    OperatorTime,
     Outcome,
     OutputCheck,
+    ProbeFacts,
     ProbeRequest,
+    ProfileFacts,
     ReadBack,
     Role,
     TrialResult,
@@ -37,15 +41,18 @@ RESULT = TrialResult(
     measurement=Measurement([5], [1, 2], [3, 4], [9], 2, 1),
     output=OutputCheck("passed", "abc", 1e-6),
     read_back={"threads": ReadBack(2, True, "torch")},
+    probe=ProbeFacts("cpu", missing={"execution": {"torchscript": "why"}}),
+    profile=ProfileFacts([1], [2], [], 0.5, 0.1, operators=[OperatorTime("conv", 2, 9)]),
+    convolutions=Convolutions("aclnn", "52 aclnnConvolution"),
 )
 
 
 def test_both_messages_survive_the_boundary(tmp_path: Path) -> None:
     spec, result = str(tmp_path / "spec.json"), str(tmp_path / "result.json")
-    protocol.write(SPEC, spec)
-    protocol.write(RESULT, result)
-    assert protocol.read(TrialSpec, spec) == SPEC
-    assert protocol.read(TrialResult, result) == RESULT
+    exchange.write(SPEC, spec)
+    exchange.write(RESULT, result)
+    assert exchange.read(TrialSpec, spec) == SPEC
+    assert exchange.read(TrialResult, result) == RESULT
     assert sorted(p.name for p in tmp_path.iterdir()) == ["result.json", "spec.json"]
 
 
@@ -56,7 +63,7 @@ def test_a_file_that_fails_half_written_leaves_the_old_one_and_nothing_beside_it
     path.write_text("old")
 
     def write() -> None:
-        with protocol.replacing(str(path)) as file:
+        with exchange.replacing(str(path)) as file:
             file.write(b"half")
             raise OSError("disk full")
 
@@ -66,9 +73,9 @@ def test_a_file_that_fails_half_written_leaves_the_old_one_and_nothing_beside_it
 
 
 def test_another_format_version_is_refused() -> None:
-    data = protocol.to_dict(SPEC) | {"format_version": 99}
+    data = exchange.to_dict(SPEC) | {"format_version": 99}
     with pytest.raises(ValueError, match="format version 99"):
-        protocol.from_dict(TrialSpec, data)
+        exchange.from_dict(TrialSpec, data)
 
 
 def test_the_outcomes_are_the_closed_set() -> None:

@@ -26,7 +26,7 @@ from ..evidence.summary import Summary
 from ..language import Message
 from ..options import EXPORTED, Setup, from_dict, to_dict
 from ..policy import MIN_PAIRS, WARMUP
-from ..worker.protocol import replacing
+from ..worker.exchange import replacing
 
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 EMULATED = "# emulated CANN: no figure below is a device's\n"

@@ -171,7 +171,7 @@ def judged(best: BestConfiguration, summary: Summary, result: Result) -> Check:
     """The answer of a study of that one configuration."""
     promised = promise(best)
     answer, reason = _answer(best, promised, summary, result)
-    now = summary.study.facts["fingerprint"]
+    now = summary.study.facts.fingerprint
     return Check(
         answer=answer,
         reason=reason,

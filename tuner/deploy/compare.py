@@ -145,7 +145,7 @@ def _side(summary: Summary) -> Side:
 
 def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
     pairs = [(name, first.study.setup, second.study.setup) for name in ALIKE]
-    pairs += [(name, first.study.facts, second.study.facts) for name in FACTS_ALIKE]
+    pairs += [(name, _probe(first), _probe(second)) for name in FACTS_ALIKE]
     pairs += [(name, _fingerprint(first), _fingerprint(second)) for name in HOST]
     names = set()
     for name, *sides in pairs:
@@ -165,9 +165,12 @@ def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
             )
 
 
+def _probe(summary: Summary) -> dict[str, Any]:
+    return asdict(summary.study.facts.probe)
+
+
 def _fingerprint(summary: Summary) -> dict[str, Any]:
-    fingerprint: dict[str, Any] = summary.study.facts["fingerprint"]
-    return fingerprint
+    return summary.study.facts.fingerprint
 
 
 def _runs(summary: Summary, configuration: Configuration) -> list[RecordedRun]:

@@ -95,7 +95,7 @@ def _runner(summary: Summary, launcher: Launcher, caller: Caller) -> Runner:
 
 def _require_unchanged(summary: Summary, now: dict[str, Any]) -> None:
     """An environment that was upgraded in place is not there any more to be measured."""
-    changed = upgrade(summary.study.facts["fingerprint"], now)
+    changed = upgrade(summary.study.facts.fingerprint, now)
     if changed:
         raise UnfitEnvironmentError(
             f"study {summary.study.name!r} was measured with {changed.name} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ..runs.records import RecordedRun, Run
 from ..runs.store import Store
 from ..space.model import Configuration, Value
 from ..study import repeat, stored
-from ..worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
+from ..worker.protocol import MeasurementRule, Outcome, ProfileFacts, Role, TrialSpec
 from . import profile_files
 from .bound import EVENTS, Diagnosis, Pointer, Shares, Times, diagnose_cpu, diagnose_device
 from .profile_files import Kernels, Operator
@@ -146,7 +146,8 @@ def judge(
     summary: Summary, recorded: RecordedRun, run: Run, parsed: Path | None, output: Path
 ) -> Profile:
     """The run's facts and the profiler's files, put together and diagnosed."""
-    facts: dict[str, Any] = run.result.facts["profile"]
+    facts = run.result.profile
+    assert facts is not None
     kernels = profile_files.kernels(profile_files.read(parsed, "kernel_details.csv"))
     steps = profile_files.steps(profile_files.read(parsed, "step_trace_time.csv"))
     on_device = profile_files.statistic(profile_files.read(parsed, "op_statistic.csv"))
@@ -171,63 +172,60 @@ def judge(
         # Kernels by step first: the other file has no steps, and counts the profiler's warm-up too.
         operators=(kernels.operators if kernels and kernels.steps else ()) or on_device,
         host_operators=host,
-        traced_calls=len(facts.get("traced_ns", ())),
-        fallbacks=tuple(facts["fallbacks"]),
+        traced_calls=len(facts.traced_ns),
+        fallbacks=tuple(facts.fallbacks),
         on_ai_cpu=kernels.on_ai_cpu if kernels else (),
-        faults_per_call=facts["faults_per_call"],
-        device_error=facts.get("device_error", ""),
-        profiler_error=facts.get("profiler_error", ""),
-        missing_activities=tuple(facts.get("missing_activities", ())),
+        faults_per_call=facts.faults_per_call,
+        device_error=facts.device_error,
+        profiler_error=facts.profiler_error,
+        missing_activities=tuple(facts.missing_activities),
         folder=str(output),
     )
 
 
 def _times(
-    facts: Mapping[str, Any], kernels: Kernels | None, steps: profile_files.Steps | None
+    facts: ProfileFacts, kernels: Kernels | None, steps: profile_files.Steps | None
 ) -> Times:
     """Medians; the device's time from kernel_details.csv, step_trace_time.csv, else events."""
-    measured = facts.get("device_ns")
+    measured = facts.device_ns
     device_ms, source, certain = min(measured) / 1e6 if measured else None, "", True
-    calls = len(facts.get("traced_ns", ())) or 1
+    calls = len(facts.traced_ns) or 1
     if kernels is not None and kernels.busy_us is not None:
         device_ms, source = kernels.busy_us / 1e3 / (kernels.steps or calls), "kernel_details.csv"
     elif steps is not None:
         device_ms, source = steps.busy_us / 1e3 / steps.count, "step_trace_time.csv"
     elif device_ms is not None:
-        source, certain = EVENTS, bool(facts["ahead"])
-    latency_ms, unsynchronised_ms = (
-        median(facts[name]) / 1e6 for name in ("latency_ns", "dispatch_ns")
-    )
+        source, certain = EVENTS, facts.ahead
     return Times(
-        latency_ms=latency_ms,
-        unsynchronised_ms=unsynchronised_ms,
+        latency_ms=median(facts.latency_ns) / 1e6,
+        unsynchronised_ms=median(facts.dispatch_ns) / 1e6,
         device_ms=device_ms,
         device_source=source,
         device_certain=certain,
-        copy_in_ms=_median_ms(facts, "host_to_device_ns"),
-        copy_out_ms=_median_ms(facts, "device_to_host_ns"),
-        traced_ms=_median_ms(facts, "traced_ns"),
+        copy_in_ms=_median_ms(facts.host_to_device_ns),
+        copy_out_ms=_median_ms(facts.device_to_host_ns),
+        traced_ms=_median_ms(facts.traced_ns),
     )
 
 
-def _median_ms(facts: Mapping[str, Any], name: str) -> float | None:
-    return median(facts[name]) / 1e6 if facts.get(name) else None
+def _median_ms(times_ns: Sequence[int]) -> float | None:
+    return median(times_ns) / 1e6 if times_ns else None
 
 
-def _host_operators(facts: Mapping[str, Any], parsed: Path | None) -> tuple[Operator, ...]:
+def _host_operators(facts: ProfileFacts, parsed: Path | None) -> tuple[Operator, ...]:
     """Own time on the host: the profiler's table, else operator_details.csv."""
-    if "operators" not in facts:
+    if facts.operators is None:
         return profile_files.host_operators(profile_files.read(parsed, "operator_details.csv"))
-    total_ns = sum(own_ns for _, _, own_ns in facts["operators"]) or 1
+    total_ns = sum(operator.own_ns for operator in facts.operators) or 1
     found = [
-        Operator(name, count, own_ns / 1e3, own_ns / total_ns)
-        for name, count, own_ns in facts["operators"]
+        Operator(timed.name, timed.calls, timed.own_ns / 1e3, timed.own_ns / total_ns)
+        for timed in facts.operators
     ]
     return tuple(sorted(found, key=lambda one: (-one.total_us, one.name)))
 
 
 def _shares(
-    facts: Mapping[str, Any],
+    facts: ProfileFacts,
     kernels: Kernels | None,
     steps: profile_files.Steps | None,
     host: tuple[Operator, ...],
@@ -237,7 +235,7 @@ def _shares(
         idle, source = kernels.idle_share, "kernel_details.csv"
     elif steps is not None:
         idle, source = steps.idle_share, "step_trace_time.csv"
-    whole_us = sum(facts.get("traced_ns", ())) / 1e3
+    whole_us = sum(facts.traced_ns) / 1e3
     layout_us = sum(one.total_us for one in host if one.name in LAYOUT_OPERATORS)
     in_operators_us = sum(one.total_us for one in host)
     return Shares(
@@ -247,7 +245,7 @@ def _shares(
         ai_cpu=kernels.ai_cpu_share if kernels else 0.0,
         outside=max(0.0, 1 - in_operators_us / whole_us) if whole_us and host else None,
         layout=layout_us / whole_us if whole_us else 0.0,
-        kernel=facts["kernel_share"],
+        kernel=facts.kernel_share,
     )
 
 

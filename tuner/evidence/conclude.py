@@ -59,7 +59,7 @@ def conclude(summary: Summary) -> Result:
         fixed_cost_best=_fixed_cost([(p.batch_size, p.best_ms) for p in curve if p.configuration]),
         trials=summary.trials_done,
         failures=dict(summary.failures),
-        environment=summary.study.facts["fingerprint"],
+        environment=summary.study.facts.fingerprint,
     )
 
 
@@ -94,7 +94,7 @@ def _evidence(summary: Summary, judgement: Judgement, tried: Configuration) -> E
 
 def _convolutions(measured: Measured) -> str:
     """The path that the worker saw; both where runs differ."""
-    paths = {str(r.run.result.facts.get("convolutions", "")) for r in measured.runs}
+    paths = {c.path for r in measured.runs if (c := r.run.result.convolutions)}
     return "/".join(sorted(paths - {""}))
 
 

@@ -22,7 +22,6 @@ from .measured import Measured, find, grouped, ranked
 from .noise import RUNS_FOR_SPREAD, relative_spread
 from .objectives import OBJECTIVES, Objective
 
-DISTURBED = "disturbed"  # of a result's facts: by what
 CONFIRMATION_ROLES = (Role.CONFIRM, Role.HOLD_OUT, Role.ABLATION)
 Key = frozenset[tuple[str, Value]]
 
@@ -196,11 +195,8 @@ def _key(identity: Configuration) -> Key:
 
 
 def disturbed_among(runs: Sequence[RecordedRun]) -> frozenset[str]:
-    """The uids of the runs that something from outside was seen to disturb when they were recorded.
-
-    Not judged again by what is usual later: what was decided on the way must stay so.
-    """
-    return frozenset(r.run.uid for r in runs if r.run.result.facts.get(DISTURBED))
+    """The uids of the runs that something from outside disturbed."""
+    return frozenset(r.run.uid for r in runs if r.disturbed)
 
 
 def finished_trials(runs: Sequence[RecordedRun]) -> set[int]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from ..worker import protocol
+from ..worker import exchange, protocol
 from ..worker.protocol import OUT_OF_MEMORY, Outcome, TrialResult, TrialSpec
 from .log import last_line, log_has_started, log_tail
 from .records import Run
@@ -104,7 +104,7 @@ class Launcher:
     def _result(
         self, command: list[str], spec: TrialSpec, folder: Path, token: str, **options: Any
     ) -> TrialResult:
-        protocol.write(spec, str(folder / protocol.SPEC_FILE))
+        exchange.write(spec, str(folder / protocol.SPEC_FILE))
         try:
             process = subprocess.Popen(
                 command,
@@ -132,7 +132,7 @@ class Launcher:
     def _classify(self, spec: TrialSpec, folder: Path, code: int, in_time: bool) -> TrialResult:
         """The result file where there is one, else what the exit and the log say."""
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            return protocol.read(TrialResult, str(folder / protocol.RESULT_FILE))
+            return exchange.read(TrialResult, str(folder / protocol.RESULT_FILE))
         log = log_tail(folder / protocol.LOG_FILE)
         if not in_time:
             return TrialResult(Outcome.TIMEOUT, f"no result after {spec.deadline_s:.0f} s")

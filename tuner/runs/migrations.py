@@ -6,6 +6,7 @@ one that was released: add another, and save a database of the old version for t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -26,10 +27,13 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
+    update,
 )
 
 from ..errors import StorageError
 from .database import READS_ONLY, shown
+from .encoding import from_version_1
 
 SCHEMA = Table(
     "tuner_schema",
@@ -74,6 +78,18 @@ def m001_initial(connection: Connection) -> None:
         Index("tuner_runs_by_trial", "study", "trial"),
     )
     made.create_all(connection)
+
+
+@migration
+def m002_typed_facts(connection: Connection) -> None:
+    """What disturbed a run is a column; a result has typed facts, of which runs have one."""
+    connection.execute(text("ALTER TABLE tuner_runs ADD disturbed TEXT NOT NULL DEFAULT '[]'"))
+    runs = Table("tuner_runs", MetaData(), autoload_with=connection)
+    names = ("spec", "result", "disturbed")
+    for row in connection.execute(select(runs.c.uid, *(runs.c[name] for name in names))).all():
+        run = from_version_1({name: json.loads(row._mapping[name]) for name in names})
+        values = {name: json.dumps(run[name]) for name in names}
+        connection.execute(update(runs).where(runs.c.uid == row.uid).values(values))
 
 
 def migrate(engine: Engine) -> None:

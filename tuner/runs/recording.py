@@ -14,17 +14,16 @@ import platform
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..worker import protocol
-from ..worker.protocol import TrialResult, TrialSpec
-from .records import RecordedRun, Run, StudyRecord
+from ..worker import exchange
+from . import encoding
+from .records import RecordedRun, StudyRecord
 
-FORMAT, FORMAT_VERSION = "npu-tune recording", 1
+FORMAT, VERSION, VERSIONS = "npu-tune recording", 2, (1, 2)
 SHORTEST_NAME = 4  # replacing shorter names would spoil other words
 KEPT = ("format", "role", "outcome", "backend", "source", "state", "verdict")  # words of our own
 KEPT_TEXT = ("text",)
@@ -43,11 +42,12 @@ class Recording:
 def write(recording: Recording, path: Path, secrets: Mapping[str, str] | None = None) -> None:
     """Write the file, atomically, with `secrets` (text -> what stands for it) replaced."""
     hidden = private_names() if secrets is None else secrets
-    header = {"format": FORMAT, "version": FORMAT_VERSION, "notes": recording.notes}
-    lines: list[Any] = [header, _study_dict(recording.study)]
-    lines += [_run_dict(recorded) for recorded in recording.runs]
+    header = {"format": FORMAT, "version": VERSION, "notes": recording.notes}
+    lines: list[Any] = [header, recording.study and _sent(recording.study)]
+    for run in map(encoding.run_to_dict, recording.runs):
+        lines.append({**run, "log_tail": IP_ADDRESS.sub("ADDRESS", run["log_tail"])})
     path.parent.mkdir(parents=True, exist_ok=True)
-    with protocol.replacing(str(path)) as file, gzip.open(file, "wt", encoding="utf-8") as text:
+    with exchange.replacing(str(path)) as file, gzip.open(file, "wt", encoding="utf-8") as text:
         for line in lines:
             text.write(json.dumps(redacted(line, hidden), ensure_ascii=False) + "\n")
 
@@ -56,11 +56,11 @@ def read(path: Path) -> Recording:
     """Read what `write` wrote. Raises UsageError for anything else."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            header, study, *runs = [json.loads(line) for line in file]
-        if header["format"] != FORMAT or header["version"] != FORMAT_VERSION:
+            header, begun, *runs = [json.loads(line) for line in file]
+        if header["format"] != FORMAT or header["version"] not in VERSIONS:
             raise UsageError(f"{path}: recording version {header['version']} is not known here")
-        found = None if study is None else StudyRecord(**_with_times(study))
-        return Recording(found, tuple(_run(run) for run in runs), header["notes"])
+        study = None if begun is None else encoding.study_from_dict(begun)
+        return Recording(study, tuple(map(encoding.run_from_dict, runs)), header["notes"])
     except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
         raise UsageError(
             f"{path}: no recording of npu-tune, or a damaged one; npu-tune doctor --full makes one"
@@ -84,7 +84,7 @@ def redacted(value: Any, hidden: Mapping[str, str], key: str = "") -> Any:
         whole = KEPT_TEXT if value.get("fields") else ()
         return {n: v if n in whole else redacted(v, hidden, n) for n, v in value.items()}
     if isinstance(value, list):
-        return [redacted(held, hidden, key) for held in value]
+        return [redacted(item, hidden, key) for item in value]
     if not isinstance(value, str) or key in KEPT:
         return value
     for name in sorted(hidden, key=len, reverse=True):
@@ -92,38 +92,6 @@ def redacted(value: Any, hidden: Mapping[str, str], key: str = "") -> Any:
     return value
 
 
-def _study_dict(study: StudyRecord | None) -> dict[str, Any] | None:
-    if study is None:
-        return None
-    times = {"created_at": study.created_at.isoformat(), "finished_at": None, "owner": None}
-    return {**asdict(study), **times}
-
-
-def _with_times(study: dict[str, Any]) -> dict[str, Any]:
-    return {**study, "created_at": datetime.fromisoformat(study["created_at"])}
-
-
-def _run_dict(recorded: RecordedRun) -> dict[str, Any]:
-    run = recorded.run
-    return {
-        "trial": recorded.trial,
-        "configuration": recorded.configuration,
-        "uid": run.uid,
-        "started_at": run.started_at.isoformat(),
-        "wall_ns": run.wall_ns,
-        "log_tail": IP_ADDRESS.sub("ADDRESS", run.log_tail),
-        "spec": protocol.to_dict(run.spec),
-        "result": protocol.to_dict(run.result),
-    }
-
-
-def _run(data: dict[str, Any]) -> RecordedRun:
-    run = Run(
-        spec=protocol.from_dict(TrialSpec, data["spec"]),
-        result=protocol.from_dict(TrialResult, data["result"]),
-        log_tail=data["log_tail"],
-        started_at=datetime.fromisoformat(data["started_at"]),
-        wall_ns=data["wall_ns"],
-        uid=data["uid"],
-    )
-    return RecordedRun(data["trial"], data["configuration"], run)
+def _sent(study: StudyRecord) -> dict[str, Any]:
+    """The study as it is written: whoever reads it owns nothing, and may go on with it."""
+    return encoding.study_to_dict(replace(study, finished_at=None, owner=None))

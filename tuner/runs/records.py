@@ -8,19 +8,27 @@ from datetime import datetime
 from typing import Any
 
 from ..space.model import Configuration
-from ..worker.protocol import Measurement, Outcome, Role, TrialResult, TrialSpec
+from ..worker.protocol import Measurement, Outcome, ProbeFacts, Role, TrialResult, TrialSpec
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What the probe told before the study began, and in which environment."""
+
+    probe: ProbeFacts
+    fingerprint: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study as stored: its setup, its frozen space and facts as JSON types, and its owner."""
+    """A study as stored. Its setup, its frozen space and its owner are JSON types."""
 
     name: str
     created_at: datetime
     finished_at: datetime | None
     setup: dict[str, Any]
     space: dict[str, Any]
-    facts: dict[str, Any]
+    facts: StudyFacts
     owner: dict[str, Any] | None
 
 
@@ -38,11 +46,16 @@ class Run:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run with the trial and the configuration that it belongs to."""
+    """A run with the trial and the configuration that it belongs to.
+
+    disturbed: by what from outside, as it was judged when the run was recorded. Not judged again by
+    what is usual later: what was decided on the way must stay so.
+    """
 
     trial: int
     configuration: Configuration
     run: Run
+    disturbed: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

@@ -6,20 +6,17 @@ import array
 import contextlib
 import json
 import zlib
-from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Engine, distinct, func, insert, select, update
 
 from ..errors import StudyConflictError
 from ..text import resume_command
-from ..worker import protocol
-from ..worker.protocol import Outcome, TrialResult, TrialSpec
-from . import database
+from ..worker.protocol import Outcome
+from . import database, encoding
 from .migrations import migrate
-from .records import RecordedRun, Run, StudyRecord
+from .records import RecordedRun, StudyRecord
 from .tables import RUNS, STUDIES
 
 if TYPE_CHECKING:
@@ -33,9 +30,11 @@ SAMPLE_SERIES = (
     "host_to_device_ns",
     "device_to_host_ns",
 )
+STUDY_IN_JSON = ("setup", "space", "facts", "owner")  # columns
+RUN_IN_JSON = ("configuration", "disturbed", "spec", "result")
 
 
-class Records(Protocol):
+class RunStore(Protocol):
     """What a study in progress needs of a store."""
 
     def runs(self, study: str) -> list[RecordedRun]:
@@ -95,14 +94,7 @@ class Store:
     def create_study(self, record: StudyRecord) -> None:
         """Raises StudyConflictError when the name is taken."""
         self.require_free(record.name)
-        values = {
-            "name": record.name,
-            "created_at": record.created_at.isoformat(),
-            "setup": json.dumps(record.setup),
-            "space": json.dumps(record.space),
-            "facts": json.dumps(record.facts),
-            "owner": json.dumps(record.owner),
-        }
+        values = _as_columns(encoding.study_to_dict(record), STUDY_IN_JSON)
         with self._writing() as connection:
             connection.execute(insert(STUDIES).values(values))
 
@@ -158,30 +150,19 @@ class Store:
 
     def record(self, study: str, recorded: RecordedRun) -> None:
         """Commit one run. Called before Optuna is told, so that nothing told is missing here."""
-        run = recorded.run
-        light, samples = _without_samples(run.result)
-        values = {
-            "uid": run.uid,
-            "study": study,
-            "trial": recorded.trial,
-            "role": run.spec.role.value,
-            "outcome": run.result.outcome.value,
-            "started_at": run.started_at.isoformat(),
-            "wall_ns": run.wall_ns,
-            "configuration": json.dumps(recorded.configuration),
-            "spec": json.dumps(asdict(run.spec)),
-            "result": json.dumps(light),
-            "samples": samples,
-            "log_tail": run.log_tail,
-        }
+        run = encoding.run_to_dict(recorded)
+        measurement = run["result"]["measurement"] or {}
+        series = {name: measurement.pop(name) for name in SAMPLE_SERIES if measurement}
+        own = {"study": study, "role": recorded.role.value, "outcome": recorded.outcome.value}
+        values = {**_as_columns(run, RUN_IN_JSON), **own, "samples": pack(series)}
         with self._writing() as connection:
             connection.execute(insert(RUNS).values(values))
 
     def runs(self, study: str) -> list[RecordedRun]:
         """Every run of a study, in the order in which they started."""
-        asked = select(RUNS).where(RUNS.c.study == study).order_by(RUNS.c.started_at, RUNS.c.uid)
+        query = select(RUNS).where(RUNS.c.study == study).order_by(RUNS.c.started_at, RUNS.c.uid)
         with self._reading() as connection:
-            rows = connection.execute(asked).all()
+            rows = connection.execute(query).all()
         return [_recorded(row) for row in rows]
 
     def close(self) -> None:
@@ -230,36 +211,21 @@ def unpack(blob: bytes) -> dict[str, list[int]]:
     return series
 
 
-def _without_samples(result: TrialResult) -> tuple[dict[str, Any], bytes]:
-    light = protocol.to_dict(result)
-    measurement = light["measurement"]
-    if measurement is None:
-        return light, pack({})
-    return light, pack({name: measurement.pop(name) for name in SAMPLE_SERIES})
+def _as_columns(data: Mapping[str, Any], in_json: Sequence[str]) -> dict[str, Any]:
+    return {**data, **{name: json.dumps(data[name]) for name in in_json}}
+
+
+def _from_columns(row: Any, in_json: Sequence[str]) -> dict[str, Any]:
+    columns = row._mapping
+    return {**columns, **{name: json.loads(columns[name] or "null") for name in in_json}}
 
 
 def _recorded(row: Any) -> RecordedRun:
-    light = json.loads(row.result)
-    if light["measurement"] is not None:
-        light["measurement"].update(unpack(row.samples))
-    run = Run(
-        spec=protocol.from_dict(TrialSpec, json.loads(row.spec)),
-        result=protocol.from_dict(TrialResult, light),
-        log_tail=row.log_tail,
-        started_at=datetime.fromisoformat(row.started_at),
-        wall_ns=row.wall_ns,
-        uid=row.uid,
-    )
-    return RecordedRun(row.trial, json.loads(row.configuration), run)
+    run = _from_columns(row, RUN_IN_JSON)
+    if run["result"]["measurement"] is not None:
+        run["result"]["measurement"].update(unpack(run["samples"]))
+    return encoding.run_from_dict(run)
 
 
 def _study(row: Any) -> StudyRecord:
-    return StudyRecord(
-        name=row.name,
-        created_at=datetime.fromisoformat(row.created_at),
-        finished_at=datetime.fromisoformat(row.finished_at) if row.finished_at else None,
-        setup=json.loads(row.setup),
-        space=json.loads(row.space),
-        facts=json.loads(row.facts),
-        owner=json.loads(row.owner) if row.owner else None,
-    )
+    return encoding.study_from_dict(_from_columns(row, STUDY_IN_JSON))

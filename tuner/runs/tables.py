@@ -41,6 +41,7 @@ RUNS = Table(
     Column("configuration", Text, nullable=False),  # JSON, as spec and result
     Column("spec", Text, nullable=False),
     Column("result", Text, nullable=False),  # without the samples
+    Column("disturbed", Text, nullable=False, server_default="[]"),  # JSON: by what
     Column("samples", LargeBinary, nullable=False),  # as `store.pack` packs them
     Column("log_tail", Text, nullable=False),
 )

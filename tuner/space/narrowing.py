@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 from ..errors import UsageError
 from ..language import Message
 from ..policy import BATCH_SIZE, WARMUP
-from ..worker.protocol import UNSET, ProbeRequest
+from ..worker.protocol import UNSET, ProbeFacts, ProbeRequest
 from .file import LoadedFile
 from .model import Knob, LeftOut, SearchSpace, Value
 from .schema import KnobEntry, ValueEntry
@@ -103,7 +103,7 @@ def request(loaded: LoadedFile) -> ProbeRequest:
 
 
 def narrowed(
-    loaded: LoadedFile, facts: dict[str, Any], fingerprint: dict[str, Any], allow_lossy: bool
+    loaded: LoadedFile, facts: ProbeFacts, fingerprint: Mapping[str, Any], allow_lossy: bool
 ) -> SearchSpace:
     """The space without the values that are not here; numbers-changing ones only when allowed."""
     space = loaded.space
@@ -126,8 +126,8 @@ def _why_not(
     knob: Knob,
     entry: KnobEntry,
     value: ValueEntry,
-    facts: dict[str, Any],
-    fingerprint: dict[str, Any],
+    facts: ProbeFacts,
+    fingerprint: Mapping[str, Any],
     allow_lossy: bool,
 ) -> Message | None:
     if (value.changes_numbers or entry.changes_numbers) == "lossy" and not allow_lossy:
@@ -135,7 +135,7 @@ def _why_not(
     if entry.at_most == "cpus" and _exceeds(value.value, int(fingerprint["usable_cpus"])):
         count = fingerprint["usable_cpus"]
         return Message("only {count} processors are usable", {"count": count})
-    if value.shared_library and not facts["libraries"].get(value.shared_library):
+    if value.shared_library and not facts.libraries.get(value.shared_library):
         return Message("there is no {library} on this host", {"library": value.shared_library})
     for package, specifier in {**entry.needs, **value.needs}.items():
         have = str(fingerprint.get(package, "")).split("+")[0]
@@ -144,7 +144,7 @@ def _why_not(
                 "it needs {package} {specifier}, here is {have}",
                 {"package": package, "specifier": specifier, "have": have or Message("none")},
             )
-    missing = facts["missing"].get(knob.handler, {}).get(str(value.value), "")
+    missing = facts.missing.get(knob.handler, {}).get(str(value.value), "")
     return Message(str(missing)) if missing else None
 
 
@@ -152,16 +152,14 @@ def _exceeds(value: Value, limit: int) -> bool:
     return isinstance(value, int) and value > limit
 
 
-def _with_library_paths(
-    space: SearchSpace, loaded: LoadedFile, facts: dict[str, Any]
-) -> SearchSpace:
+def _with_library_paths(space: SearchSpace, loaded: LoadedFile, facts: ProbeFacts) -> SearchSpace:
     """Every value's variables with the path of the library that was found for it."""
     knobs = []
     for knob in space.knobs:
         variables = {value: dict(held) for value, held in knob.variables.items()}
         for entry in loaded.entries[knob.name].entries():
             if entry.shared_library and entry.value in knob.domain:
-                path, preloaded = facts["libraries"][entry.shared_library], facts.get("preload", "")
+                path, preloaded = facts.libraries[entry.shared_library], facts.preload
                 held = variables[str(entry.value)]
                 variables[str(entry.value)] = with_library(held, path, preloaded)
         knobs.append(replace(knob, variables=variables))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from ..evidence.environment import Difference
 from ..language import N_, say
 from ..options import OFF, Setup
 from ..policy import BATCH_SIZE, WARMUP
 from ..runs.device import Device
+from ..runs.records import StudyFacts
 from ..space.model import SearchSpace
 
 
@@ -38,10 +38,10 @@ def of_check(name: str, setup: Setup) -> str:
     return say(text, name=name, model=setup.model, objective=setup.objective)
 
 
-def of_environment(facts: dict[str, Any]) -> Iterator[str]:
+def of_environment(facts: StudyFacts) -> Iterator[str]:
     """Where it is measured: backend, device, versions."""
-    why, fingerprint = facts["backend_reason"], facts["fingerprint"]
-    yield say("backend: {backend}", backend=facts["backend"]) + (f" ({why})" if why else "")
+    why, fingerprint = facts.probe.backend_reason, facts.fingerprint
+    yield say("backend: {backend}", backend=facts.probe.backend) + (f" ({why})" if why else "")
     if "soc" in fingerprint:
         names = ("soc", "cann", "driver", "torch_npu")
         versions = {name: fingerprint[name] or "?" for name in names}

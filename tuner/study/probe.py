@@ -1,4 +1,4 @@
-"""Which interpreter, backend and values there are: setup of a worker before a study begins."""
+"""Which interpreter, backend and values there are: asked of a worker before a study begins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..errors import BaselineError, UnfitEnvironmentError, UsageError
 from ..options import BASELINE_DEADLINE_S, Setup
@@ -16,7 +15,7 @@ from ..policy import BATCH_SIZE
 from ..runs.device import CPU, measured_on
 from ..runs.launcher import WORKER, Launcher
 from ..runs.log import without_traces
-from ..runs.records import Run
+from ..runs.records import Run, StudyFacts
 from ..space import file, narrowing
 from ..space.file import LoadedFile
 from ..space.model import SearchSpace
@@ -69,29 +68,26 @@ def compile_cache(folder: Path) -> dict[str, str]:
     return {COMPILE_CACHE: str(folder / "inductor")}
 
 
-def probe(setup: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, dict[str, Any]]:
+def probe(setup: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, StudyFacts]:
     """Learn what the environment can do; return the space narrowed to it, and the facts."""
     loaded = _space_file(setup, setup.backend if setup.backend != "auto" else "cpu")
     run = launcher.run(probe_spec(setup, folder, narrowing.request(loaded)))
-    require_ok(run)
-    facts = dict(run.result.facts)
-    backend = facts["backend"]
+    facts = facts_of(run)
+    backend = facts.probe.backend
     if setup.backend == "auto" and backend != loaded.space.backend:
         loaded = _space_file(setup, backend)
         run = launcher.run(probe_spec(setup, folder, narrowing.request(loaded)))
-        require_ok(run)
-        facts = dict(run.result.facts)
+        facts = facts_of(run)
     if loaded.space.backend != backend:
         raise UsageError(
             f"search space {loaded.space.name} is for backend {loaded.space.backend}, not {backend}"
         )
-    fingerprint = run.result.fingerprint
-    space = narrowing.narrowed(loaded, facts, fingerprint, setup.allow_lossy)
-    if BATCH_SIZE not in setup.pins:
-        space = narrowing.with_default_batch(space, facts["batch_size"])
+    space = narrowing.narrowed(loaded, facts.probe, facts.fingerprint, setup.allow_lossy)
+    if BATCH_SIZE not in setup.pins and facts.probe.batch_size is not None:
+        space = narrowing.with_default_batch(space, facts.probe.batch_size)
     for knob, value in setup.pins.items():
         space = narrowing.pin(space, knob, value)
-    return space.check(), {**facts, "fingerprint": fingerprint}
+    return space.check(), facts
 
 
 def located(setup: Setup, launcher: Launcher) -> str | None:
@@ -103,9 +99,9 @@ def located(setup: Setup, launcher: Launcher) -> str | None:
         return CPU.name
     spec = replace(probe_spec(setup, launcher.folder, ProbeRequest()), role=Role.LOCATE)
     result = launcher.run(replace(spec, deadline_s=LOCATE_DEADLINE_S)).result
-    if result.outcome != Outcome.OK:
+    if result.outcome != Outcome.OK or result.probe is None:
         return None  # the probe will say why
-    return measured_on(result.facts["backend"], result.fingerprint).name
+    return measured_on(result.probe.backend, result.fingerprint).name
 
 
 def _space_file(setup: Setup, backend: str) -> LoadedFile:
@@ -128,6 +124,13 @@ def probe_spec(setup: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
         weights_path=str(folder / "weights.pt"),
         probe=request,
     )
+
+
+def facts_of(run: Run) -> StudyFacts:
+    """What a probe has told. Raises as `require_ok` does."""
+    require_ok(run)
+    assert run.result.probe is not None
+    return StudyFacts(run.result.probe, run.result.fingerprint)
 
 
 def require_ok(run: Run) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..evidence.noise import from_outside, usual
 from ..evidence.summary import (
     CONFIRMATION_ROLES,
-    DISTURBED,
     Summary,
     disturbed_among,
     finished_trials,
@@ -24,7 +23,7 @@ from ..worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
 from .naming import model_spec
 
 if TYPE_CHECKING:
-    from ..runs.store import Records
+    from ..runs.store import RunStore
 
 MIN_DEADLINE_S = 120.0
 DEADLINE_OVER_BASELINE = 10.0  # a cold compile takes several times the baseline's whole run
@@ -75,7 +74,7 @@ class Runner:
     record: StudyRecord
     setup: Setup
     space: SearchSpace
-    store: Records
+    store: RunStore
     launch: Callable[[TrialSpec], Run]
     observer: Observer
     stop: Callable[[], bool]
@@ -115,11 +114,8 @@ class Runner:
         """Launch one run and commit it, with what disturbed it, before anybody is told."""
         run = self.launch(spec)
         normal = usual([*self.runs, RecordedRun(spec.trial, configuration, run)])
-        kinds = from_outside(run.result, normal)
-        if kinds and run.result.outcome == Outcome.OK:
-            facts = {**run.result.facts, DISTURBED: kinds}
-            run = replace(run, result=replace(run.result, facts=facts))
-        recorded = RecordedRun(spec.trial, configuration, run)
+        kinds = from_outside(run.result, normal) if run.result.outcome == Outcome.OK else ()
+        recorded = RecordedRun(spec.trial, configuration, run, tuple(kinds))
         self.store.record(self.name, recorded)
         self.runs.append(recorded)
         self.observer.run_ended(recorded)

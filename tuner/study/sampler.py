@@ -21,7 +21,7 @@ from ..worker.protocol import Outcome
 
 if TYPE_CHECKING:
     from ..evidence.objectives import Objective
-    from ..runs.store import Records
+    from ..runs.store import RunStore
 
 Sampler = Callable[[int], BaseSampler]  # of a seed
 
@@ -39,7 +39,7 @@ class Search:
 
     def __init__(
         self,
-        store: Records,
+        store: RunStore,
         name: str,
         space: SearchSpace,
         objective: Objective,

@@ -18,7 +18,7 @@ from ..options import RESULTS, Setup
 from ..runs import lease, npu_smi, owner
 from ..runs.device import CPU, Device, measured_on
 from ..runs.folder import work_folder
-from ..runs.records import StudyRecord
+from ..runs.records import StudyFacts, StudyRecord
 from ..runs.store import Store
 from ..runs.watch import other_processes, watched
 from ..space import model
@@ -114,7 +114,7 @@ def opened(
         launcher = make_launcher(setup, folder)
         (lock,) = hold([located(setup, launcher)])  # the probe, too, would disturb who measures
         space, facts = probe(setup, replace(launcher, lease=lock), folder)
-        device = measured_on(facts["backend"], facts["fingerprint"], bool(launcher.prefix))
+        device = measured_on(facts.probe.backend, facts.fingerprint, bool(launcher.prefix))
         (lock,) = hold([device.name])
         if existing is None:
             record = _made(store, name, setup, space, facts)
@@ -132,7 +132,7 @@ def opened(
 
 
 def _made(
-    store: Store, name: str, setup: Setup, space: SearchSpace, facts: dict[str, Any]
+    store: Store, name: str, setup: Setup, space: SearchSpace, facts: StudyFacts
 ) -> StudyRecord:
     """A new study's record, the space frozen in it; this process is its owner."""
     now, me = datetime.now(timezone.utc), owner.this_process()
@@ -143,14 +143,14 @@ def _made(
 
 
 def _taken_up(
-    store: Store, existing: StudyRecord, setup: Setup, space: SearchSpace, facts: dict[str, Any]
+    store: Store, existing: StudyRecord, setup: Setup, space: SearchSpace, facts: StudyFacts
 ) -> StudyRecord:
     """An existing study's record, now this process's. Raises StudyConflictError.
 
     Its environment and its search space must be those that it was begun with.
     """
     name, me, stored = existing.name, owner.this_process(), options.to_dict(setup)
-    _require_same_environment(existing, facts["fingerprint"])
+    _require_same_environment(existing, facts.fingerprint)
     changed = model.difference(existing.space, model.to_dict(space))
     if changed:
         raise StudyConflictError(
@@ -165,7 +165,7 @@ def _taken_up(
 
 def _require_same_environment(existing: StudyRecord, now: dict[str, Any]) -> None:
     """Runs of two environments do not make one ranking."""
-    changed = upgrade(existing.facts["fingerprint"], now)
+    changed = upgrade(existing.facts.fingerprint, now)
     if changed:
         raise StudyConflictError(
             f"study {existing.name!r} was begun with {changed.name} {changed.before or 'none'}, "
@@ -175,11 +175,11 @@ def _require_same_environment(existing: StudyRecord, now: dict[str, Any]) -> Non
 
 
 def _notes(
-    existing: StudyRecord | None, space: SearchSpace, facts: dict[str, Any], device: Device
+    existing: StudyRecord | None, space: SearchSpace, facts: StudyFacts, device: Device
 ) -> Iterator[str]:
     yield from notes.of_environment(facts)
     if existing is not None:
-        before, now = existing.facts["fingerprint"], facts["fingerprint"]
+        before, now = existing.facts.fingerprint, facts.fingerprint
         yield from notes.of_differences(differences(before, now))
     listing = npu_smi.run() if device != CPU else None
     yield from notes.of_others(device, other_processes(listing, device) if listing else None)

@@ -60,7 +60,7 @@ def as_json(found: FullCheck) -> dict[str, Any]:
         "made_by": found.made_by,
         "stopped": asdict(found.stopped) if found.stopped else None,
         "checks": [asdict(one) for one in found.findings],
-        "environment": {} if summary is None else summary.study.facts["fingerprint"],
+        "environment": {} if summary is None else summary.study.facts.fingerprint,
         "against_itself": None if comparison is None else asdict(comparison),
         "measured": rows,
         "profile": None if found.profile is None else found.profile.to_dict(),
@@ -73,7 +73,7 @@ def _summary(found: FullCheck) -> Summary | None:
 
 
 def _emulated(summary: Summary) -> bool:
-    return bool(summary.study.facts["fingerprint"].get("emulated_cann"))
+    return bool(summary.study.facts.fingerprint.get("emulated_cann"))
 
 
 def _baseline_values(summary: Summary) -> list[float]:

@@ -55,7 +55,7 @@ def report(summaries: Sequence[Summary]) -> str:
 
 def _study(summary: Summary) -> dict[str, Any]:
     found = conclude(summary)
-    facts = summary.study.facts["fingerprint"]
+    facts = summary.study.facts.fingerprint
     phases, phase_names = _phases_of(summary)
     shown = {name: value for name, value in facts.items() if value not in ("", {}, None)}
     return {

@@ -62,15 +62,15 @@ def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> Renderab
 
 def emulated(record: StudyRecord) -> str:
     """A label for figures that are no device's."""
-    return " (emulated CANN)" if record.facts["fingerprint"].get("emulated_cann") else ""
+    return " (emulated CANN)" if record.facts.fingerprint.get("emulated_cann") else ""
 
 
 def study(summary: Summary, width: int) -> RenderableType:
     """`npu-tune show STUDY`: environment, every configuration, failures."""
     facts = summary.study.facts
-    shown = {name: value for name, value in facts["fingerprint"].items() if value not in ("", {})}
+    shown = {name: value for name, value in facts.fingerprint.items() if value not in ("", {})}
     environment = new_table(say("environment"), "")
-    environment.add_row(say("model"), f"{summary.options.model} {' '.join(facts['inputs'])}")
+    environment.add_row(say("model"), f"{summary.options.model} {' '.join(facts.probe.inputs)}")
     for name, value in shown.items():
         environment.add_row(name, str(value))
     table = configurations(summary, width)

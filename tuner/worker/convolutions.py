@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, Dict
+from typing import Any
 
 from .failure import one_line
+from .protocol import Convolutions
 from .workload import Workload
 
 ACLNN = re.compile(r"aclnn\w*Conv")
 ACLOP = re.compile(r"(Depthwise)?Conv[123]D")
 
 
-def facts(workload: Workload, synchronize: Any) -> Dict[str, str]:
-    """`convolutions`: aclnn, aclop, mixed, or "" where none was seen; `convolutions_how`."""
+def taken(workload: Workload, synchronize: Any) -> Convolutions:
+    """The path that they take in one more call; it fails no run."""
     import torch
 
     try:
@@ -27,14 +28,14 @@ def facts(workload: Workload, synchronize: Any) -> Dict[str, str]:
             workload.call()
             synchronize()
     except Exception as error:  # what was measured before stays good
-        return {"convolutions": "", "convolutions_how": one_line(error)}
-    return told(Counter(event.name for event in profile.function_events))
+        return Convolutions("", one_line(error))
+    return by_names(Counter(event.name for event in profile.function_events))
 
 
-def told(names: "Counter[str]") -> Dict[str, str]:
-    """What the names of launched operators tell."""
+def by_names(names: "Counter[str]") -> Convolutions:
+    """The path that the names of launched operators tell."""
     aclnn = {name: count for name, count in names.items() if ACLNN.match(name)}
     aclop = {name: count for name, count in names.items() if ACLOP.match(name)}
     path = "mixed" if aclnn and aclop else "aclnn" if aclnn else "aclop" if aclop else ""
-    seen = ", ".join("{} {}".format(count, name) for name, count in {**aclnn, **aclop}.items())
-    return {"convolutions": path, "convolutions_how": seen or "no operator of a convolution seen"}
+    how = ", ".join("{} {}".format(count, name) for name, count in {**aclnn, **aclop}.items())
+    return Convolutions(path, how or "no operator of a convolution seen")

@@ -10,7 +10,7 @@ queue first.
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, List, NamedTuple, Tuple
 
 SIZES = (1024, 2048, 4096, 8192)  # of the matrices; the largest take 2 x 256 MiB
 UNIT_MS = 1.0  # of work that is shorter the host's own cost is not negligible
@@ -33,14 +33,21 @@ class Timer(NamedTuple):
     work: Callable[[int], Callable[[], Any]]
 
 
-def device_time(call: Callable[[], Any], timer: Timer, latency_ns: float) -> Dict[str, Any]:
-    """Device time of a call whose synchronised latency is known.
+class DeviceTime(NamedTuple):
+    """device_ns: of each sample; gaps only add to it, so the smallest is the truest.
 
-    device_ns: of each sample; gaps only add to it, so the smallest is the truest. ahead: was the
-    host ahead of the device? That is: the device was still at its other work when the call had
-    returned, and twice the work changes nothing, because at task-queue level 2 a call returns
-    before it is launched. Where not, gaps are in `device_ns`: the call waits for the device inside.
+    ahead: was the host ahead of the device? That is: the device was still at its other work when
+    the call had returned, and twice the work changes nothing, because at task-queue level 2 a call
+    returns before it is launched. Where not, gaps are in `device_ns`: the call waits for the device
+    inside.
     """
+
+    device_ns: List[int]
+    ahead: bool
+
+
+def device_time(call: Callable[[], Any], timer: Timer, latency_ns: float) -> DeviceTime:
+    """Measure the device time of a call whose synchronised latency is known."""
     unit, unit_ms = _unit(timer)
     units = max(1, min(MAX_UNITS, math.ceil(HEAD_START * latency_ns / 1e6 / unit_ms)))
     shorter, _ = _behind_all(call, timer, unit, units)
@@ -51,7 +58,7 @@ def device_time(call: Callable[[], Any], timer: Timer, latency_ns: float) -> Dic
         if settled:
             break
         shorter = device_ns
-    return {"device_ns": device_ns, "ahead": settled and still_busy}
+    return DeviceTime(device_ns, settled and still_busy)
 
 
 def _behind_all(
@@ -74,7 +81,7 @@ def _unit(timer: Timer) -> Tuple[Callable[[], Any], float]:
 
 def _alone_ms(timer: Timer, unit: Callable[[], Any]) -> float:
     """The smallest of a few: the first loads a kernel, and others may be disturbed."""
-    found = []
+    times_ms = []
     for _ in range(4):
         timer.synchronize()
         start, end = timer.event(), timer.event()
@@ -82,8 +89,8 @@ def _alone_ms(timer: Timer, unit: Callable[[], Any]) -> float:
         unit()
         end.record()
         timer.synchronize()
-        found.append(float(start.elapsed_time(end)))
-    return min(found)
+        times_ms.append(float(start.elapsed_time(end)))
+    return min(times_ms)
 
 
 def _behind(

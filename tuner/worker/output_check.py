@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any, List
 
-from .protocol import OutputCheck, replacing
+from .exchange import replacing
+from .protocol import OutputCheck
 from .workload import tensors_of
 
 

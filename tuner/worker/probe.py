@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from dataclasses import replace
 from typing import Any, Dict, Optional, Tuple
 
 from . import chip, weights
 from .applied.libraries import find_library
 from .build import load, workload_of
 from .failure import one_line
-from .protocol import ProbeRequest, TrialSpec
+from .protocol import ProbeFacts, ProbeRequest, TrialSpec
 from .workload import batch_of, tensors_of
 
 
@@ -37,8 +38,8 @@ def locate(name: str, device: Optional[int]) -> Tuple[str, Dict[str, Any]]:
     return "npu" if there else "cpu", identity
 
 
-def model_facts(spec: TrialSpec) -> Dict[str, Any]:
-    """Build the model once, share its weights, and say what its inputs look like."""
+def with_model(facts: ProbeFacts, spec: TrialSpec) -> ProbeFacts:
+    """Build the model once, share its weights, and add what its inputs look like."""
     loaded = load(spec)
     workload = workload_of(loaded, spec)
     if os.path.exists(spec.weights_path):  # a resumed study keeps the weights that it began with
@@ -51,25 +52,27 @@ def model_facts(spec: TrialSpec) -> Dict[str, Any]:
         "x".join(str(size) for size in tensor.shape) + ":" + str(tensor.dtype).replace("torch.", "")
         for tensor in tensors_of([workload.args, workload.kwargs])
     ]
-    return {
-        "batch_size": batch_of(workload.args, workload.kwargs),
-        "inputs": inputs,
-        "parameters": sum(parameter.numel() for parameter in loaded.module.parameters()),
-    }
+    return replace(
+        facts,
+        batch_size=batch_of(workload.args, workload.kwargs),
+        inputs=inputs,
+        parameters=sum(parameter.numel() for parameter in loaded.module.parameters()),
+    )
 
 
-def knob_facts(request: ProbeRequest) -> Dict[str, Any]:
-    """Which values cannot be used and why, and where the wanted libraries lie."""
+def with_knobs(facts: ProbeFacts, request: ProbeRequest) -> ProbeFacts:
+    """Add which values cannot be used and why, and where the wanted libraries lie."""
     missing: Dict[str, Dict[str, str]] = {}
     for handler, values in request.values.items():
         module = importlib.import_module("..knobs." + handler, __name__)
         if hasattr(module, "missing"):
             missing[handler] = {str(value): _missing(module, value) for value in values}
-    return {
-        "missing": missing,
-        "libraries": {name: find_library(name) for name in request.libraries},
-        "preload": os.environ.get("LD_PRELOAD", ""),
-    }
+    return replace(
+        facts,
+        missing=missing,
+        libraries={name: find_library(name) for name in request.libraries},
+        preload=os.environ.get("LD_PRELOAD", ""),
+    )
 
 
 def _missing(module: Any, value: Any) -> str:

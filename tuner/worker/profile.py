@@ -11,12 +11,13 @@ import statistics
 import sys
 import traceback
 import warnings
-from typing import Any, Callable, Dict, List, Tuple
+from dataclasses import replace
+from typing import Any, Callable, List, Optional, Tuple
 
 from . import measure
 from .device_time import device_time
 from .failure import one_line, outcome_of
-from .protocol import MeasurementRule, Outcome
+from .protocol import MeasurementRule, OperatorTime, Outcome, ProfileFacts
 
 WORKER_NAME = "npu-tune"
 MAX_CALLS, MIN_CALLS = 10, 3
@@ -29,75 +30,75 @@ def times(
     backend: Any,
     clock: measure.Clock,
     rule: MeasurementRule,
-    found: Dict[str, Any],
-) -> None:
-    """Put dispatch_ns, latency_ns, fallbacks and the host's page faults into `found`."""
+) -> ProfileFacts:
+    """Measure calls, and what they cost the host."""
     synchronize = backend.synchronize
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         measure.warm_up(call, synchronize, clock, max(2, rule.warmup_calls))
-    said = [str(warning.message) for warning in caught] + [_own_log()]
-    found["fallbacks"] = sorted({name for text in said for name in FALLBACK.findall(text)})
+    texts = [str(warning.message) for warning in warned] + [_own_log()]
     before = resource.getrusage(resource.RUSAGE_SELF)
     samples = measure.sample(call, synchronize, clock, rule)
-    found.update(_host_costs(before, resource.getrusage(resource.RUSAGE_SELF), samples))
-    found.update(dispatch_ns=samples.dispatch_ns, latency_ns=samples.latency_ns)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return ProfileFacts(
+        dispatch_ns=samples.dispatch_ns,
+        latency_ns=samples.latency_ns,
+        fallbacks=sorted({name for text in texts for name in FALLBACK.findall(text)}),
+        faults_per_call=(after.ru_minflt - before.ru_minflt) / len(samples.latency_ns),
+        kernel_share=_kernel_share(before, after),
+    )
 
 
-def device(call: Callable[[], Any], backend: Any, found: Dict[str, Any]) -> bool:
-    """Put the device's own time into `found`; False when nothing may be measured after it.
+def with_device(facts: ProfileFacts, call: Callable[[], Any], backend: Any) -> ProfileFacts:
+    """Add the device's own time; after a `device_error` nothing more may be measured.
 
     The work that it needs beside the model may not fit. After any exception at task-queue level 2
     operators are dropped in silence, so memory that is refused ends the measuring, too.
     """
     timer = backend.device_timer()
     if timer is None:
-        return True
+        return facts
     try:
-        found.update(device_time(call, timer, statistics.median(found["latency_ns"])))
+        measured = device_time(call, timer, statistics.median(facts.latency_ns))
     except RuntimeError as error:
         if outcome_of(error) != Outcome.OUT_OF_MEMORY:
             raise
         traceback.print_exc()
-        found["device_error"] = one_line(error)
-        found["profiler_error"] = "not tried, because the device's memory was refused before"
-        return False
-    return True
+        not_tried = "not tried, because the device's memory was refused before"
+        return replace(facts, device_error=one_line(error), profiler_error=not_tried)
+    return replace(facts, device_ns=measured.device_ns, ahead=measured.ahead)
 
 
-def trace(
+def with_trace(
+    facts: ProfileFacts,
     call: Callable[[], Any],
     backend: Any,
     clock: measure.Clock,
     folder: str,
-    found: Dict[str, Any],
-) -> None:
-    """Some calls under the profiler, which writes to `folder`; puts what it tells into `found`.
+) -> ProfileFacts:
+    """Add what the profiler tells of some calls, of which it writes a trace to `folder`.
 
-    traced_ns: each call under the profiler. operators: [name, calls, own time in ns] over all of
-    them, where the profiler tells; torch_npu's writes files only.
-    A failing profiler is a fact (`profiler_error`), not a failure: the rest is known by then.
-    missing_activities: those without which alone it worked.
+    torch_npu's tells nothing but that trace. A failing profiler is a fact, not a failure: the rest
+    is known by then.
     """
-    latency_ns = statistics.median(found["latency_ns"])
+    latency_ns = statistics.median(facts.latency_ns)
     calls = max(MIN_CALLS, min(MAX_CALLS, int(TRACED_S * 1e9 / latency_ns)))
     try:
         module, attempts = backend.profiler()
         for activities in attempts:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of the profiler about itself
-                _record(
-                    call, (module, activities, backend.synchronize), clock, folder, calls, found
-                )
+                means = module, activities, backend.synchronize
+                traced_ns, operators = _record(call, means, clock, folder, calls)
+            facts = replace(facts, traced_ns=traced_ns, operators=operators)
             if _has_written(folder):
-                left_out = [one for one in attempts[0] if one not in activities]
-                found["missing_activities"] = [_name(activity) for activity in left_out]
-                return
+                left_out = [_name(a) for a in attempts[0] if a not in activities]
+                return replace(facts, missing_activities=left_out)
             _remove_empty(folder)
-        found["profiler_error"] = "it wrote no trace"
+        return replace(facts, profiler_error="it wrote no trace")
     except Exception as error:
         traceback.print_exc()
-        found["profiler_error"] = one_line(error)
+        return replace(facts, profiler_error=one_line(error))
 
 
 def _record(
@@ -106,15 +107,17 @@ def _record(
     clock: measure.Clock,
     folder: str,
     calls: int,
-    found: Dict[str, Any],
-) -> None:
+) -> Tuple[List[int], Optional[List[OperatorTime]]]:
+    """Time each call under the profiler; the operators over all of them, where it tells them."""
     module, activities, synchronize = means
     write = module.tensorboard_trace_handler(folder, worker_name=WORKER_NAME)
+    operators: Optional[List[OperatorTime]] = None
 
     def on_trace_ready(profiler: Any) -> None:
+        nonlocal operators
         write(profiler)
         if hasattr(profiler, "key_averages"):
-            found["operators"] = _operators(profiler.key_averages())
+            operators = _operators(profiler.key_averages())
 
     schedule = module.schedule(wait=0, warmup=1, active=calls, repeat=1)
     traced_ns = []
@@ -126,7 +129,7 @@ def _record(
             traced_ns.append(measure.timed_call(call, synchronize, clock)[1])
             profiler.step()
         synchronize()
-    found["traced_ns"] = traced_ns[1:]
+    return traced_ns[1:], operators
 
 
 def _has_written(folder: str) -> bool:
@@ -146,22 +149,19 @@ def _name(activity: Any) -> str:
     return str(activity).rpartition(".")[2]
 
 
-def _operators(averages: Any) -> List[List[Any]]:
+def _operators(averages: Any) -> List[OperatorTime]:
     return [
-        [event.key, int(event.count), round(event.self_cpu_time_total * 1000)]
+        OperatorTime(event.key, int(event.count), round(event.self_cpu_time_total * 1000))
         for event in averages
         if not event.key.startswith("ProfilerStep")
     ]
 
 
-def _host_costs(before: Any, after: Any, samples: measure.Samples) -> Dict[str, float]:
-    """Page faults of a call, and the kernel's share of the processor time."""
+def _kernel_share(before: Any, after: Any) -> float:
+    """The kernel's share of the processor time between two readings of getrusage(2)."""
     system = after.ru_stime - before.ru_stime
     user = after.ru_utime - before.ru_utime
-    return {
-        "faults_per_call": (after.ru_minflt - before.ru_minflt) / len(samples.latency_ns),
-        "kernel_share": system / (system + user) if system + user > 0 else 0.0,
-    }
+    return system / (system + user) if system + user > 0 else 0.0
 
 
 def _own_log() -> str:

@@ -1,21 +1,17 @@
 """The one schema of the process boundary, imported by both sides.
 
-`spec.json` holds a `TrialSpec`, `result.json` a `TrialResult`. Only raw samples cross; every
-statistic is derived from them later. Standard library only, Python 3.8.
+`spec.json` holds a `TrialSpec`, `result.json` a `TrialResult`; how they are written and read is in
+`exchange.py`. Only raw samples cross; every statistic is derived from them later.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import json
-import os
 import re
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Type, TypeVar
+from typing import Any, Dict, List, Optional
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPEC_FILE = "spec.json"
 RESULT_FILE = "result.json"
 LOG_FILE = "worker.log"
@@ -201,8 +197,76 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class ProbeFacts:
+    """What a probe has learnt; of `locate` the backend alone.
+
+    backend_reason: why it is this one, or why the one asked for cannot be used.
+    batch_size, inputs, parameters: the model's; None and empty where none was named.
+    missing: handler -> value -> why it cannot be used, "" where it can.
+    libraries: file name -> path, "" where there is none. preload: LD_PRELOAD.
+    """
+
+    backend: str = ""
+    backend_reason: str = ""
+    batch_size: Optional[int] = None
+    inputs: List[str] = field(default_factory=list)
+    parameters: Optional[int] = None
+    missing: Dict[str, Dict[str, str]] = field(default_factory=dict)
+    libraries: Dict[str, str] = field(default_factory=dict)
+    preload: str = ""
+
+
+@dataclass(frozen=True)
+class OperatorTime:
+    """An operator of the host over all traced calls: how often, and its own time."""
+
+    name: str
+    calls: int
+    own_ns: int
+
+
+@dataclass(frozen=True)
+class ProfileFacts:
+    """Where the time of a call goes. Each time is of one call, in ns.
+
+    device_ns: the device's own, from events; None where the host is the device. ahead: was the host
+    ahead of it, so that no gap is in those? traced_ns: under the profiler.
+    fallbacks: operators that ran on the CPU. operators: None where the profiler tells none.
+    faults_per_call: minor page faults. kernel_share: of the process's time on processors.
+    device_error, profiler_error: why there is no device time, or no trace.
+    missing_activities: those without which alone the profiler worked.
+    """
+
+    dispatch_ns: List[int]
+    latency_ns: List[int]
+    fallbacks: List[str]
+    faults_per_call: float
+    kernel_share: float
+    host_to_device_ns: List[int] = field(default_factory=list)
+    device_to_host_ns: List[int] = field(default_factory=list)
+    device_ns: Optional[List[int]] = None
+    ahead: bool = False
+    device_error: str = ""
+    traced_ns: List[int] = field(default_factory=list)
+    operators: Optional[List[OperatorTime]] = None
+    profiler_error: str = ""
+    missing_activities: List[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Convolutions:
+    """Which path convolutions took: aclnn, aclop, mixed, or "" where none was seen."""
+
+    path: str
+    how: str
+
+
+@dataclass(frozen=True)
 class TrialResult:
-    """What one run produced. `measurement` is None unless the outcome is `ok`."""
+    """What one run produced. `measurement` is None unless the outcome is `ok`.
+
+    probe, profile: of runs that are made for them. convolutions: of measured ones on an NPU.
+    """
 
     outcome: Outcome
     message: str = ""
@@ -214,86 +278,7 @@ class TrialResult:
     fingerprint: Dict[str, Any] = field(default_factory=dict)
     witnesses_before: Dict[str, float] = field(default_factory=dict)
     witnesses_after: Dict[str, float] = field(default_factory=dict)
-    # The probe's answers, the profile, or the path that convolutions took.
-    facts: Dict[str, Any] = field(default_factory=dict)
+    probe: Optional[ProbeFacts] = None
+    profile: Optional[ProfileFacts] = None
+    convolutions: Optional[Convolutions] = None
     format_version: int = FORMAT_VERSION
-
-
-_NESTED = {
-    "model": ModelSpec,
-    "rule": MeasurementRule,
-    "probe": ProbeRequest,
-    "measurement": Measurement,
-    "output": OutputCheck,
-}
-_NESTED_LISTS = {"inputs": InputSpec, "knobs": KnobSetting}
-_NESTED_DICTS = {"read_back": ReadBack}
-_ENUMS = {"role": Role, "outcome": Outcome}
-
-T = TypeVar("T", TrialSpec, TrialResult)
-
-
-def to_dict(message: Any) -> Dict[str, Any]:
-    """A `TrialSpec`, `TrialResult` or one of their parts as plain JSON types."""
-    return dataclasses.asdict(message)
-
-
-def from_dict(kind: Type[T], data: Dict[str, Any]) -> T:
-    """The reverse of `to_dict`. Raises ValueError for another format version."""
-    if data.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            "{} has format version {!r}, this worker speaks {}".format(
-                kind.__name__, data.get("format_version"), FORMAT_VERSION
-            )
-        )
-    built: T = _build(kind, data)
-    return built
-
-
-def _build(kind: Any, data: Dict[str, Any]) -> Any:
-    values = {}
-    for name, value in data.items():
-        if value is None:
-            pass
-        elif name in _ENUMS:
-            value = _ENUMS[name](value)
-        elif name in _NESTED:
-            value = _build(_NESTED[name], value)
-        elif name in _NESTED_LISTS:
-            value = [_build(_NESTED_LISTS[name], item) for item in value]
-        elif name in _NESTED_DICTS:
-            value = {key: _build(_NESTED_DICTS[name], item) for key, item in value.items()}
-        values[name] = value
-    return kind(**values)
-
-
-def write(message: Any, path: str) -> None:
-    """Write as JSON, atomically."""
-    with replacing(path) as file:
-        file.write(json.dumps(to_dict(message)).encode())
-
-
-@contextlib.contextmanager
-def replacing(path: str) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place when it is written: nobody ever sees a part.
-
-    Where writing it fails, what was there stays.
-    """
-    folder, name = os.path.split(path)
-    beside = os.path.join(folder, ".{}.{}".format(name, os.getpid()))
-    try:
-        with open(beside, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(beside)
-        raise
-
-
-def read(kind: Type[T], path: str) -> T:
-    """Read what `write` wrote. Raises OSError or ValueError."""
-    with open(path, encoding="utf-8") as file:
-        return from_dict(kind, json.load(file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import os
 import resource
@@ -14,6 +15,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from . import (
     build,
     convolutions,
+    exchange,
     fingerprint,
     lifeline,
     measure,
@@ -31,6 +33,8 @@ from .protocol import (
     Measurement,
     Outcome,
     OutputCheck,
+    ProbeFacts,
+    ProbeRequest,
     ReadBack,
     Role,
     TrialResult,
@@ -47,9 +51,9 @@ def main(run_dir: str) -> None:
         pass
     lifeline.end_with_parent()
     lifeline.keep_lease_to_ourselves()
-    spec = protocol.read(TrialSpec, os.path.join(run_dir, protocol.SPEC_FILE))
+    spec = exchange.read(TrialSpec, os.path.join(run_dir, protocol.SPEC_FILE))
     result = Measuring(spec, started_ns).result()
-    protocol.write(result, os.path.join(run_dir, protocol.RESULT_FILE))
+    exchange.write(result, os.path.join(run_dir, protocol.RESULT_FILE))
     sys.stdout.flush()
     sys.stderr.flush()
     if spec.backend == "npu":
@@ -97,25 +101,24 @@ class Measuring:
         return Outcome.OK, ""
 
     def _locate(self) -> None:
-        backend, found = probe.locate(self.spec.backend, self.spec.device)
-        self.known["facts"] = {"backend": backend}
-        self.known["fingerprint"] = {"chip": found}
+        backend, identity = probe.locate(self.spec.backend, self.spec.device)
+        self.known["probe"] = ProbeFacts(backend)
+        self.known["fingerprint"] = {"chip": identity}
 
     def _probe(self) -> None:
         self._prepare_process()
         self._import_torch()
         backend, why = probe.choose_backend(self.spec.backend)
-        facts: Dict[str, Any] = {"backend": backend, "backend_reason": why}
-        self.known["facts"] = facts
+        self.known["probe"] = ProbeFacts(backend, why)
         if why and self.spec.backend != "auto":
             raise environment_error("backend {}: {}".format(backend, why))
         _backend(backend).device_name(self.spec.device)
         self.known["fingerprint"] = _fingerprint(_backend(backend))
         if self.spec.model.source:  # `doctor` asks without a model
             with self.phase("build"):
-                facts.update(probe.model_facts(self.spec))
-        if self.spec.probe is not None:
-            facts.update(probe.knob_facts(self.spec.probe))
+                self.known["probe"] = probe.with_model(self.known["probe"], self.spec)
+        request = self.spec.probe or ProbeRequest()
+        self.known["probe"] = probe.with_knobs(self.known["probe"], request)
 
     def _measure(self) -> None:
         spec = self.spec
@@ -138,7 +141,7 @@ class Measuring:
             else:
                 self._measure_workload(workload, backend, device)
             if spec.backend == "npu" and "measurement" in self.known:
-                self.known["facts"] = convolutions.facts(workload, backend.synchronize)
+                self.known["convolutions"] = convolutions.taken(workload, backend.synchronize)
         self.known["read_back"] = self._read_back(workload, seen)
         self.known["fingerprint"] = _fingerprint(backend)
 
@@ -229,14 +232,15 @@ class Measuring:
 
     def _profile(self, workload: Workload, backend: Any, device: str) -> None:
         """Where the time of an inference goes; copies apart, whatever the study's timed region."""
-        found: Dict[str, Any] = {}
-        self.known["facts"] = {"profile": found}
-        clock = time.perf_counter_ns
+        call, clock = workload.call, time.perf_counter_ns
         with self.phase("profile"):
-            profile.times(workload.call, backend, clock, self.spec.rule, found)
-            found.update(transfers(workload, backend.synchronize, clock, device))
-            if profile.device(workload.call, backend, found):
-                profile.trace(workload.call, backend, clock, self.spec.profile_folder, found)
+            facts = profile.times(call, backend, clock, self.spec.rule)
+            copies = transfers(workload, backend.synchronize, clock, device)
+            facts = profile.with_device(dataclasses.replace(facts, **copies), call, backend)
+            if not facts.device_error:
+                folder = self.spec.profile_folder
+                facts = profile.with_trace(facts, call, backend, clock, folder)
+        self.known["profile"] = facts
 
     def _reference(self, output: Any) -> List[Any]:
         """The baseline's output for this shape; the first baseline run makes it."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from typing import Any, List
 
+from .exchange import replacing
 from .failure import unsupported
-from .protocol import replacing
 from .workload import Workload, tensors_of
 
 CALIBRATION_PASSES = 2

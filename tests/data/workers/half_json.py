@@ -1,4 +1,4 @@
 import os
 import sys
 
-open(os.path.join(sys.argv[1], "result.json"), "w").write('{"format_version": 1, "outc')
+open(os.path.join(sys.argv[1], "result.json"), "w").write('{"format_version": 2, "outc')

@@ -237,8 +237,9 @@ def probe(
 def test_the_probe_finds_the_device_and_level_2(emulated: Emulated) -> None:
     result = probe(emulated).result
     assert result.outcome is Outcome.OK, result.message
-    assert result.facts["backend"] == "npu"
-    assert result.facts["missing"]["task_queue"] == {"0": "", "1": "", "2": ""}
+    assert result.probe is not None
+    assert result.probe.backend == "npu"
+    assert result.probe.missing["task_queue"] == {"0": "", "1": "", "2": ""}
 
 
 @pytest.mark.parametrize("level", ["7", "abc", ""])

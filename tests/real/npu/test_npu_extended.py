@@ -33,7 +33,7 @@ def run(emulated: Emulated, **knobs: Any) -> Run:
     return emulated.run(spec={"knobs": settings}, soc=A2)
 
 
-def probe(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, Any]:
+def probe(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, dict[str, str]]:
     """What the probe says about every value of the space: handler -> value -> why it is missing."""
     launcher = emulated.launcher(soc=soc)
     launcher = replace(launcher, variables={**launcher.variables, **variables})
@@ -43,8 +43,8 @@ def probe(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, Any]
     )  # fmt: skip
     result = launcher.run(spec).result
     assert result.outcome is Outcome.OK, result.message
-    missing: dict[str, Any] = result.facts["missing"]
-    return missing
+    assert result.probe is not None
+    return result.probe.missing
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,8 @@ def test_the_run_says_which_path_convolutions_took(
 ) -> None:
     done = run(emulated, task_queue=level, jit_compile=jit, internal_format=private)
     assert done.result.outcome is Outcome.OK, done.result.message
-    assert done.result.facts["convolutions"] == path
+    assert done.result.convolutions is not None
+    assert done.result.convolutions.path == path
     calls = emulated.calls()
     assert bool(total(calls, "aclnn-1:aclnnConvolution")) is (path == "aclnn")
     assert bool(total(calls, "aclop:Conv2D")) is (path == "aclop")

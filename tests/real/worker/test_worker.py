@@ -202,11 +202,11 @@ def test_memory_beyond_the_limit_is_out_of_memory(launch: Launch, tmp_path: Path
 def test_the_probe_answers_and_shares_calibrated_weights(launch: Launch, tmp_path: Path) -> None:
     request = ProbeRequest({"execution": ["torchscript", "inductor"]}, ["libnosuch.so"])
     model = ModelSpec("torchvision", "mobilenet_v2", inputs=[InputSpec([1, 3, 64, 64])])
-    facts = launch(role=Role.PROBE, backend="auto", model=model, probe=request).result.facts
-    assert facts["backend"] == "cpu"
-    assert facts["batch_size"] == 1
-    assert facts["missing"]["execution"] == {"torchscript": "", "inductor": ""}
-    assert facts["libraries"] == {"libnosuch.so": ""}
+    facts = launch(role=Role.PROBE, backend="auto", model=model, probe=request).result.probe
+    assert facts is not None
+    assert (facts.backend, facts.batch_size) == ("cpu", 1)
+    assert facts.missing["execution"] == {"torchscript": "", "inductor": ""}
+    assert facts.libraries == {"libnosuch.so": ""}
     assert (tmp_path / "weights.pt").exists()
 
 
@@ -252,12 +252,12 @@ def test_a_worker_ends_itself_when_its_controller_is_gone(
     import subprocess
 
     from tuner.runs.launcher import WORKER
-    from tuner.worker import protocol
+    from tuner.worker import exchange
 
     model = tmp_path / "slow.py"
     model.write_text("import time\ndef make(): time.sleep(600)\n")
     spec = TrialSpec("s", 0, Role.BASELINE, "cpu", ModelSpec("python_file", f"{model}:make"))
-    protocol.write(spec, str(tmp_path / "spec.json"))
+    exchange.write(spec, str(tmp_path / "spec.json"))
     worker = subprocess.Popen(
         [torch_python, str(WORKER), str(tmp_path)], stdin=subprocess.PIPE, start_new_session=True
     )
