@@ -93,6 +93,29 @@ def test_an_interpreter_that_cannot_start_is_an_environment_error(
     assert python in result.message
 
 
+def interpreter(folder: Path, line: str) -> str:
+    """A program that does this instead of running the worker."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_an_interpreter_that_never_runs_the_worker_is_an_environment_error(tmp_path: Path) -> None:
+    python = interpreter(tmp_path, "echo the venv is broken >&2; exit 3")
+    result = launch("ok", tmp_path / "runs", python=python).result
+    message = f"{python} does not run the worker: the venv is broken"
+    assert (result.outcome, result.message) == (Outcome.ENVIRONMENT_ERROR, message)
+
+
+def test_an_interpreter_that_a_preloaded_library_kills_is_the_configurations_doing(
+    tmp_path: Path,
+) -> None:
+    python = interpreter(tmp_path, "kill -SEGV $$")
+    result = launch("ok", tmp_path / "runs", python=python).result
+    assert (result.outcome, result.message) == (Outcome.CRASHED, "killed by SIGSEGV")
+
+
 def test_an_old_kernel_that_cannot_watch_a_process_is_no_obstacle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import psutil
 
 from ..worker import exchange, protocol
 from ..worker.protocol import OUT_OF_MEMORY, Outcome, TrialResult, TrialSpec
-from .log import last_line, log_has_started, log_tail
+from .log import last_line, log_tail
 from .records import Run
 
 WORKER = Path(__file__).parent.parent / "worker" / "__main__.py"
@@ -64,7 +64,8 @@ class Launcher:
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.folder))
         try:
             started_at, started_ns = datetime.now(timezone.utc), time.monotonic_ns()
-            result = self._logged(replace(spec, launched_ns=started_ns), folder)
+            with (folder / protocol.LOG_FILE).open("wb") as log:
+                result = self._result(replace(spec, launched_ns=started_ns), folder, log)
             wall_ns = time.monotonic_ns() - started_ns
             tail = log_tail(folder / protocol.LOG_FILE)
             return Run(spec, result, tail, started_at, wall_ns)
@@ -80,7 +81,9 @@ class Launcher:
         for knob in spec.knobs:
             variables.update(knob.variables)
         if token:
-            variables.update(self._own_variables(token))
+            variables[TOKEN_VARIABLE] = token
+            if self.lease is not None and not self.prefix:  # no prefix passes an open file on
+                variables[protocol.LEASE_VARIABLE] = str(self.lease)
         assignments = [f"{name}={value}" for name, value in variables.items()]
         sourcing = ["bash", "-c", SOURCE_FIRST, self.env_script] if self.env_script else []
         dropped = [word for name in self.without for word in ("-u", name)]
@@ -89,29 +92,21 @@ class Launcher:
             return [*self.prefix, shlex.join([*sourcing, *worker])]
         return [*self.prefix, *sourcing, *worker]
 
-    def foreground(self, command: list[str], spec: TrialSpec) -> TrialResult:
-        """Run a command with its output on the terminal, in this launcher's own folder."""
-        token = str(self.folder)
-        variables = {**os.environ, **self._own_variables(token)}
-        return self._result(command, spec, self.folder, token, env=variables)
+    def foreground(self, spec: TrialSpec) -> TrialResult:
+        """Run a worker with its output on the terminal, in this launcher's own folder."""
+        return self._result(spec, self.folder, None)
 
-    def _logged(self, spec: TrialSpec, folder: Path) -> TrialResult:
+    def _result(self, spec: TrialSpec, folder: Path, log: BinaryIO | None) -> TrialResult:
         token = f"{self.folder.resolve()}:{folder.name}"
-        command = self.command(spec, folder, token)
-        with (folder / protocol.LOG_FILE).open("wb") as log:
-            return self._result(command, spec, folder, token, stdout=log, stderr=subprocess.STDOUT)
-
-    def _result(
-        self, command: list[str], spec: TrialSpec, folder: Path, token: str, **options: Any
-    ) -> TrialResult:
         exchange.write(spec, str(folder / protocol.SPEC_FILE))
         try:
             process = subprocess.Popen(
-                command,
+                self.command(spec, folder, token),
                 stdin=subprocess.PIPE,
                 start_new_session=True,
-                pass_fds=self._inherited(),
-                **options,
+                pass_fds=() if self.lease is None else (self.lease,),
+                stdout=log,
+                stderr=None if log is None else subprocess.STDOUT,
             )
         except OSError as error:
             return _environment_error(f"cannot start a worker: {error}")
@@ -120,14 +115,6 @@ class Launcher:
         finally:
             _end(process, token)
         return self._classify(spec, folder, process.returncode, in_time)
-
-    def _own_variables(self, token: str) -> dict[str, str]:
-        here = self.lease is not None and not self.prefix  # no prefix passes an open file on
-        lease = {protocol.LEASE_VARIABLE: str(self.lease)} if here else {}
-        return {TOKEN_VARIABLE: token, **lease}
-
-    def _inherited(self) -> tuple[int, ...]:
-        return () if self.lease is None else (self.lease,)
 
     def _classify(self, spec: TrialSpec, folder: Path, code: int, in_time: bool) -> TrialResult:
         """The result file where there is one, else what the exit and the log say."""
@@ -138,18 +125,16 @@ class Launcher:
             return TrialResult(Outcome.TIMEOUT, f"no result after {spec.deadline_s:.0f} s")
         if code in EXIT_CANNOT_EXECUTE:
             return _environment_error(f"cannot run {self.python}: {last_line(log)}")
-        if not self._has_started(folder, code, log):
+        if not self._has_started(folder, code):
             way = shlex.join([*self.prefix, self.python])
             return _environment_error(f"{way} does not run the worker: {last_line(log)}")
         if OUT_OF_MEMORY.search(log):
             return TrialResult(Outcome.OUT_OF_MEMORY, f"{_how_ended(code)}: {last_line(log)}")
         return TrialResult(Outcome.CRASHED, _how_ended(code) + (PREFIX_HINT if self.prefix else ""))
 
-    def _has_started(self, folder: Path, code: int, log: str) -> bool:
-        """Did the worker itself run? Without a log of its own only the worker's mark tells."""
-        if self.prefix or self.env_script or not (folder / protocol.LOG_FILE).exists():
-            return (folder / protocol.STARTED_FILE).exists()
-        return code <= 0 or log_has_started(log)
+    def _has_started(self, folder: Path, code: int) -> bool:
+        """Did the worker run? Before it a signal is of what a knob preloads, if of no prefix."""
+        return (folder / protocol.STARTED_FILE).exists() or (code < 0 and not self.prefix)
 
 
 def wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:

@@ -34,11 +34,6 @@ def without_traces(log: str) -> str:
     return "\n".join(line for line in log.splitlines() if line and not stack.match(line))
 
 
-def log_has_started(log: str) -> bool:
-    """Does the log show no failure of Python's own, before any of our code?"""
-    return not re.search(r"can't open file|SyntaxError|No module named .*npu_tune_worker", log)
-
-
 def last_line(log: str) -> str:
     """The last line that says something."""
     lines = [line for line in log.splitlines() if line.strip()]

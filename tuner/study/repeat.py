@@ -120,7 +120,7 @@ def repeat_trial(
             _make_reference(record, launcher, spec)
         command = launcher.command(spec, launcher.folder)
         echo(shlex.join(command))
-        result = launcher.foreground(command, spec)
+        result = launcher.foreground(spec)
         echo(f"outcome: {result.outcome.value} {result.message}".strip())
         if result.measurement is not None:
             echo(f"latency: {latency(result.measurement):.4g} ms")

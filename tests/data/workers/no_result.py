@@ -1,1 +1,4 @@
-pass
+import os
+import sys
+
+open(os.path.join(sys.argv[1], "started"), "w").close()
