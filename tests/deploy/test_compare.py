@@ -69,6 +69,7 @@ def test_baselines_of_many_runs_get_a_verdict_and_say_by_how_much() -> None:
     assert found.baseline.comparison.interval is not None
     assert found.baseline.comparison.interval.low == pytest.approx(9.9 / 5.15, abs=0.1)
     assert not found.baseline.comparison.paired
+    assert found.baseline.comparison.interval.smallest_effect is None  # said of pairs only
     back = compare(study(baselines(5.0, 5.05, 5.1, 5.15)), study(baselines(10.0, 10.1, 10.2, 10.3)))
     assert back.baseline is not None
     assert back.baseline.comparison.verdict == "slower"

@@ -52,7 +52,7 @@ def ablated(of: Callable[[Configuration], float]) -> tuple[list[NextRun], Summar
 
 
 def verdicts(summary: Summary) -> dict[str, str]:
-    return {one.knob: one.verdict for one in findings(summary)}
+    return {finding.knob: finding.verdict for finding in findings(summary)}
 
 
 def test_each_block_has_the_winner_and_it_without_each_knob_in_a_new_order() -> None:
@@ -69,8 +69,8 @@ def test_each_block_has_the_winner_and_it_without_each_knob_in_a_new_order() -> 
 def test_an_inert_and_a_harming_knob_are_named_and_left_out() -> None:
     steps, summary = ablated(ms)
     assert verdicts(summary) == {"mode": "faster", "spin": "same", "threads": "slower"}
-    found = {one.knob: one.comparison.speedup for one in findings(summary) if one.comparison}
-    assert found == {
+    speedups = {f.knob: f.comparison.speedup for f in findings(summary) if f.comparison}
+    assert speedups == {
         "mode": pytest.approx(2, 0.01),
         "spin": pytest.approx(1, 0.01),
         "threads": pytest.approx(1 / 1.1, 0.01),
@@ -114,16 +114,20 @@ def test_of_a_single_knob_the_hold_out_has_told_all() -> None:
     searched = [recorded(0, 10), recorded(1, 4, mode="fast")]
     steps, summary = confirmed(searched, planted(ms), asked=ASKED)
     assert {step.role for step in steps} == {Role.CONFIRM, Role.HOLD_OUT}
-    (one,) = findings(summary)
-    assert (one.knob, one.verdict, one.comparison) == ("mode", "faster", judge(summary).comparison)
+    (mode,) = findings(summary)
+    assert (mode.knob, mode.verdict, mode.comparison) == (
+        "mode",
+        "faster",
+        judge(summary).comparison,
+    )
 
 
-@pytest.mark.parametrize("asked", [replace(ASKED, ablate=False), ASKED])
-def test_it_is_not_made_unless_asked_for_and_won(asked: Setup) -> None:
+@pytest.mark.parametrize("setup", [replace(ASKED, ablate=False), ASKED])
+def test_it_is_not_made_unless_asked_for_and_won(setup: Setup) -> None:
     def answer(step: NextRun) -> float:
-        return 10.0 if asked.ablate else planted(ms)(step)
+        return 10.0 if setup.ablate else planted(ms)(step)
 
-    steps, summary = confirmed(SEARCHED, answer, asked=asked)
+    steps, summary = confirmed(SEARCHED, answer, asked=setup)
     assert Role.ABLATION not in {step.role for step in steps}
     assert (findings(summary), minimal(summary)) == ((), None)
 
@@ -140,7 +144,7 @@ def test_it_goes_on_where_it_stopped() -> None:
 def test_its_runs_are_neither_the_searchs_nor_the_hold_outs() -> None:
     _, summary = ablated(ms)
     _, without = confirmed(SEARCHED, planted(ms), asked=replace(ASKED, ablate=False))
-    assert [len(one.runs) for one in summary.measured] == [1, 1]
+    assert [len(m.runs) for m in summary.measured] == [1, 1]
     assert (summary.trials_done, conclude(summary).evidence.pairs) == (2, 6)
     assert conclude(summary).finalists == conclude(without).finalists
 
@@ -151,10 +155,10 @@ def test_a_knob_without_which_it_fails_is_kept_and_not_measured_again() -> None:
         return Outcome.CRASHED if broken else planted(ms)(step)
 
     steps, summary = confirmed(SEARCHED, answer, asked=ASKED)
-    tried = Counter(",".join(SPACE.changed(s.configuration)) for s in steps)
-    assert tried["mode,threads"] == 1
-    (one,) = [one for one in findings(summary) if one.knob == "spin"]
-    assert (one.verdict, finding(one)) == ("not confirmed", "not measured: without it: crashed")
+    runs = Counter(",".join(SPACE.changed(s.configuration)) for s in steps)
+    assert runs["mode,threads"] == 1
+    (spin,) = [f for f in findings(summary) if f.knob == "spin"]
+    assert (spin.verdict, finding(spin)) == ("not confirmed", "not measured: without it: crashed")
     smaller = minimal(summary)
     assert smaller is not None
     assert smaller.configuration == {"mode": "fast", "spin": "on"}
@@ -166,8 +170,8 @@ def test_a_knob_that_a_rule_asks_for_is_kept(monkeypatch: pytest.MonkeyPatch) ->
     record = replace(study_record(ASKED), space=frozen)
     monkeypatch.setattr("tests.support.runs.study_record", lambda _: record)
     _, summary = ablated(ms)
-    (one,) = [one for one in findings(summary) if one.knob == "spin"]
-    assert (one.verdict, one.reason) == (
+    (spin,) = [f for f in findings(summary) if f.knob == "spin"]
+    assert (spin.verdict, spin.reason) == (
         "not confirmed",
         Message("fast needs spin", {"zh": "快需旋"}),
     )
@@ -183,7 +187,7 @@ def test_a_winner_that_fails_here_ends_it() -> None:
 
     steps, summary = confirmed(SEARCHED, answer, asked=ASKED)
     assert {step.block for step in steps if step.role == Role.ABLATION} == {0}
-    reasons = [str(one.reason) for one in findings(summary)]
+    reasons = [str(f.reason) for f in findings(summary)]
     assert reasons == ["0 of 6 blocks were measured"] * 3
 
 
@@ -202,12 +206,12 @@ def test_what_is_exported_is_the_minimal_configuration_with_both_intervals() -> 
 
 
 def test_the_closing_view_says_what_each_knob_does() -> None:
-    found = conclude(ablated(ms)[1])
-    assert [finding(one).partition(":")[0] for one in found.ablation] == [
+    result = conclude(ablated(ms)[1])
+    assert [finding(f).partition(":")[0] for f in result.ablation] == [
         "helps",
         "no effect",
         "harms",
     ]
-    first, second = why_lines(found)
+    first, second = why_lines(result)
     assert first.startswith("minimal configuration, without threads, spin: 2.00x (")
     assert second == "exported instead of the best: mode=fast"

@@ -31,8 +31,8 @@ def grid(scatter: float = 0.0) -> list[RecordedRun]:
 
 def test_effects_multiply_and_are_told_apart() -> None:
     summary = summarize(study_record(), grid())
-    found = effects(summary, {**SPACE.baseline(), "mode": "fast", "threads": 1, "spin": "on"})
-    assert {name: round(one.speedup, 6) for name, one in found.items()} == {
+    each = effects(summary, {**SPACE.baseline(), "mode": "fast", "threads": 1, "spin": "on"})
+    assert {name: round(effect.speedup, 6) for name, effect in each.items()} == {
         "mode": 2.0,
         "spin": 1.0,
         "threads": 0.8,
@@ -41,15 +41,15 @@ def test_effects_multiply_and_are_told_apart() -> None:
 
 def test_an_effect_within_its_interval_did_not_matter() -> None:
     summary = summarize(study_record(), grid(scatter=0.1))
-    found = effects(summary, {**SPACE.baseline(), "mode": "fast", "spin": "on"})
-    assert found["mode"].mattered
-    assert not found["spin"].mattered
-    assert found["spin"].low < 1 < found["spin"].high
+    each = effects(summary, {**SPACE.baseline(), "mode": "fast", "spin": "on"})
+    assert each["mode"].mattered
+    assert not each["spin"].mattered
+    assert each["spin"].low < 1 < each["spin"].high
 
 
-@pytest.mark.parametrize(("kept", "known"), [(1, 0), (13, 0), (14, 5), (16, 5)])
-def test_effects_need_eight_configurations_more_than_they_are(kept: int, known: int) -> None:
-    summary = summarize(study_record(), grid()[-kept:])
+@pytest.mark.parametrize(("count", "known"), [(1, 0), (13, 0), (14, 5), (16, 5)])
+def test_effects_need_eight_configurations_more_than_they_are(count: int, known: int) -> None:
+    summary = summarize(study_record(), grid()[-count:])
     assert len(every_effect(summary, 1)) == known
 
 
@@ -60,8 +60,8 @@ def names_an_effect(empty: Summary, trials: int, chance: random.Random) -> bool:
     for configuration in [candidates[0], *chance.sample(candidates[1:], trials - 1)]:
         value = 10 * chance.lognormvariate(0.0, 0.07)
         measured.append(Measured(configuration, (), (), Outcome.OK, value, value))
-    seen = every_effect(replace(empty, measured=tuple(measured)), 1)
-    return any(one.mattered for one in seen.values())
+    fit = every_effect(replace(empty, measured=tuple(measured)), 1)
+    return any(effect.mattered for effect in fit.values())
 
 
 @pytest.mark.parametrize("trials", [16, 30])

@@ -31,13 +31,13 @@ def changed(step: NextRun) -> Configuration:
 
 
 def as_searched(step: NextRun) -> float:
-    found = {str(SPACE.changed(r.configuration)): r.trial for r in SEARCHED[:7]}
-    return [10.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0][found[str(changed(step))]]
+    trials = {str(SPACE.changed(r.configuration)): r.trial for r in SEARCHED[:7]}
+    return [10.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0][trials[str(changed(step))]]
 
 
 def test_finalists_are_the_best_five_at_the_batch_size_of_the_best() -> None:
     summary = summarize(study_record(), SEARCHED)
-    assert [SPACE.changed(one) for one in finalists(summary)] == [
+    assert [SPACE.changed(c) for c in finalists(summary)] == [
         {"mode": "fast"},
         {"spin": "on"},
         {"threads": 1},
@@ -49,7 +49,7 @@ def test_finalists_are_the_best_five_at_the_batch_size_of_the_best() -> None:
 def test_a_preset_that_ran_is_a_finalist_too() -> None:
     summary = summarize(study_record(), SEARCHED)
     space = replace(SPACE, presets={"known": {"spin": "on", "threads": 1}, "never": {"threads": 2}})
-    assert [SPACE.changed(one) for one in finalists(replace(summary, space=space))][5:] == [
+    assert [SPACE.changed(c) for c in finalists(replace(summary, space=space))][5:] == [
         {"spin": "on", "threads": 1}
     ]
 
@@ -109,9 +109,9 @@ def test_what_fails_in_a_block_is_not_measured_again_and_cannot_win() -> None:
 
     steps, summary = confirmed(SEARCHED, answer)
     assert Counter(str(changed(s)) for s in steps)[str({"mode": "fast"})] == 1
-    won = winner(summary)
-    assert won is not None
-    assert SPACE.changed(won) == {"spin": "on"}
+    choice = winner(summary)
+    assert choice is not None
+    assert SPACE.changed(choice) == {"spin": "on"}
 
 
 def test_the_lucky_one_of_the_search_does_not_win() -> None:
@@ -119,9 +119,9 @@ def test_the_lucky_one_of_the_search_does_not_win() -> None:
         return 9.9 if changed(step) == {"mode": "fast"} else as_searched(step)
 
     _, summary = confirmed(SEARCHED, answer)
-    won = winner(summary)
-    assert won is not None
-    assert SPACE.changed(won) == {"spin": "on"}
+    choice = winner(summary)
+    assert choice is not None
+    assert SPACE.changed(choice) == {"spin": "on"}
 
 
 @pytest.mark.parametrize(("more_ms", "wins"), [(4.03, "fast"), (4.06, "both")])
@@ -131,10 +131,10 @@ def test_within_1_percent_the_fewest_knobs_win(more_ms: float, wins: str) -> Non
 
     runs = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on"), recorded(2, 4.05, mode="fast")]
     _, summary = confirmed(runs, answer)
-    won = winner(summary)
-    assert won is not None
+    choice = winner(summary)
+    assert choice is not None
     expected = {"fast": {"mode": "fast"}, "both": {"mode": "fast", "spin": "on"}}
-    assert SPACE.changed(won) == expected[wins]
+    assert SPACE.changed(choice) == expected[wins]
 
 
 def test_a_spike_in_a_block_does_not_decide() -> None:
@@ -144,9 +144,9 @@ def test_a_spike_in_a_block_does_not_decide() -> None:
         return 40.0 if spiked else as_searched(step)
 
     _, summary = confirmed(SEARCHED, answer)
-    won = winner(summary)
-    assert won is not None
-    assert SPACE.changed(won) == {"mode": "fast"}
+    choice = winner(summary)
+    assert choice is not None
+    assert SPACE.changed(choice) == {"mode": "fast"}
 
 
 def test_nothing_but_the_baseline_needs_no_confirmation() -> None:
@@ -155,7 +155,7 @@ def test_nothing_but_the_baseline_needs_no_confirmation() -> None:
 
 
 def test_under_throughput_the_latency_limit_holds_in_fresh_runs_too() -> None:
-    asked = Setup("m", objective="throughput", max_latency_ms=20)
+    setup = Setup("m", objective="throughput", max_latency_ms=20)
     runs = [
         recorded(0, 10),
         recorded(1, 19, batch_size=8),
@@ -166,8 +166,8 @@ def test_under_throughput_the_latency_limit_holds_in_fresh_runs_too() -> None:
     def answer(step: NextRun) -> float:
         return 25.0 if changed(step) == {"mode": "fast"} else 18.0
 
-    steps, summary = confirmed(runs, answer, asked=asked)
-    won = winner(summary)
+    steps, summary = confirmed(runs, answer, asked=setup)
+    choice = winner(summary)
     assert {s.configuration["batch_size"] for s in steps} == {8}
-    assert won is not None
-    assert SPACE.changed(won) == {"spin": "on"}
+    assert choice is not None
+    assert SPACE.changed(choice) == {"spin": "on"}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.runs import SPACE, NextRun, confirmed, recorded, study_record
-from tuner.evidence.intervals import LOOKS, Look, effect_shown, pairs_to_show
+from tuner.evidence.intervals import LOOKS, Look, comparison_of, effect_shown, pairs_to_show
 from tuner.evidence.stats import error_of, interval_rank
 from tuner.evidence.summary import summarize
 from tuner.evidence.verdict import judge
@@ -76,3 +78,13 @@ def test_a_target_effect_plans_one_more_look() -> None:
     runs = [recorded(0, 9.9), recorded(0, 10.0), recorded(0, 10.1), recorded(1, 5, mode="fast")]
     summary = summarize(study_record(Setup("m", target_effect=0.02)), runs)
     assert summary.looks == (Look(8, 0.01), Look(33, 0.04))
+
+
+def test_what_is_not_paired_has_no_pairs() -> None:
+    paired = comparison_of([0.1] * 6)
+    assert paired is not None
+    assert (paired.verdict, paired.speedup, paired.runs, paired.pairs) == (
+        "faster", 1.1052, (6, 6), 6,
+    )  # fmt: skip
+    assert replace(paired, paired=False).pairs == 0
+    assert comparison_of([0.1] * 5) is None

@@ -29,8 +29,8 @@ def result(**grown: float) -> TrialResult:
     """A run of 10 s on 4 processors with these counters grown: 1.6 s are 4 %."""
     after = {name: value + grown.get(name, 0.0) for name, value in BEFORE.items()}
     after["monotonic_s"] += 10.0
-    one = recorded(0, 10).run.result
-    return replace(one, fingerprint={"cpus": 4}, witnesses_before=BEFORE, witnesses_after=after)
+    ok = recorded(0, 10).run.result
+    return replace(ok, fingerprint={"cpus": 4}, witnesses_before=BEFORE, witnesses_after=after)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_only_what_runs_on_the_runs_own_processors_disturbs_it(
         monkeypatch.setattr(witnesses, "_frequency_khz", lambda: None)
         at = {"monotonic_s": second, "process_cpu_s": 3.0}
         read.append({**witnesses.counters(set(range(16))), **at})
-    one = replace(result(), fingerprint={"cpus": 192})
+    run = replace(result(), fingerprint={"cpus": 192})
     before, after = read
-    assert disturbances(replace(one, witnesses_before=before, witnesses_after=after)) == expected
+    assert disturbances(replace(run, witnesses_before=before, witnesses_after=after)) == expected
 
 
 @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ def test_the_processors_of_a_run_are_those_of_all_its_threads(
 
 
 def with_witnesses(after: dict[str, float], **before: float) -> TrialResult:
-    one = result()
+    run = result()
     return replace(
-        one,
-        witnesses_before={**one.witnesses_before, **before},
-        witnesses_after={**one.witnesses_after, **after},
+        run,
+        witnesses_before={**run.witnesses_before, **before},
+        witnesses_after={**run.witnesses_after, **after},
     )
 
 
-def run_of(one: TrialResult) -> RecordedRun:
+def run_of(result: TrialResult) -> RecordedRun:
     of = recorded(0, 10)
-    return replace(of, run=replace(of.run, result=one))
+    return replace(of, run=replace(of.run, result=result))
 
 
 USUAL = Usual(loop_ns=1e6, khz=2.0e6, switches_per_s=10.0)
@@ -144,10 +144,10 @@ USUAL = Usual(loop_ns=1e6, khz=2.0e6, switches_per_s=10.0)
 def test_a_run_is_compared_with_what_is_usual_in_its_study(
     before: dict[str, float], after: dict[str, float], expected: list[str]
 ) -> None:
-    one = with_witnesses(after, **before)
-    assert disturbances(one, USUAL) == expected
+    run = with_witnesses(after, **before)
+    assert disturbances(run, USUAL) == expected
     if "device_processes" not in before:
-        assert disturbances(one, Usual()) == []  # an old study: nothing to compare with
+        assert disturbances(run, Usual()) == []  # an old study: nothing to compare with
 
 
 def test_what_is_usual_is_learned_from_all_runs() -> None:
@@ -159,8 +159,8 @@ def test_what_is_usual_is_learned_from_all_runs() -> None:
         with_witnesses({"involuntary_switches": 10.0 * n}, involuntary_switches=0.0)
         for n in range(1, 21)
     ]
-    assert usual([run_of(one) for one in [*loops, *switched]]) == Usual(8e5, 2.0e6, 19.0)
-    assert usual([run_of(one) for one in switched[:9]]) == Usual(None, None, None)
+    assert usual([run_of(r) for r in [*loops, *switched]]) == Usual(8e5, 2.0e6, 19.0)
+    assert usual([run_of(r) for r in switched[:9]]) == Usual(None, None, None)
 
 
 def test_idle_processors_do_not_lower_the_frequency(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,8 +180,8 @@ def test_a_run_without_witnesses_is_not_called_disturbed() -> None:
 
 def test_page_faults_are_counted_for_each_timed_call() -> None:
     # 3 samples and one block of 4 calls.
-    one = with_witnesses({"minor_page_faults": 800.0}, minor_page_faults=100.0)
-    assert page_faults_per_call(one) == 100.0
+    run = with_witnesses({"minor_page_faults": 800.0}, minor_page_faults=100.0)
+    assert page_faults_per_call(run) == 100.0
     assert page_faults_per_call(result()) is None
 
 
@@ -190,12 +190,12 @@ def test_kinds_and_runs_are_counted_and_runs_without_witnesses_left_out() -> Non
     results = [both, result(steal_s=5.0), result(), replace(both, witnesses_after={})]
     runs = [recorded(n, 10) for n in range(4)]
     runs = [
-        replace(r, run=replace(r.run, result=one)) for r, one in zip(runs, results, strict=True)
+        replace(r, run=replace(r.run, result=each)) for r, each in zip(runs, results, strict=True)
     ]
-    found = noise([9.0, 11.0], runs)
-    assert (found.runs, found.disturbed_runs) == (3, 2)
-    assert found.disturbed == {"steal": 2, "throttling": 1}
-    assert (found.baseline_runs, found.baseline_spread) == (2, 0.1414)
+    summary = noise([9.0, 11.0], runs)
+    assert (summary.runs, summary.disturbed_runs) == (3, 2)
+    assert summary.disturbed == {"steal": 2, "throttling": 1}
+    assert (summary.baseline_runs, summary.baseline_spread) == (2, 0.1414)
 
 
 def test_spread_is_relative_and_needs_two() -> None:

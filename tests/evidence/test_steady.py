@@ -46,7 +46,7 @@ def test_a_run_has_settled_where_the_level_changes_no_more(
 
 def test_the_more_samples_scatter_the_larger_a_change_must_be() -> None:
     late = [series(lambda i: 1 + 0.15 * (i > 70), 96, scatter) for scatter in (0.02, 0.3)]
-    assert [settles_at(one) is None for one in late] == [True, False]
+    assert [settles_at(run) is None for run in late] == [True, False]
     more = series(lambda i: 1 + 0.15 * (i > 7000), 9600, 0.3)
     assert settles_at(more) is None
 
@@ -54,7 +54,7 @@ def test_the_more_samples_scatter_the_larger_a_change_must_be() -> None:
 def test_scatter_of_15_percent_alone_makes_3_of_200_runs_unsteady() -> None:
     rng = random.Random(0)
     runs = [[round(1e6 * rng.gauss(1, 0.15)) for _ in range(100)] for _ in range(200)]
-    assert sum(settles_at(one) is None for one in runs) == 3
+    assert sum(settles_at(run) is None for run in runs) == 3
 
 
 def test_few_samples_are_not_judged() -> None:

@@ -30,15 +30,15 @@ def of_mode(fast_ms: float) -> Callable[[NextRun], float]:
 
 def test_the_claim_is_the_median_ratio_of_pairs_which_drift_does_not_touch() -> None:
     _, summary = confirmed(SEARCHED, of_mode(5.0))
-    judged = judge(summary)
-    comparison, interval = judged.comparison, judged.comparison.interval
-    assert (comparison.verdict, judged.reason, comparison.runs) == ("faster", None, (6, 6))
+    judgement = judge(summary)
+    comparison, interval = judgement.comparison, judgement.comparison.interval
+    assert (comparison.verdict, judgement.reason, comparison.runs) == ("faster", None, (6, 6))
     assert comparison.speedup == pytest.approx(2.0)
     assert interval is not None
     assert (interval.low, interval.high) == (2.0, 2.0)
     assert interval.coverage == 0.9688  # 1 - 2/64
-    assert judged.baseline.latency_ms == pytest.approx(12.5)  # of the hold-out's runs alone
-    assert (len(judged.best.runs), len(judged.baseline.runs)) == (6, 6)
+    assert judgement.baseline.latency_ms == pytest.approx(12.5)  # of the hold-out's runs alone
+    assert (len(judgement.best.runs), len(judgement.baseline.runs)) == (6, 6)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,10 @@ def test_one_pair_against_it_makes_a_win_of_six_pairs_unclear() -> None:
         return (12.0 if slow else 5.0) if SPACE.changed(step.configuration) else 10.0
 
     _, summary = confirmed(SEARCHED, answer)
-    judged = judge(summary)
-    assert judged.verdict == "unclear"
-    assert judged.comparison.interval is not None
-    assert (judged.comparison.interval.low, judged.comparison.interval.high) == (
-        round(10 / 12, 4),
-        2.0,
-    )
+    comparison, interval = judge(summary).comparison, judge(summary).comparison.interval
+    assert comparison.verdict == "unclear"
+    assert interval is not None
+    assert (interval.low, interval.high) == (round(10 / 12, 4), 2.0)
 
 
 @pytest.mark.parametrize(
@@ -80,13 +77,10 @@ def test_a_verdict_needs_the_whole_interval(low: float, high: float, expected: s
 
 
 def test_without_fresh_runs_nothing_is_confirmed() -> None:
-    judged = judge(summarize(study_record(), SEARCHED))
-    assert (judged.verdict, str(judged.reason)) == ("not confirmed", "no fresh runs were made")
-    assert (judged.comparison.speedup, judged.comparison.pairs, judged.comparison.interval) == (
-        5.0,
-        0,
-        None,
-    )
+    judgement = judge(summarize(study_record(), SEARCHED))
+    search = judgement.comparison
+    assert (search.verdict, str(judgement.reason)) == ("not confirmed", "no fresh runs were made")
+    assert (search.speedup, search.pairs, search.interval) == (5.0, 0, None)
 
 
 def test_too_few_pairs_confirm_nothing() -> None:
@@ -114,9 +108,9 @@ def test_a_winner_that_fails_in_the_hold_out_is_unclear() -> None:
         return 5.0 if SPACE.changed(step.configuration) else 10.0
 
     _, summary = confirmed(SEARCHED, answer)
-    judged = judge(summary)
-    assert judged.verdict == "unclear"
-    assert str(judged.reason) == "the winner failed when measured again: wrong_output"
+    judgement = judge(summary)
+    assert judgement.verdict == "unclear"
+    assert str(judgement.reason) == "the winner failed when measured again: wrong_output"
 
 
 def test_finalists_that_all_fail_again_are_unclear() -> None:
@@ -124,8 +118,8 @@ def test_finalists_that_all_fail_again_are_unclear() -> None:
         return Outcome.CRASHED if SPACE.changed(step.configuration) else 10.0
 
     _, summary = confirmed(SEARCHED, answer)
-    judged = judge(summary)
-    assert (judged.verdict, str(judged.reason)) == (
+    judgement = judge(summary)
+    assert (judgement.verdict, str(judgement.reason)) == (
         "unclear",
         "every finalist failed when measured again",
     )
@@ -155,21 +149,21 @@ def test_what_was_begun_is_finished_although_another_would_win_now() -> None:
     _, summary = confirmed(SEARCHED, of_mode(5.0))
     lucky = recorded(1, 0.1, spin="on")  # of the same trial: the search is no longer for it
     later = summarize(summary.study, [*SEARCHED, lucky, *summary.confirmation_runs])
-    won = contender(later)
-    assert won is not None
-    assert later.space.changed(won) == {"mode": "fast"}
+    best = contender(later)
+    assert best is not None
+    assert later.space.changed(best) == {"mode": "fast"}
     assert judge(later).comparison.pairs == 6
 
 
 def test_another_plan_takes_what_earlier_looks_may_have_erred() -> None:
     _, summary = confirmed(SEARCHED, of_mode(5.0), confirm="auto")
     assert spent(summary) == 2 / 2**8
-    asked = {**summary.study.setup, "confirm": "12", "spent": spent(summary)}
-    later = replace(summary, study=replace(summary.study, setup=asked))
+    setup = {**summary.study.setup, "confirm": "12", "spent": spent(summary)}
+    later = replace(summary, study=replace(summary.study, setup=setup))
     assert later.looks == (Look(12, 0.05 - 2 / 2**8),)
-    asked["spent"] = 0.2  # used up: a look needs at least 8 pairs then
-    asked["confirm"] = "6"
-    later = replace(summary, study=replace(summary.study, setup=asked))
+    setup["spent"] = 0.2  # used up: a look needs at least 8 pairs then
+    setup["confirm"] = "6"
+    later = replace(summary, study=replace(summary.study, setup=setup))
     assert later.looks == (Look(8, 0.01),)
 
 

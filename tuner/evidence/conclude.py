@@ -35,10 +35,10 @@ def conclude(summary: Summary) -> Result:
     judgement = judge(summary)
     recommendation = _recommendation(judgement)
     keep = recommendation == "keep the defaults"
-    tried = summary.space.changed(judgement.best.configuration)
+    winner = summary.space.changed(judgement.best.configuration)
     smaller = minimal(summary)
-    applied = smaller.configuration if smaller else tried
-    measured = measured_as(summary, applied) if smaller else judgement.best
+    choice = smaller.configuration if smaller else winner
+    measured = measured_as(summary, choice) if smaller else judgement.best
     curve = tuple(_curve_result(summary, judgement, point) for point in summary.curve)
     return Result(
         study=summary.study.name,
@@ -47,12 +47,12 @@ def conclude(summary: Summary) -> Result:
         verdict=judgement.verdict,
         reason=judgement.reason,
         recommendation=recommendation,
-        configuration={} if keep else {**applied, **_warmup(summary, measured)},
-        environment_variables={} if keep else _variables(summary, applied),
-        evidence=_evidence(summary, judgement, tried),
+        configuration={} if keep else {**choice, **_warmup(summary, measured)},
+        environment_variables={} if keep else _variables(summary, choice),
+        evidence=_evidence(summary, judgement, winner),
         ablation=findings(summary),
         minimal=smaller,
-        knobs=_knobs(summary, judgement.best, tried),
+        knobs=_knobs(summary, judgement.best, winner),
         finalists=_finalists(summary),
         curve=curve,
         fixed_cost_baseline=_fixed_cost([(p.batch_size, p.baseline_ms) for p in curve]),
@@ -70,7 +70,7 @@ def _recommendation(judgement: Judgement) -> Recommendation:
     return "confirm first" if unproven else "keep the defaults"
 
 
-def _evidence(summary: Summary, judgement: Judgement, tried: Configuration) -> Evidence:
+def _evidence(summary: Summary, judgement: Judgement, winner: Configuration) -> Evidence:
     best, comparison = judgement.best, judgement.comparison
     outputs = [r.run.result.output for r in best.runs if r.run.result.output is not None]
     output = outputs[0] if outputs else OutputCheck("impossible")
@@ -81,7 +81,7 @@ def _evidence(summary: Summary, judgement: Judgement, tried: Configuration) -> E
         speedup=round(comparison.speedup, 4),
         interval=comparison.interval,
         pairs=comparison.pairs,
-        tried=tried,
+        tried=winner,
         best=figures(best),
         baseline=figures(judgement.baseline),
         noise=_noise(summary),
@@ -118,21 +118,21 @@ def _warmup(summary: Summary, best: Measured) -> Configuration:
     return {WARMUP: math.ceil(median(needed))} if needed else {}
 
 
-def _variables(summary: Summary, tried: Configuration) -> dict[str, str]:
+def _variables(summary: Summary, choice: Configuration) -> dict[str, str]:
     variables: dict[str, str] = {}
     for knob in summary.space.knobs:
-        variables.update(knob.variables.get(str(tried.get(knob.name, UNSET)), {}))
+        variables.update(knob.variables.get(str(choice.get(knob.name, UNSET)), {}))
     return variables
 
 
-def _knobs(summary: Summary, best: Measured, tried: Configuration) -> tuple[KnobResult, ...]:
+def _knobs(summary: Summary, best: Measured, winner: Configuration) -> tuple[KnobResult, ...]:
     read_back = best.good[0].run.result.read_back
     effect = effects(summary, best.configuration)
     nothing = ReadBack("", False, "")
     return tuple(
         KnobResult(
             name=knob.name,
-            value=tried[knob.name],
+            value=winner[knob.name],
             read_back=str(read_back.get(knob.name, nothing).value),
             certain=read_back.get(knob.name, nothing).certain,
             why=knob.why,
@@ -140,7 +140,7 @@ def _knobs(summary: Summary, best: Measured, tried: Configuration) -> tuple[Knob
             effect=effect.get(knob.name),
         )
         for knob in summary.space.knobs
-        if knob.name in tried
+        if knob.name in winner
     )
 
 
