@@ -18,9 +18,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.cann_emulator import build
+from tests.support.once import once
 from tests.support.pretend import pretend
+from tests.support.studies import stored, won
+from tuner import language
 
-__all__ = ["pretend"]
+__all__ = ["pretend", "stored", "won"]
 
 TORCH_NPU = Path(os.environ.get("NPU_TUNE_TORCH_NPU", Path(__file__).parent.parent / ".torch_npu"))
 
@@ -32,6 +35,21 @@ def pytest_report_header() -> str:
         f"{name} {metadata.version(name)}" for name in packages if importlib.util.find_spec(name)
     ]
     return f"{platform.python_version()}: " + ", ".join(found)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the session have in common."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    yield
+    language.use("en")  # --lang speaks for the whole process
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,9 +97,11 @@ def torch_npu_site() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cann(torch_npu_site: Path) -> Path:
+def cann(torch_npu_site: Path, shared: Path) -> Path:
     """The emulated CANN for that torch_npu, built once for each wheel."""
+    cache = torch_npu_site / "emulated_cann"
     try:
-        return build.build(torch_npu_site, torch_npu_site / "emulated_cann")
+        once(shared / "cann", lambda _: build.build(torch_npu_site, cache))
+        return build.build(torch_npu_site, cache)
     except RuntimeError as error:
         pytest.fail(str(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,12 +42,6 @@ SAID = {
     "en": "left out: threads=2, 3, 4: only 1 processors are usable",
     "zh": "略去：threads=2, 3, 4：只有 1 个处理器可用",  # noqa: RUF001
 }
-
-
-@pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
-    yield
-    language.use("en")  # --lang speaks for the whole process
 
 
 def begun_in(spoken: str, folder: Path) -> str:

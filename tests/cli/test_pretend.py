@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from tests.space.test_file import GOOD
-from tests.support.pretend import Pretend, interpreter
-from tuner.cli.main import main
+from tests.support.command import npu_tune
+from tests.support.pretend import Pretend
+from tests.support.studies import SEARCH, STUDY, TWICE
 from tuner.deploy import best as best_file
 from tuner.evidence.objectives import latency
 from tuner.runs.launcher import Launcher
@@ -26,10 +26,7 @@ from tuner.worker.protocol import (
     TrialSpec,
 )
 
-STUDY = ["--model", "m.py:make", "--study", "s", "--quiet"]
-SEARCH = [*STUDY, "--trials", "6", "--confirm", "8", "--set", "memory_format=channels_last"]
 SHORT = [*STUDY, "--trials", "2", "--confirm", "off"]
-TWICE = {"memory_format=channels_last": 0.5}
 ENVIRONMENT = {"outcome": "environment_error", "message": "no usable torch"}
 CRASHES = {"memory_format=channels_last": {"signal": 11}}
 
@@ -41,26 +38,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def npu_tune(*args: str) -> Result:
-    return CliRunner().invoke(main, args)
-
-
-@pytest.fixture(scope="module")
-def won(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported file of a study that a planted knob won twofold."""
-    made = tmp_path_factory.mktemp("won")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(made)
-        done = npu_tune(*SEARCH, *interpreter(made, factors=TWICE))
-    assert done.exit_code == 0, done.output
-    return made / "results" / "s.yaml"
-
-
 def test_a_planted_knob_is_found(won: Path) -> None:
-    best = best_file.load(won)
+    best = best_file.load(won / "results" / "s.yaml")
     assert (best.verdict, best.recommendation) == ("faster", "apply")
     assert best.configuration["memory_format"] == "channels_last"
-    assert (round(best.evidence.speedup, 1), best.evidence.pairs) == (2.0, 8)
+    assert (round(best.evidence.speedup, 1), best.evidence.pairs) == (2.0, 6)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +74,8 @@ def test_what_is_not_won_keeps_the_defaults(
 def test_check_says_by_its_exit_code_whether_it_holds(
     code: int, answer: str, table: dict[str, Any], won: Path, pretend: Pretend
 ) -> None:
-    done = npu_tune("check", str(won), "--confirm", "6", "--quiet", *pretend(**table))
+    file = str(won / "results" / "s.yaml")
+    done = npu_tune("check", file, "--confirm", "6", "--quiet", *pretend(**table))
     assert (done.exit_code, answer in done.output) == (code, True), done.output
 
 
@@ -108,14 +91,6 @@ def test_a_study_that_cannot_begin_says_why(
 ) -> None:
     done = npu_tune(*SHORT, *pretend(failures=failures))
     assert (done.exit_code, says in done.stderr) == (code, True), done.output
-
-
-def test_a_winner_is_profiled(won: Path) -> None:
-    storage = f"sqlite:///{won.parent}/npu-tune.db"
-    done = npu_tune("profile", "s", "--json", "--storage", storage)
-    found = json.loads(done.stdout)
-    assert (done.exit_code, found["diagnosis"]["kind"]) == (0, "operator-bound")
-    assert found["configuration"]["memory_format"] == "channels_last"
 
 
 def test_two_interpreters_are_two_environments(pretend: Pretend) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import TINY, invoke
-from tests.support import DATA
+from tests.support import DATA, ROOT
+from tests.support.command import npu_tune
+from tests.support.pretend import Pretend
 from tuner.errors import Interrupted, StudyConflictError, UnfitEnvironmentError
 from tuner.runs import lease
 
@@ -110,7 +111,7 @@ def test_a_program_that_the_worker_starts_does_not_keep_the_lock() -> None:
     )
     with lease.held("NPU 0", "s", None, lambda: False) as lock:
         done = subprocess.run(
-            [sys.executable, "-c", code, str(DATA.parent.parent)],
+            [sys.executable, "-c", code, str(ROOT)],
             env={**os.environ, "NPU_TUNE_LEASE": str(lock)},
             pass_fds=(lock,),
             capture_output=True,
@@ -168,23 +169,24 @@ def test_a_holder_that_says_nothing_readable_is_unknown(text: str, tmp_path: Pat
     assert lease._holder(tmp_path / "x.lock") == dict.fromkeys(lease.HELD, "?")
 
 
-@pytest.mark.usefixtures("torch_python")
-def test_a_study_that_does_not_wait_ends_with_7_and_leaves_no_trace(tmp_path: Path) -> None:
+def test_a_study_that_does_not_wait_ends_with_7_and_leaves_no_trace(
+    tmp_path: Path, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with lease.held("CPU", "first", None, lambda: False):
-        done = invoke(tmp_path, "--model", f"{TINY}:conv", "--backend", "cpu", "--no-wait")
-    assert done.returncode == 7
+        done = npu_tune("--model", "m.py:make", *pretend(), "--no-wait")
+    assert done.exit_code == 7
     assert f"CPU is being measured by study first (process {os.getpid()}" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert "no studies yet" in invoke(tmp_path, "list").stdout
+    assert "no studies yet" in npu_tune("list").stdout
     assert not (tmp_path / "results" / ".work").exists()
 
 
-@pytest.mark.usefixtures("torch_python")
 def test_ctrl_c_ends_the_waiting_and_nothing_was_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    args = ["--model", f"{TINY}:conv", "--backend", "cpu", "--trials", "1", "--confirm", "off"]
+    args = ["--model", "m.py:make", "--trials", "1", "--confirm", "off", *pretend()]
     with lease.held("CPU", "first", None, lambda: False):
         with start("from tuner.cli.main import main; main()", *args) as waiter:
             assert waiter.stdout is not None
@@ -192,4 +194,4 @@ def test_ctrl_c_ends_the_waiting_and_nothing_was_begun(
             waiter.send_signal(signal.SIGINT)
             waiter.communicate("")
         assert waiter.returncode == 130
-    assert "no studies yet" in invoke(tmp_path, "list").stdout
+    assert "no studies yet" in npu_tune("list").stdout
