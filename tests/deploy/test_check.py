@@ -1,9 +1,8 @@
-"""Does a configuration still hold? Every answer, from literal runs, and once for real."""
+"""Does a configuration still hold? Every answer, from literal runs and from pretended ones."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -12,15 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import Result
 from pydantic import ValidationError
 
-from tests.support import DATA
+from tests.support.command import npu_tune
 from tests.support.pretend import Pretend
 from tests.support.runner import is_fast, runner_of
 from tests.support.runs import NextRun, confirmed, recorded
 from tuner.cli.common import console_of
-from tuner.cli.main import main
 from tuner.deploy import best as best_file
 from tuner.deploy import check
 from tuner.deploy.best import BestConfiguration
@@ -39,7 +37,6 @@ from tuner.worker.protocol import Outcome, Role
 ASKED = Setup("m", trials=2)
 FAST: Configuration = {"mode": "fast", "spin": "unset", "threads": "unset", "batch_size": 1}
 RUNS = [recorded(0, 10), recorded(1, 4, mode="fast")]
-MAIN = [sys.executable, "-c", "from tuner.cli.main import main; main()"]
 
 
 def of(fast_ms: float, base_ms: float = 10.0, spread: float = 0.0) -> Summary:
@@ -240,8 +237,8 @@ def test_how_workers_are_started_is_not_the_files_to_say() -> None:
 
 
 def file(folder: Path, configuration: dict[str, Any]) -> Path:
-    """An exported file about a tiny model, with a promise of 2.5x."""
-    asked = Setup(f"{DATA}/models/tiny.py:convnet", backend="cpu", folder=str(folder))
+    """An exported file about a model, with a promise of 2.5x."""
+    asked = Setup("m.py:make", backend="cpu", folder=str(folder))
     best = promising()
     made = best.model_copy(
         update={
@@ -257,19 +254,20 @@ def file(folder: Path, configuration: dict[str, Any]) -> Path:
     return path
 
 
-def checked(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [*MAIN, "check", path.name, "--quiet", *options]
-    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=False)
+def checked(path: Path, *options: str) -> Result:
+    return npu_tune("check", str(path), "--quiet", *options)
 
 
-def test_a_check_measures_pairs_and_nothing_else(torch_python: str, tmp_path: Path) -> None:
+def test_a_check_measures_pairs_and_nothing_else(
+    tmp_path: Path, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     path = file(tmp_path, {"threads": 1})
-    done = checked(path, "--confirm", "6", "--python", torch_python, "--json")
+    done = checked(path, "--confirm", "6", *pretend(factors={"threads=1": 0.4}), "--json")
     found = json.loads(done.stdout)
-    assert found["exit_code"] == done.returncode, done.stderr
-    assert done.returncode in check.EXIT_CODES.values()
+    assert (found["exit_code"], done.exit_code, found["answer"]) == (0, 0, "kept"), done.stderr
     assert (found["promised"]["speedup"], found["seen"]["runs"]) == (2.5, [6, 6])
-    assert found["seen"]["interval"]["low"] > 0
+    assert found["seen"]["interval"]["low"] > 2.4
     record, runs = session_of(tmp_path)
     assert record.finished_at is not None
     made = {(r.run.spec.role, r.run.spec.block, r.trial) for r in runs}  # a repeated one once
@@ -286,19 +284,21 @@ def session_of(folder: Path) -> tuple[StudyRecord, list[RecordedRun]]:
     return record, runs
 
 
-def test_what_cannot_be_set_here_and_an_environment_without_torch_are_4(tmp_path: Path) -> None:
-    (tmp_path / "bare").write_text('#!/bin/sh\nexec /usr/bin/env python3 -S -I "$@"\n')
+def test_an_environment_without_torch_is_4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bare").write_text(f'#!/bin/sh\nexec {sys.executable} -S -I "$@"\n')
     (tmp_path / "bare").chmod(0o755)
-    path = file(tmp_path, {"threads": 1})
-    done = checked(path, "--python", str(tmp_path / "bare"))
-    assert done.returncode == 4, done.stdout + done.stderr
+    done = checked(file(tmp_path, {"threads": 1}), "--python", str(tmp_path / "bare"))
+    assert done.exit_code == 4, done.output
     assert "has no usable torch" in done.stderr
 
 
-def test_a_value_that_is_not_here_is_4(torch_python: str, tmp_path: Path) -> None:
-    path = file(tmp_path, {"threads": 4096})
-    done = checked(path, "--python", torch_python)
-    assert done.returncode == 4, done.stdout + done.stderr
+def test_a_value_that_is_not_here_is_4(
+    tmp_path: Path, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = checked(file(tmp_path, {"threads": 4096}), *pretend())
+    assert done.exit_code == 4, done.output
     assert "cannot be set here: threads cannot be 4096" in done.stderr
 
 
@@ -307,7 +307,7 @@ def test_keep_the_defaults_needs_no_run(tmp_path: Path) -> None:
     path = tmp_path / "best.yaml"
     best_file.write(best.model_copy(update={"configuration": {}}), path)
     done = checked(path)
-    assert (done.returncode, done.stdout.strip()) == (0, "kept: it keeps the defaults")
+    assert (done.exit_code, done.stdout.strip()) == (0, "kept: it keeps the defaults")
 
 
 def pretended(folder: Path, pretend: Pretend) -> tuple[BestConfiguration, Setup, Store]:
@@ -326,7 +326,7 @@ def test_the_fresh_runs_are_a_finished_study_that_can_be_shown(
     assert result.seen
     assert (result.answer, result.study, result.seen.pairs) == ("kept", "check-s-1", 6)
     command = ["show", "check-s-1", "--storage", f"sqlite:///{tmp_path}/s.db"]
-    shown = CliRunner().invoke(main, command)
+    shown = npu_tune(*command)
     assert (shown.exit_code, "memory_format=channels_last" in shown.output) == (0, True)
 
 
