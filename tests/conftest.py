@@ -20,10 +20,11 @@ import pytest
 from tests.support.cann_emulator import build
 from tests.support.once import once
 from tests.support.pretend import pretend
+from tests.support.programs import exported
 from tests.support.studies import stored, won
 from tuner import language
 
-__all__ = ["pretend", "stored", "won"]
+__all__ = ["exported", "pretend", "stored", "won"]
 
 TORCH_NPU = Path(os.environ.get("NPU_TUNE_TORCH_NPU", Path(__file__).parent.parent / ".torch_npu"))
 

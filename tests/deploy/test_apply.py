@@ -5,54 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from click.testing import CliRunner
 
 from tests.support import ROOT
+from tests.support.command import npu_tune
+from tests.support.programs import CONFIGURATION, KEEP, RUN, VARIABLES, best, ran, written
 from tests.support.runs import recorded, study_record
-from tuner.cli.main import main
-from tuner.deploy import apply, formats
-from tuner.deploy import best as best_file
+from tuner.deploy import apply
 from tuner.deploy.apply import Settings, settings_of
-from tuner.deploy.best import BestConfiguration
 from tuner.errors import UnfitEnvironmentError, UsageError
-from tuner.evidence.conclude import conclude
-from tuner.evidence.summary import summarize
 from tuner.options import Setup
 from tuner.runs.store import Store
 from tuner.space.model import Configuration
 from tuner.worker.applied import after_import
-
-KEEP = {
-    "MALLOC_TRIM_THRESHOLD_": "1073741824",
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TOP_PAD_": "67108864",
-}
-# What the program has: threads of torch, the wait policy that libgomp was started with, malloc's.
-SEEN = """
-import json, os, torch
-names = ("OMP_WAIT_POLICY", "MALLOC_TOP_PAD_")
-print(json.dumps([torch.get_num_threads(), *(os.environ.get(name) for name in names)]))
-"""
-
-
-def best(
-    configuration: Configuration, variables: dict[str, str] | None = None, backend: str = "cpu"
-) -> BestConfiguration:
-    summary = summarize(study_record(), [recorded(0, 10), recorded(1, 4, threads=1)])
-    made = best_file.best_configuration(conclude(summary), summary.study.setup)
-    changes = {
-        "configuration": configuration,
-        "environment_variables": variables or {},
-        "backend": backend,
-    }
-    return made.model_copy(update=changes)
 
 
 def test_each_knob_goes_where_it_takes_effect() -> None:
@@ -138,10 +107,11 @@ def test_what_was_not_confirmed_is_said() -> None:
     "text", [b"\xff\xfe", b"format: [", b"- 1", b"measured_with: {objective: latency}"]
 )
 def test_a_broken_file_is_one_line(text: bytes, tmp_path: Path) -> None:
-    (tmp_path / "b.yaml").write_bytes(text)
-    for command in ("run", "check"):
-        done = ran([*RUN[:-1], command, "b.yaml", *(["--", "true"] * (command == "run"))], tmp_path)
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    file = tmp_path / "b.yaml"
+    file.write_bytes(text)
+    for command in (["run", str(file), "--", "true"], ["check", str(file)]):
+        done = npu_tune(*command)
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
 def test_a_space_of_ones_own_has_to_be_named(tmp_path: Path) -> None:
@@ -168,104 +138,23 @@ def test_the_environment_of_a_program_keeps_its_own_path() -> None:
     assert apply.environment(nothing, {}) == {"A": "1"}
 
 
-CONFIGURATION: Configuration = {"threads": 1, "openmp_wait": "passive", "allocator": "glibc-keep"}
-VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE", **KEEP}
-EXPECTED = [1, "PASSIVE", "67108864"]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "best.yaml"
-    best_file.write(best(CONFIGURATION, VARIABLES), path)
-    return path
-
-
-def ran(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    held = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": str(ROOT), **variables}
-    return subprocess.run(
-        command, cwd=folder, env=held, capture_output=True, text=True, check=False
-    )
-
-
-RUN = [sys.executable, "-c", "from tuner.cli.main import main; main()", "run"]
-
-
-@pytest.mark.parametrize("how", ["script", "module", "console script", "subprocess"])
-def test_a_program_runs_with_it_however_it_is_started(
-    how: str, torch_python: str, file: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "serve.py").write_text(SEEN)
-    console = tmp_path / "serve"
-    console.write_text(f"#!{torch_python}\nimport serve\n")
-    console.chmod(0o755)
-    (tmp_path / "parent.py").write_text(
-        "import subprocess, sys\nsys.exit(subprocess.call([sys.executable, 'serve.py']))\n"
-    )
-    command = {
-        "script": [torch_python, "serve.py"],
-        "module": [torch_python, "-m", "serve"],
-        "console script": [str(console)],
-        "subprocess": [torch_python, "parent.py"],
-    }[how]
-    done = ran([*RUN, str(file), "--", *command], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == EXPECTED
-    assert done.stderr.count("npu-tune: set after the import of torch: threads=1") == 1
-    assert "npu-tune: environment: OMP_WAIT_POLICY=PASSIVE MALLOC" in done.stderr
-    without = ran(command, tmp_path)
-    assert json.loads(without.stdout) == [2, None, None]
-
-
-def test_exit_code_signals_and_arguments_are_the_programs_own(file: Path, tmp_path: Path) -> None:
+def test_exit_code_and_arguments_are_the_programs_own(exported: Path, tmp_path: Path) -> None:
     code = "import sys; print(sys.argv[1:]); sys.exit(7)"
-    done = ran([*RUN, str(file), "--", sys.executable, "-c", code, "--json", "-h"], tmp_path)
+    done = ran([*RUN, str(exported), "--", sys.executable, "-c", code, "--json", "-h"], tmp_path)
     assert (done.returncode, done.stdout) == (7, "['--json', '-h']\n")
-    missing = ran([*RUN, str(file), "--", "/not/there"], tmp_path)
+    missing = ran([*RUN, str(exported), "--", "/not/there"], tmp_path)
     assert missing.returncode == 2
     assert "npu-tune: /not/there: cannot be started" in missing.stderr
 
 
-def test_a_sitecustomize_of_the_users_is_still_imported(file: Path, tmp_path: Path) -> None:
+def test_a_sitecustomize_of_the_users_is_still_imported(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('theirs')\n")
     paths = f"{tmp_path}{os.pathsep}{ROOT}"
-    done = ran([*RUN, str(file), "--", sys.executable, "-c", "1"], tmp_path, PYTHONPATH=paths)
+    done = ran([*RUN, str(exported), "--", sys.executable, "-c", "1"], tmp_path, PYTHONPATH=paths)
     assert done.stdout.splitlines()[-1] == "theirs"
 
 
-def test_looking_whether_torch_is_there_takes_nothing_away(
-    torch_python: str, file: Path, tmp_path: Path
-) -> None:
-    probing = "import importlib.util; assert importlib.util.find_spec('torch')\n"
-    done = ran([*RUN, str(file), "--", torch_python, "-c", probing + SEEN], tmp_path)
-    assert json.loads(done.stdout) == EXPECTED, done.stderr
-
-
-def test_a_setting_that_fails_is_said_and_the_program_goes_on(
-    torch_python: str, tmp_path: Path
-) -> None:
-    knobs = json.dumps({"module": "torch", "knobs": [["threads", "many", "threads"]]})
-    held = {after_import.VARIABLE: knobs, "PYTHONPATH": str(apply.STARTUP)}
-    code = "import torch; print('goes on')"
-    done = ran([torch_python, "-c", code], tmp_path, **held)
-    assert done.stdout == "goes on\n"
-    assert "nothing; could not be set: threads=many (" in done.stderr
-
-
-def test_in_code_it_is_applied_before_torch_and_refused_after(
-    torch_python: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "best.yaml"
-    best_file.write(
-        best({"threads": 1, "openmp_wait": "passive"}, {"OMP_WAIT_POLICY": "PASSIVE"}), path
-    )
-    early = "import tuner; tuner.apply('best.yaml')\n"
-    done = ran([torch_python, "-c", early + SEEN], tmp_path)
-    assert json.loads(done.stdout) == [1, "PASSIVE", None], done.stderr
-    late = ran([torch_python, "-c", "import torch\n" + early], tmp_path)
-    assert "UsageError: best.yaml: too late, torch is imported already" in late.stderr
-
-
-@pytest.mark.usefixtures("file")
+@pytest.mark.usefixtures("exported")
 def test_in_code_what_is_read_at_the_start_must_be_there(tmp_path: Path) -> None:
     code = "import tuner; tuner.apply('best.yaml')"
     done = ran([sys.executable, "-c", code], tmp_path)
@@ -274,49 +163,10 @@ def test_in_code_what_is_read_at_the_start_must_be_there(tmp_path: Path) -> None
     assert ran([sys.executable, "-c", code], tmp_path, **KEEP).returncode == 0
 
 
-def written(form: str, configuration: Configuration, variables: dict[str, str], to: Path) -> Path:
-    one = best(configuration, variables)
-    entries = formats.entries_of(one, "")
-    stages = {name: entry.apply for name, entry in entries.items()}
-    best_file.write_text(formats.text(one, form, entries, stages), to)
-    return to
-
-
-def test_the_shell_file_gives_the_same_read_back(torch_python: str, tmp_path: Path) -> None:
-    path = written("env", CONFIGURATION, VARIABLES, tmp_path / "best.env")
-    script = f". {path}; {torch_python} -c '{SEEN}'"
-    done = ran(["sh", "-c", script], tmp_path)
-    assert json.loads(done.stdout)[1:] == EXPECTED[1:]
-    assert "# threads=1, in the program, after import torch:\n#     torch.set_num_threads(1)" in (
-        path.read_text()
-    )
-
-
 def test_the_dockerfile_holds_the_variables(tmp_path: Path) -> None:
     path = written("dockerfile", CONFIGURATION, VARIABLES, tmp_path / "best.Dockerfile")
     lines = [line for line in path.read_text().splitlines() if line.startswith("ENV")]
     assert lines == [f'ENV {name}="{value}"' for name, value in VARIABLES.items()]
-
-
-def test_the_python_file_gives_the_same_read_back(torch_python: str, tmp_path: Path) -> None:
-    configuration = {**CONFIGURATION, "execution": "torchscript", "memory_format": "channels_last"}
-    written("python", configuration, VARIABLES, tmp_path / "best.py")
-    code = textwrap.dedent("""
-        import best
-        model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()).eval()
-        model, inputs = best.prepare(model, (torch.randn(1, 3, 8, 8),))
-        kind = isinstance(model, torch.jit.ScriptModule)
-        last = inputs[0].is_contiguous(memory_format=torch.channels_last)
-        print(kind, last, *model(*inputs).shape)
-    """)
-    before, after = "import best", code.replace("import best", "", 1)
-    done = ran([torch_python, "-c", before + SEEN + after], tmp_path, **KEEP)
-    assert done.returncode == 0, done.stderr
-    seen, prepared = done.stdout.splitlines()
-    assert json.loads(seen) == EXPECTED
-    assert prepared == "True True 1 4 6 6"
-    too_late = ran([torch_python, "-c", "import best"], tmp_path)
-    assert "to be set before Python starts: MALLOC_TRIM_THRESHOLD_" in too_late.stderr
 
 
 OWN_SPACE = """\
@@ -344,7 +194,7 @@ def test_the_python_file_has_the_code_of_the_studys_own_space(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     command = ["export", "s", "--format", "python", "-o", "best.py", "--storage", store.url]
-    assert CliRunner().invoke(main, command).exit_code == 0
+    assert npu_tune(*command).exit_code == 0
     assert "    # mode=fast\n    model.be_fast()\n" in Path("best.py").read_text()
 
 
@@ -391,7 +241,7 @@ def test_every_value_of_the_shipped_spaces_says_how_code_sets_it() -> None:
     assert silent == [*counts, "npu-extended: execution=npugraph"]
 
 
-@pytest.mark.usefixtures("file")
+@pytest.mark.usefixtures("exported")
 def test_a_program_ignores_no_signal_that_python_ignores(tmp_path: Path) -> None:
     done = ran([*RUN, "best.yaml", "--", "cat", "/proc/self/status"], tmp_path)
     (ignored,) = [line for line in done.stdout.splitlines() if line.startswith("SigIgn:")]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.test_apply import RUN, best
 from tests.support import ROOT
 from tests.support.cann_emulator import build
+from tests.support.programs import RUN, best
 from tuner.deploy import best as best_file
 from tuner.deploy import formats
 from tuner.space.model import Configuration
@@ -46,26 +46,23 @@ def variables(torch_npu_site: Path, cann: Path) -> dict[str, str]:
     return {**build.environment(cann, jit="enable"), "PYTHONPATH": path}
 
 
-@pytest.mark.parametrize("how", ["script", "module", "console script", "subprocess"])
-def test_a_program_runs_with_it_however_it_is_started(
+def test_a_program_without_it_is_as_it_was(
+    torch_python: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    assert seen([torch_python, "-c", SEEN], tmp_path, variables) == WITHOUT
+
+
+@pytest.mark.parametrize("how", ["itself", "by its parent"])  # more ways: test_programs.py
+def test_a_program_that_is_started_with_it_has_it(
     how: str, torch_python: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
     best_file.write(best(CONFIGURATION, VARIABLES, "npu"), tmp_path / "best.yaml")
     (tmp_path / "serve.py").write_text(SEEN)
-    (tmp_path / "serve").write_text(f"#!{torch_python}\nimport serve\n")
-    (tmp_path / "serve").chmod(0o755)
     (tmp_path / "parent.py").write_text(
         "import subprocess, sys\nsys.exit(subprocess.call([sys.executable, 'serve.py']))\n"
     )
-    command = {
-        "script": [torch_python, "serve.py"],
-        "module": [torch_python, "-m", "serve"],
-        "console script": [str(tmp_path / "serve")],
-        "subprocess": [torch_python, "parent.py"],
-    }[how]
+    command = [torch_python, "serve.py" if how == "itself" else "parent.py"]
     assert seen([*RUN, "best.yaml", "--", *command], tmp_path, variables) == WITH
-    if how == "script":
-        assert seen(command, tmp_path, variables) == WITHOUT
 
 
 @pytest.mark.parametrize("form", ["env", "python"])
