@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.conftest import TORCH_NPU  # noqa: E402
+from tests.support import TORCH_NPU  # noqa: E402
 from tests.support.cann_emulator import build  # noqa: E402
 
 COSTS: dict[str, dict[str, str | int | Path]] = {

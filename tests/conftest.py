@@ -1,24 +1,16 @@
-"""Shared fixtures. Tests that need torch use the interpreter's own and fail where it has none.
-
-NPU_TUNE_TORCH_NPU names another folder with torch_npu, NPU_TUNE_TORCH_PYTHON another interpreter
-with the torch for it (`make test-npu`).
-"""
+"""Shared fixtures. What needs torch, torch_npu or a compiler lies in tests/real, with its own."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import platform
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from tests.support.cann_emulator import build
-from tests.support.once import once
 from tests.support.pretend import pretend
 from tests.support.programs import exported
 from tests.support.studies import stored, won
@@ -26,16 +18,14 @@ from tuner import language
 
 __all__ = ["exported", "pretend", "stored", "won"]
 
-TORCH_NPU = Path(os.environ.get("NPU_TUNE_TORCH_NPU", Path(__file__).parent.parent / ".torch_npu"))
-
 
 def pytest_report_header() -> str:
     """Versions that matter when a test fails elsewhere."""
     packages = ("optuna", "sqlalchemy", "torch", "torchvision")
-    found = [
+    versions = [
         f"{name} {metadata.version(name)}" for name in packages if importlib.util.find_spec(name)
     ]
-    return f"{platform.python_version()}: " + ", ".join(found)
+    return f"{platform.python_version()}: " + ", ".join(versions)
 
 
 @pytest.fixture(scope="session")
@@ -59,50 +49,3 @@ def locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NPU_TUNE_LOCKS", str(tmp_path_factory.mktemp("locks")))
         yield
-
-
-@pytest.fixture(scope="session")
-def torch_python() -> str:
-    """An interpreter with torch."""
-    python = os.environ.get("NPU_TUNE_TORCH_PYTHON", sys.executable)
-    _require(python, "torch")
-    return python
-
-
-@pytest.fixture
-def torchvision_python(torch_python: str) -> str:
-    """An interpreter with torch and torchvision."""
-    _require(torch_python, "torchvision")
-    return torch_python
-
-
-def _require(python: str, module: str) -> None:
-    code = f"import importlib.util, sys; sys.exit(not importlib.util.find_spec({module!r}))"
-    try:
-        missing = subprocess.run([python, "-c", code], check=False).returncode
-    except OSError as error:
-        pytest.fail(f"NPU_TUNE_TORCH_PYTHON: {error}")
-    if missing:
-        pytest.fail(f"{python} has no {module}: pip install -e '.[cpu,dev]', or make test-npu")
-
-
-@pytest.fixture(scope="session")
-def torch_npu_site() -> Path:
-    """A folder with torch_npu, which only the NPU tests put on the path."""
-    if not (TORCH_NPU / "torch_npu").is_dir():
-        pytest.fail(
-            f"there is no torch_npu in {TORCH_NPU}: make setup, or name a folder with one "
-            "in NPU_TUNE_TORCH_NPU"
-        )
-    return TORCH_NPU
-
-
-@pytest.fixture(scope="session")
-def cann(torch_npu_site: Path, shared: Path) -> Path:
-    """The emulated CANN for that torch_npu, built once for each wheel."""
-    cache = torch_npu_site / "emulated_cann"
-    try:
-        once(shared / "cann", lambda _: build.build(torch_npu_site, cache))
-        return build.build(torch_npu_site, cache)
-    except RuntimeError as error:
-        pytest.fail(str(error))

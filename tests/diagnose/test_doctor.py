@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.support import DATA
-from tests.support.cann_emulator import build
 from tuner.diagnose import doctor, host
 from tuner.diagnose.host import Finding
 from tuner.language import Message
@@ -200,31 +198,3 @@ def test_cann_is_found_in_its_install_files(folder: str, tmp_path: Path) -> None
     place.write_text("package_name=Ascend-cann-toolkit\nversion=8.1.RC1\narch=aarch64\n")
     assert host.cann_from_files({"ASCEND_HOME_PATH": str(tmp_path)}) == "8.1.RC1"
     assert host.cann_from_files({}) == ""
-
-
-def test_the_emulated_device_is_examined_and_labelled(
-    torch_python: str, torch_npu_site: Path, cann: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(torch_npu_site))
-    monkeypatch.delenv("TASK_QUEUE_ENABLE", raising=False)
-    emulated = build.environment(cann, devices=2, cann="7.0.0", driver="25.2.0")
-    for name, value in emulated.items():
-        monkeypatch.setenv(name, value)
-    found = {one.name: one for one in doctor.examine(torch_python, 1)}
-    assert str(found["device"].seen) == "2 x Ascend910B3 (emulated CANN: no device)"
-    assert (found["CANN"].state, str(found["CANN"].seen)) == ("WARN", "7.0.0, older than 8.0.RC1")
-    assert found["driver"] == Finding("driver", "OK", Message("25.2.0"))
-    assert found["torch_npu"].state == "OK"
-
-
-def test_torch_npu_without_cann_is_its_own_sentence(
-    torch_python: str, torch_npu_site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(torch_npu_site))
-    for name in ("LD_LIBRARY_PATH", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    found = {one.name: one for one in doctor.examine(torch_python, None)}
-    assert found["torch"].state == "OK"
-    assert found["torch_npu"].state == "FAIL"
-    assert "source set_env.sh" in str(found["torch_npu"].todo)
-    assert os.linesep not in str(found["torch_npu"].seen)

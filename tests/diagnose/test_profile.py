@@ -1,7 +1,4 @@
-"""From a run's facts and the profiler's files to a diagnosis; and on the emulated CANN.
-
-Asserted on the emulation are kinds and counts, never times.
-"""
+"""From a run's facts and the profiler's files to a diagnosis."""
 
 from __future__ import annotations
 
@@ -13,21 +10,17 @@ import pytest
 from rich.console import Console
 
 from tests.evidence.test_ablation import ablated, ms
-from tests.real.npu.test_npu import CONVNET, Emulated
 from tests.support import DATA
 from tests.support.runs import confirmed, recorded, study_record
-from tuner.diagnose import profile_files
-from tuner.diagnose.profile import FEW_SAMPLES, Profile, choose, judge
+from tuner.diagnose.profile import Profile, choose, judge
 from tuner.errors import StudyConflictError
 from tuner.evidence.summary import Summary, summarize
-from tuner.runs.records import Run
 from tuner.space import file
 from tuner.space import model as space_model
 from tuner.views import profile
-from tuner.worker.protocol import ModelSpec, OperatorTime, Outcome, ProfileFacts, ReadBack, Role
+from tuner.worker.protocol import OperatorTime, ProfileFacts, ReadBack, Role
 
 MS = 10**6
-CONV = ModelSpec("python_file", CONVNET)
 FACTS = ProfileFacts(
     dispatch_ns=[1 * MS] * 3, latency_ns=[4 * MS] * 3, traced_ns=[8 * MS] * 2,
     device_ns=[3 * MS] * 3, ahead=True, host_to_device_ns=[MS], device_to_host_ns=[MS],
@@ -135,61 +128,3 @@ def test_where_the_defaults_are_to_be_kept_they_are_profiled() -> None:
 def test_nothing_measured_is_a_conflict() -> None:
     with pytest.raises(StudyConflictError):
         choose(summarize(study_record(), []), baseline=True)
-
-
-@pytest.fixture
-def emulated(torch_python: str, torch_npu_site: Path, cann: Path, tmp_path: Path) -> Emulated:
-    return Emulated(torch_python, torch_npu_site, cann, tmp_path)
-
-
-def profiled(
-    emulated: Emulated, level: int, model: ModelSpec = CONV, **parameters: int
-) -> tuple[Run, Profile]:
-    """A small model at a task-queue level, under the wheel's own profiler."""
-    folder = emulated.folder / "profile"
-    spec = {
-        "model": model,
-        "role": Role.PROFILE,
-        "profile_folder": str(folder),
-        "rule": replace(FEW_SAMPLES, warmup_calls=3, min_time_s=0.0),
-    }
-    run = emulated.run({"task_queue": level, "internal_format": "off"}, spec, **parameters)
-    assert run.result.outcome is Outcome.OK, run.result.message
-    one = replace(recorded(0, 1.0), configuration=npu_summary().space.baseline())
-    return run, judge(npu_summary(), one, run, profile_files.output_folder(folder), folder)
-
-
-def test_dominating_host_costs_are_dispatch_bound_and_level_2_fools_a_timer(
-    emulated: Emulated,
-) -> None:
-    _, found = profiled(emulated, 2, phase1_us=3000, phase2_us=3000, kernel_us=1)
-    assert found.diagnosis.kind == "dispatch-bound"
-    assert found.times.device_certain
-    assert "wrong by" in profile.unsynchronised(found.times)
-
-
-def test_dominating_device_costs_are_device_bound(emulated: Emulated) -> None:
-    _, found = profiled(emulated, 1, phase1_us=1, phase2_us=1, kernel_us=20000)
-    assert found.diagnosis.kind == "device-bound"
-    assert found.emulated_cann
-
-
-def test_operators_that_fall_back_to_the_cpu_are_named(emulated: Emulated) -> None:
-    falls_back = ModelSpec("python_file", f"{DATA / 'models' / 'tiny.py'}:falls_back")
-    run, found = profiled(emulated, 1, falls_back)
-    assert found.fallbacks == ("aten::linalg_matrix_exp",)
-    # The call waits for the device inside, so its device time is an upper bound, and is called so.
-    assert run.result.profile is not None
-    assert (found.times.device_certain, run.result.profile.ahead) == (False, False)
-
-
-def test_the_wheels_own_files_are_read_and_name_the_hosts_operators(emulated: Emulated) -> None:
-    run, found = profiled(emulated, 1)
-    calls = {one.name: one.count for one in found.host_operators}
-    assert run.result.profile is not None
-    assert calls["aten::convolution"] == len(run.result.profile.traced_ns)
-    assert found.missing_activities == ("NPU",)  # the emulation collects nothing of the device
-    assert found.profiler_error == ""
-    output = profile_files.output_folder(emulated.folder / "profile")
-    assert output is not None
-    assert (output / "trace_view.json").stat().st_size > 0

@@ -29,9 +29,14 @@ def won(shared: Path) -> Path:
     return once(shared / "won", make)
 
 
+def copied(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a folder, in which the user stands."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    monkeypatch.chdir(copy)
+    return copy
+
+
 @pytest.fixture
 def stored(won: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that study, in whose folder the user stands."""
-    folder = shutil.copytree(won, tmp_path / "stored")
-    monkeypatch.chdir(folder)
-    return folder
+    """A copy of that study."""
+    return copied(won, tmp_path, monkeypatch)

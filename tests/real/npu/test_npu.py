@@ -7,127 +7,54 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import DATA
-from tests.support.cann_emulator import build
-from tests.support.cann_emulator.calls import Calls, of_processes, threads, total
-from tuner.runs.launcher import WORKER, Launcher
-from tuner.runs.records import Run
-from tuner.worker.protocol import (
-    KnobSetting,
-    MeasurementRule,
-    ModelSpec,
-    Outcome,
-    ProbeRequest,
-    Role,
-    TrialSpec,
-)
-
-A2, A3, OLD = "Ascend910B3", "Ascend910_9391", "Ascend310P3"
-RULE = MeasurementRule(
-    warmup_calls=2, min_samples=5, min_time_s=0.0, max_time_s=1.0, blocks=3, block_time_s=0.001
-)
-CONVNET = f"{DATA / 'models' / 'tiny.py'}:convnet"
-
-
-@dataclass(frozen=True)
-class Emulated:
-    """Runs specs under an emulated CANN with these parameters, and reads what was called."""
-
-    python: str
-    site: Path
-    libraries: Path
-    folder: Path
-
-    def launcher(self, **parameters: Any) -> Launcher:
-        """A launcher whose workers find torch_npu and the emulation; call statistics are kept."""
-        calls = self.folder / "calls"
-        calls.mkdir(exist_ok=True)
-        variables = build.environment(self.libraries, stats=calls, **parameters)
-        return Launcher(
-            self.python, self.folder / "runs", {**variables, "PYTHONPATH": str(self.site)}
-        )
-
-    def run(self, knobs: dict[str, Any] | None = None, spec: Any = None, **parameters: Any) -> Run:
-        """One baseline run of the small convnet with some knobs set."""
-        wanted = TrialSpec(
-            study="s",
-            trial=0,
-            role=Role.BASELINE,
-            backend="npu",
-            model=ModelSpec("python_file", CONVNET),
-            knobs=[knob(name, value) for name, value in (knobs or {}).items()],
-            batch_size=1,
-            rule=RULE,
-            deadline_s=120,
-            weights_path=str(self.folder / "weights.pt"),
-            reference_path=str(self.folder / "reference.pt"),
-        )
-        return self.launcher(**parameters).run(replace(wanted, **(spec or {})))
-
-    def calls(self) -> Calls:
-        """What the last run's process called."""
-        return of_processes(self.folder / "calls")[-1]
-
-
-def knob(name: str, value: Any) -> KnobSetting:
-    if name == "task_queue":
-        return KnobSetting(name, value, "environment", name, {"TASK_QUEUE_ENABLE": str(value)})
-    return KnobSetting(name, value, "process", name)
-
-
-@pytest.fixture
-def emulated(torch_python: str, torch_npu_site: Path, cann: Path, tmp_path: Path) -> Emulated:
-    return Emulated(torch_python, torch_npu_site, cann, tmp_path)
+from tests.support.cann_emulator.calls import threads, total
+from tests.support.npu import A2, A3, OLD, Emulated
+from tuner.runs.launcher import WORKER
+from tuner.worker.protocol import Outcome, Role
 
 
 @pytest.mark.parametrize(("level", "first", "second"), [(0, 0, 0), (1, 0, 1), (2, 1, 1)])
 def test_the_task_queue_moves_the_phases_to_another_thread(
     level: int, first: int, second: int, emulated: Emulated
 ) -> None:
-    run = emulated.run({"task_queue": level, "internal_format": "off"})
+    run = emulated.run({"task_queue": level, "jit_compile": "off", "internal_format": "off"})
     assert run.result.outcome is Outcome.OK, run.result.message
     back = run.result.read_back["task_queue"]
     assert (back.value, back.certain) == (level, True)
-    calls = emulated.calls()
+    calls = run.calls
     # Thread 0 is the main one. The model itself: transfers before it stay on the main thread.
     assert threads(calls, "aclnn-1:aclnnConvolution") == {first}
     assert threads(calls, "aclnn-2:aclnnConvolution") == {second}
 
 
 @pytest.mark.parametrize(
-    ("jit", "private", "aclnn", "aclop", "compiled"),
+    ("jit", "private", "level", "aclnn", "aclop", "compiled"),
     [
-        ("off", "off", True, False, False),
-        ("off", "on", False, True, False),
-        ("on", "off", False, True, True),
+        ("off", "off", 1, True, False, False),
+        ("off", "on", 2, False, True, False),
+        ("on", "off", 0, False, True, True),
     ],
 )
 def test_jit_and_internal_format_decide_the_path_of_convolutions(
-    jit: str, private: str, aclnn: bool, aclop: bool, compiled: bool, emulated: Emulated
+    jit: str, private: str, level: int, aclnn: bool, aclop: bool, compiled: bool, emulated: Emulated
 ) -> None:
-    run = emulated.run({"jit_compile": jit, "internal_format": private}, soc=A2)
+    knobs = {"jit_compile": jit, "internal_format": private}
+    run = emulated.run({"task_queue": level, **knobs})
     assert run.result.outcome is Outcome.OK, run.result.message
-    assert run.result.read_back["jit_compile"].value == jit
-    assert run.result.read_back["internal_format"].value == private
-    calls = emulated.calls()
-    assert bool(total(calls, "aclnn-1:aclnnConvolution")) is aclnn
-    assert bool(total(calls, "aclop:Conv2D")) is aclop
-    assert bool(total(calls, "compile:Conv2D")) is compiled
-    assert bool(total(calls, "aclnn-1:aclnnRelu")) is (jit == "off")
-    assert total(calls, "aclnn-without-executor") == 0
+    assert {name: run.result.read_back[name].value for name in knobs} == knobs
+    assert bool(total(run.calls, "aclnn-1:aclnnConvolution")) is aclnn
+    assert bool(total(run.calls, "aclop:Conv2D")) is aclop
+    assert bool(total(run.calls, "compile:Conv2D")) is compiled
+    assert bool(total(run.calls, "aclnn-1:aclnnRelu")) is (jit == "off")
+    assert total(run.calls, "aclnn-without-executor") == 0
 
 
 def test_every_run_is_a_fresh_process_with_first_call_costs(emulated: Emulated) -> None:
-    counts = []
-    for _ in range(2):
-        emulated.run({"jit_compile": "on"}, soc=A2)
-        counts.append(total(emulated.calls(), "compile:"))
+    knobs = {"task_queue": 0, "jit_compile": "on", "internal_format": "off"}
+    counts = [total(run(knobs).calls, "compile:") for run in (emulated.run, emulated.fresh)]
     assert counts[0] == counts[1] > 0
 
 
@@ -140,11 +67,11 @@ def test_the_default_of_jit_depends_on_the_soc(emulated: Emulated) -> None:
 
 
 def test_outputs_are_compared_on_this_path_too(emulated: Emulated) -> None:
-    base = emulated.run({"internal_format": "off"}, soc=A2, numerics=1)
+    base = emulated.fresh({"internal_format": "off"}, soc=A2, numerics=1)
     assert base.result.output is not None
     assert (base.result.outcome, base.result.output.status) == (Outcome.OK, "passed")
     # The emulation computes nothing on the aclop path: what comes out is wrong.
-    other = emulated.run({"internal_format": "on"}, {"role": Role.SEARCH}, soc=A2, numerics=1)
+    other = emulated.fresh({"internal_format": "on"}, {"role": Role.SEARCH}, soc=A2, numerics=1)
     assert other.result.outcome is Outcome.WRONG_OUTPUT
 
 
@@ -169,7 +96,7 @@ def test_the_probe_tells_which_chip_of_the_host_a_number_is(
     version: str, source: str, bus: str, emulated: Emulated
 ) -> None:
     chips = {"devices": 3, "physical_ids": "4,5,7", "pci_bus_ids": "0000:9d:00.0,,0000:9f:00.0"}
-    result = probe(emulated, 1, {"cann": version, **chips}, ASCEND_RT_VISIBLE_DEVICES="1,2").result
+    result = emulated.probe(1, {"cann": version, **chips}, ASCEND_RT_VISIBLE_DEVICES="1,2")
     assert result.fingerprint["chip"] == {
         "physical_id": 7, "source": source, "logic_id": 2, "pci_bus_id": bus,
     }  # fmt: skip
@@ -196,8 +123,9 @@ def test_a_batch_that_does_not_fit_is_out_of_memory(emulated: Emulated) -> None:
     assert "NPU out of memory" in run.result.message
 
 
-@pytest.mark.parametrize("level", [0, 1, 2])
-@pytest.mark.parametrize(("phase", "call"), [("1", 0), ("2", 0), ("1", 5)])
+@pytest.mark.parametrize(
+    ("level", "phase", "call"), [(0, "1", 5), (1, "2", 0), (2, "1", 0), (2, "2", 5)]
+)
 def test_a_failing_operator_ends_the_run_and_nothing_is_measured(
     level: int, phase: str, call: int, emulated: Emulated
 ) -> None:
@@ -216,26 +144,8 @@ def test_a_device_that_does_not_exist_is_named(emulated: Emulated) -> None:
     assert run.result.message.startswith("--device 3: torch_npu finds 2 here")
 
 
-def probe(
-    emulated: Emulated,
-    device: int | None = None,
-    parameters: dict[str, Any] | None = None,
-    **variables: str,
-) -> Run:
-    """A probe with some variables of the user's own."""
-    launcher = emulated.launcher(**(parameters or {}))
-    launcher = replace(launcher, variables={**launcher.variables, **variables})
-    spec = TrialSpec(
-        "", -1, Role.PROBE, "npu", ModelSpec("python_file", CONVNET), device=device,
-        deadline_s=120,
-        weights_path=str(emulated.folder / "weights.pt"),
-        probe=ProbeRequest({"task_queue": [0, 1, 2]}),
-    )  # fmt: skip
-    return launcher.run(spec)
-
-
 def test_the_probe_finds_the_device_and_level_2(emulated: Emulated) -> None:
-    result = probe(emulated).result
+    result = emulated.probe()
     assert result.outcome is Outcome.OK, result.message
     assert result.probe is not None
     assert result.probe.backend == "npu"
@@ -244,13 +154,13 @@ def test_the_probe_finds_the_device_and_level_2(emulated: Emulated) -> None:
 
 @pytest.mark.parametrize("level", ["7", "abc", ""])
 def test_a_task_queue_level_that_means_nothing_is_refused(level: str, emulated: Emulated) -> None:
-    result = probe(emulated, TASK_QUEUE_ENABLE=level).result
+    result = emulated.probe(TASK_QUEUE_ENABLE=level)
     assert result.outcome is Outcome.ENVIRONMENT_ERROR
     assert result.message.startswith(f"TASK_QUEUE_ENABLE={level!r} in the environment")
 
 
 def test_without_cann_the_reason_is_one_sentence(emulated: Emulated) -> None:
-    result = probe(emulated, LD_LIBRARY_PATH="", ASCEND_HOME_PATH="").result
+    result = emulated.probe(LD_LIBRARY_PATH="", ASCEND_HOME_PATH="")
     assert result.outcome is Outcome.ENVIRONMENT_ERROR
     assert "torch_npu does not import" in result.message
     assert len(result.message.splitlines()) == 1

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.real.npu.test_npu import A2, CONVNET, OLD, Emulated
 from tests.support.cann_emulator.calls import total
-from tuner.runs.records import Run
-from tuner.space import file, narrowing
-from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
-
-SPACE = file.load(file.find("npu-extended"))
+from tests.support.npu import A2, OLD, SPACE, Emulated
+from tuner.space import narrowing
+from tuner.worker.protocol import KnobSetting, Outcome
 
 
-@pytest.fixture
-def emulated(torch_python: str, torch_npu_site: Path, cann: Path, tmp_path: Path) -> Emulated:
-    return Emulated(torch_python, torch_npu_site, cann, tmp_path)
-
-
-def run(emulated: Emulated, **knobs: Any) -> Run:
-    """A baseline run with the knobs as the search space file has them."""
-    settings = []
-    for name, value in knobs.items():
-        knob = SPACE.space.knob(name)
-        assert knob is not None
-        settings.append(knob.setting(value))
-    return emulated.run(spec={"knobs": settings}, soc=A2)
-
-
-def probe(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, dict[str, str]]:
+def missing_values(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, Any]:
     """What the probe says about every value of the space: handler -> value -> why it is missing."""
-    launcher = emulated.launcher(soc=soc)
-    launcher = replace(launcher, variables={**launcher.variables, **variables})
-    spec = TrialSpec(
-        "", -1, Role.PROBE, "npu", ModelSpec("python_file", CONVNET), deadline_s=120,
-        weights_path=str(emulated.folder / "weights.pt"), probe=narrowing.request(SPACE),
-    )  # fmt: skip
-    result = launcher.run(spec).result
+    result = emulated.probe(None, {"soc": soc}, narrowing.request(SPACE), **variables)
     assert result.outcome is Outcome.OK, result.message
     assert result.probe is not None
     return result.probe.missing
@@ -59,19 +33,20 @@ def probe(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, dict
 def test_the_run_says_which_path_convolutions_took(
     level: int, jit: str, private: str, path: str, emulated: Emulated
 ) -> None:
-    done = run(emulated, task_queue=level, jit_compile=jit, internal_format=private)
+    knobs = {"task_queue": level, "jit_compile": jit, "internal_format": private}
+    done = emulated.run(knobs)
     assert done.result.outcome is Outcome.OK, done.result.message
     assert done.result.convolutions is not None
     assert done.result.convolutions.path == path
-    calls = emulated.calls()
+    calls = done.calls
     assert bool(total(calls, "aclnn-1:aclnnConvolution")) is (path == "aclnn")
     assert bool(total(calls, "aclop:Conv2D")) is (path == "aclop")
 
 
 def test_what_unset_means_for_internal_formats_is_seen_in_a_cast(emulated: Emulated) -> None:
-    done = run(emulated, internal_format="unset")
+    done = emulated.run({"internal_format": "unset"})
     back = done.result.read_back["internal_format"]
-    took_aclop = total(emulated.calls(), "aclop:Conv2D") > 0
+    took_aclop = total(done.calls, "aclop:Conv2D") > 0
     assert (back.value, back.certain) == ("on" if took_aclop else "off", True)
 
 
@@ -104,7 +79,7 @@ OTHERS = {"precision": ("float16", True), "npu_allocator": ("split-250", False)}
 def test_knobs_are_read_back(
     values: dict[str, Any], expected: dict[str, Any], emulated: Emulated
 ) -> None:
-    done = run(emulated, **values)
+    done = emulated.run(values)
     assert done.result.outcome is Outcome.OK, done.result.message
     back = {name: (one.value, one.certain) for name, one in done.result.read_back.items()}
     assert back == expected
@@ -125,7 +100,7 @@ def has_graphs(emulated: Emulated) -> bool:
 
 
 def test_a_capture_that_fails_is_unsupported(emulated: Emulated) -> None:
-    done = run(emulated, internal_format="off", execution="npugraph")
+    done = emulated.run({"internal_format": "off", "execution": "npugraph"})
     assert done.result.outcome is Outcome.UNSUPPORTED
     why = (
         "graph capture: RuntimeError" if has_graphs(emulated) else "this torch_npu has no NPUGraph"
@@ -134,7 +109,7 @@ def test_a_capture_that_fails_is_unsupported(emulated: Emulated) -> None:
 
 
 def test_every_value_is_probed_those_of_the_environment_too(emulated: Emulated) -> None:
-    missing, usable = probe(emulated), len(os.sched_getaffinity(0))
+    missing, usable = missing_values(emulated), len(os.sched_getaffinity(0))
     assert missing["task_queue"] == {"0": "", "1": "", "2": ""}
     assert missing["hf32"] == {"conv": "", "conv+matmul": ""}
     assert missing["precision"] == {"float16": "", "bfloat16": ""}
@@ -151,7 +126,7 @@ def test_every_value_is_probed_those_of_the_environment_too(emulated: Emulated) 
 
 def test_the_users_own_settings_and_device_decide_what_is_offered(emulated: Emulated) -> None:
     own = {"ASCEND_GLOBAL_LOG_LEVEL": "1", "PYTORCH_NPU_ALLOC_CONF": "max_split_size_mb:100"}
-    missing = probe(emulated, OLD, **own)
+    missing = missing_values(emulated, OLD, **own)
     assert missing["precision"]["bfloat16"] == "this device has no bfloat16"
     assert missing["log_level"]["3"] == ""
     assert missing["npu_allocator"]["expandable"].endswith("is set in the environment: kept")

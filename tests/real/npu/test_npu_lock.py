@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.npu.test_npu import CONVNET
 from tests.support.cann_emulator import build
+from tests.support.npu import CONVNET
 from tests.support.runs import recorded, study_record
 from tuner.errors import BaselineError, StudyConflictError
 from tuner.options import Setup

@@ -49,9 +49,7 @@ def launch(torch_python: str, tmp_path: Path) -> Launch:
         weights_path=str(tmp_path / "weights.pt"),
         reference_path=str(tmp_path / "reference.pt"),
     )
-    launcher = Launcher(
-        torch_python, tmp_path / "runs", {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
-    )
+    launcher = Launcher(torch_python, tmp_path / "runs")
     return lambda **fields: launcher.run(replace(spec, **fields))
 
 

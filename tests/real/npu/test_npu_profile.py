@@ -1,0 +1,75 @@
+"""From the wheel's own profiler to a diagnosis, on an emulated CANN: kinds and counts, no times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.support import DATA
+from tests.support.npu import CONVNET, Emulated
+from tests.support.runs import recorded, study_record
+from tuner.diagnose import profile_files
+from tuner.diagnose.profile import FEW_SAMPLES, Profile, judge
+from tuner.evidence.summary import summarize
+from tuner.runs.records import Run
+from tuner.space import file
+from tuner.space import model as space_model
+from tuner.views import profile
+from tuner.worker.protocol import ModelSpec, Outcome, Role
+
+CONV = ModelSpec("python_file", CONVNET)
+
+
+def profiled(
+    emulated: Emulated, level: int, model: ModelSpec = CONV, **parameters: int
+) -> tuple[Run, Profile]:
+    """A small model at a task-queue level, under the wheel's own profiler."""
+    folder = emulated.folder / "profile"
+    spec = {
+        "model": model,
+        "role": Role.PROFILE,
+        "profile_folder": str(folder),
+        "rule": replace(FEW_SAMPLES, warmup_calls=3, min_time_s=0.0),
+    }
+    knobs = {"task_queue": level, "internal_format": "off"}
+    run = emulated.fresh(knobs, spec, **parameters).run
+    assert run.result.outcome is Outcome.OK, run.result.message
+    space = file.load(file.find("npu")).space
+    summary = summarize(replace(study_record(), space=space_model.to_dict(space)), [])
+    baseline = replace(recorded(0, 1.0), configuration=space.baseline())
+    return run, judge(summary, baseline, run, profile_files.output_folder(folder), folder)
+
+
+def test_dominating_host_costs_are_dispatch_bound_and_level_2_fools_a_timer(
+    emulated: Emulated,
+) -> None:
+    _, found = profiled(emulated, 2, phase1_us=3000, phase2_us=3000, kernel_us=1)
+    assert found.diagnosis.kind == "dispatch-bound"
+    assert found.times.device_certain
+    assert "wrong by" in profile.unsynchronised(found.times)
+
+
+def test_dominating_device_costs_are_device_bound(emulated: Emulated) -> None:
+    _, found = profiled(emulated, 1, phase1_us=1, phase2_us=1, kernel_us=20000)
+    assert found.diagnosis.kind == "device-bound"
+    assert found.emulated_cann
+
+
+def test_operators_that_fall_back_to_the_cpu_are_named(emulated: Emulated) -> None:
+    falls_back = ModelSpec("python_file", f"{DATA / 'models' / 'tiny.py'}:falls_back")
+    run, found = profiled(emulated, 1, falls_back)
+    assert found.fallbacks == ("aten::linalg_matrix_exp",)
+    # The call waits for the device inside, so its device time is an upper bound, and is called so.
+    assert run.result.profile is not None
+    assert (found.times.device_certain, run.result.profile.ahead) == (False, False)
+
+
+def test_the_wheels_own_files_are_read_and_name_the_hosts_operators(emulated: Emulated) -> None:
+    run, found = profiled(emulated, 1)
+    calls = {row.name: row.count for row in found.host_operators}
+    assert run.result.profile is not None
+    assert calls["aten::convolution"] == len(run.result.profile.traced_ns)
+    assert found.missing_activities == ("NPU",)  # the emulation collects nothing of the device
+    assert found.profiler_error == ""
+    output = profile_files.output_folder(emulated.folder / "profile")
+    assert output is not None
+    assert (output / "trace_view.json").stat().st_size > 0
