@@ -40,7 +40,7 @@ rules:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_a_shipped_space_loads_and_holds_its_baseline(path: Path) -> None:
-    space = file.load(path).space.check()
+    space = file.load(path).space.validated()
     assert space.name == path.stem
     assert all(knob.default in knob.domain and knob.why for knob in space.knobs)
     assert all(rule.why and rule.why_zh for rule in space.rules)
@@ -120,14 +120,14 @@ def test_a_rule_that_excludes_everything_is_refused(tmp_path: Path) -> None:
     rule = "  - when: {}\n    require: {threads: unset, spin: unset}\n    why: nothing goes\n"
     path.write_text(GOOD + rule)
     with pytest.raises(UsageError, match=r"exclude every configuration.*nothing goes"):
-        file.load(path).space.check()
+        file.load(path).space.validated()
 
 
 def test_a_rule_that_forbids_the_baseline_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD + "  - when: {}\n    require: {threads: 1}\n    why: one only\n")
     with pytest.raises(UsageError, match="forbids the baseline itself"):
-        file.load(path).space.check()
+        file.load(path).space.validated()
 
 
 def test_an_impossible_date_is_no_trace(tmp_path: Path) -> None:

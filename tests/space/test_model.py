@@ -144,3 +144,13 @@ def test_a_rule_holds_for_what_unset_turned_out_to_be() -> None:
 def test_a_knob_that_must_be_left_alone_may_turn_out_to_be_anything() -> None:
     fast = {**SPACE.baseline(), "mode": "fast"}
     assert SPACE.broken_once_resolved(fast, {"spin": "on"}) is None
+
+
+def test_a_space_refuses_what_it_is_told_to_and_does_not_store_that() -> None:
+    fast = {**SPACE.baseline(), "mode": "fast"}
+    space = replace(SPACE, refuses=lambda asked: "not recorded" if asked == fast else "")
+    broken = space.broken_rule(fast)
+    assert broken is not None
+    assert broken.why == "not recorded"
+    assert space.broken_rule(SPACE.baseline()) is None
+    assert model.to_dict(space) == model.to_dict(SPACE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -92,7 +92,11 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Knobs with their domains, presets and rules. left_out: what of the file is not here."""
+    """Knobs with their domains, presets and rules.
+
+    left_out: what of the file is not here. refuses: why a configuration is not to be had although
+    it keeps the rules, "" where it is; a replay has one, and it is never stored.
+    """
 
     name: str
     backend: str
@@ -100,6 +104,7 @@ class SearchSpace:
     presets: Mapping[str, Configuration]
     rules: tuple[Rule, ...]
     left_out: tuple[LeftOut, ...] = ()
+    refuses: Callable[[Configuration], str] | None = field(default=None, compare=False)
 
     def knob(self, name: str) -> Knob | None:
         """The knob of this name."""
@@ -144,7 +149,9 @@ class SearchSpace:
 
     def broken_rule(self, configuration: Configuration) -> Rule | None:
         """The first rule that forbids this configuration."""
-        return next((rule for rule in self.rules if rule.broken_by(configuration)), None)
+        broken = next((rule for rule in self.rules if rule.broken_by(configuration)), None)
+        why = self.refuses(configuration) if self.refuses else ""
+        return broken or (Rule({}, {}, why) if why else None)
 
     def broken_once_resolved(
         self, configuration: Configuration, resolved: Configuration
@@ -177,38 +184,37 @@ class SearchSpace:
 
     def shuffled(self, batch_size: int | None, limit: int, seed: int) -> list[Configuration] | None:
         """All configurations but the baseline, shuffled; None where they exceed `limit`."""
-        found = list(itertools.islice(self.configurations(batch_size), limit + 2))
-        found = [
-            one
-            for one in found
-            if not self.is_baseline(one) or one.get(BATCH_SIZE) != self.default_batch()
+        configurations = [
+            configuration
+            for configuration in itertools.islice(self.configurations(batch_size), limit + 2)
+            if not self.is_baseline(configuration)
+            or configuration.get(BATCH_SIZE) != self.default_batch()
         ]
-        if len(found) > limit:
+        if len(configurations) > limit:
             return None
         rng = random.Random(seed)
-        rng.shuffle(found)
+        rng.shuffle(configurations)
         warmup = self.knob(WARMUP)
         if warmup:
-            found = [{**one, WARMUP: rng.choice(warmup.domain)} for one in found]
-        return found
+            configurations = [{**c, WARMUP: rng.choice(warmup.domain)} for c in configurations]
+        return configurations
 
     def settings(self, configuration: Configuration) -> list[KnobSetting]:
         """Every knob with its value, in the order of the file, unset ones included."""
         return [knob.setting(configuration[knob.name]) for knob in self.knobs]
 
-    def check(self) -> SearchSpace:
-        """Refuse a space whose rules forbid the baseline, or everything else."""
+    def validated(self) -> SearchSpace:
+        """Itself. Raises UsageError where its rules forbid the baseline, or everything else."""
         broken = self.broken_rule(self.baseline())
         if broken:
             raise UsageError(
                 f"search space {self.name}: a rule forbids the baseline itself ({broken.why}): "
                 "a rule must allow every knob at its default"
             )
-        found = itertools.islice(self.configurations(None), EXCLUSION_CHECK_LIMIT)
-        searched = [knob.name for knob in self.knobs if knob.name not in (WARMUP, BATCH_SIZE)]
-        defaults = self.baseline()
-        domains = [knob for knob in self.knobs if knob.name in searched and len(knob.domain) > 1]
-        if domains and not any(one[name] != defaults[name] for one in found for name in searched):
+        configurations = itertools.islice(self.configurations(None), EXCLUSION_CHECK_LIMIT)
+        knobs = [knob for knob in self.knobs if knob.name not in (WARMUP, BATCH_SIZE)]
+        has_choice = any(len(knob.domain) > 1 for knob in knobs)
+        if has_choice and all(self.is_baseline(configuration) for configuration in configurations):
             whys = "; ".join(rule.why for rule in self.rules)
             raise UsageError(
                 f"search space {self.name}: its rules exclude every configuration but the "
@@ -218,13 +224,14 @@ class SearchSpace:
 
 
 def to_dict(space: SearchSpace) -> dict[str, Any]:
-    """The space as JSON types, to be frozen in the study."""
-    frozen: dict[str, Any] = json.loads(json.dumps(asdict(space)))
+    """Make JSON types of a space, to be frozen in the study."""
+    frozen: dict[str, Any] = json.loads(json.dumps(asdict(replace(space, refuses=None))))
+    del frozen["refuses"]
     return frozen
 
 
 def from_dict(data: Mapping[str, Any]) -> SearchSpace:
-    """The reverse of `to_dict`."""
+    """Reverse `to_dict`."""
     knobs = [Knob(**{**knob, "domain": tuple(knob["domain"])}) for knob in data["knobs"]]
     rules = [
         Rule(
@@ -251,12 +258,12 @@ def _left_out(data: Mapping[str, Any]) -> Iterator[LeftOut]:
         for knob, whys in data["gone"].items():
             yield from (LeftOut(Message(why), knob, (value,)) for value, why in whys.items())
         return
-    for one in data["left_out"]:
-        if isinstance(one, str):
-            yield LeftOut(Message(one))
+    for entry in data["left_out"]:
+        if isinstance(entry, str):
+            yield LeftOut(Message(entry))
         else:
-            listed = {"values": tuple(one["values"]), "presets": tuple(one["presets"])}
-            yield LeftOut(message(one["why"]), one["knob"], **listed)
+            lists = {"values": tuple(entry["values"]), "presets": tuple(entry["presets"])}
+            yield LeftOut(message(entry["why"]), entry["knob"], **lists)
 
 
 def difference(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -272,5 +279,5 @@ def difference(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for key in ("name", "backend", "presets"):
         if frozen[key] != now[key]:
             return f"{key} was {frozen[key]}, is now {now[key]}"
-    before, after = ([{**rule, "why_zh": ""} for rule in one["rules"]] for one in (frozen, now))
+    before, after = ([{**r, "why_zh": ""} for r in space["rules"]] for space in (frozen, now))
     return "" if before == after else f"rules was {frozen['rules']}, is now {now['rules']}"

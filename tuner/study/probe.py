@@ -87,7 +87,7 @@ def probe(setup: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, 
         space = narrowing.with_default_batch(space, facts.probe.batch_size)
     for knob, value in setup.pins.items():
         space = narrowing.pin(space, knob, value)
-    return space.check(), facts
+    return space.validated(), facts
 
 
 def located(setup: Setup, launcher: Launcher) -> str | None:

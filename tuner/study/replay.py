@@ -30,7 +30,7 @@ from ..options import to_dict as setup_to_dict
 from ..policy import WARMUP
 from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.store import MemoryStore
-from ..space.model import Configuration, Rule, SearchSpace
+from ..space.model import Configuration, SearchSpace
 from ..space.model import from_dict as space_from_dict
 from ..worker.protocol import Measurement, Outcome, TrialSpec
 from .loop import Study
@@ -176,24 +176,8 @@ def scaled(measurement: Measurement, factor: float) -> Measurement:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class OnlyRecorded(Rule):
-    """A rule that only a configuration that was recorded keeps."""
-
-    world: World
-
-    def broken_by(self, configuration: Configuration) -> bool:
-        """Was it never recorded?"""
-        key = self.world.key(configuration)
-        return key not in self.world.parts and key not in self.world.failed
-
-    def for_named_values(self) -> Rule:
-        """Nothing more to say: `broken_by` knows what unset turned out to be."""
-        return Rule({}, {}, self.why)
-
-
 def only_recorded(world: World) -> SearchSpace:
-    """The space with the values that were recorded, and a rule against what was not."""
+    """The space with the values that were recorded; it refuses what was not."""
     keys = [world.resolved, *(dict(key) for key in (*world.parts, *world.failed))]
     values = {knob.name: {key.get(knob.name) for key in keys} for knob in world.space.knobs}
     knobs = tuple(
@@ -202,14 +186,18 @@ def only_recorded(world: World) -> SearchSpace:
         else replace(knob, domain=tuple(v for v in knob.domain if v in values[knob.name]))
         for knob in world.space.knobs
     )
-    rule = OnlyRecorded({}, {}, "it was not recorded", world=world)
     domains = {knob.name: knob.domain for knob in knobs}
     presets = {
         name: preset
         for name, preset in world.space.presets.items()
         if all(value in domains[knob] for knob, value in preset.items())
     }
-    return replace(world.space, knobs=knobs, presets=presets, rules=(*world.space.rules, rule))
+
+    def refuses(configuration: Configuration) -> str:
+        key = world.key(configuration)
+        return "" if key in world.parts or key in world.failed else "it was not recorded"
+
+    return replace(world.space, knobs=knobs, presets=presets, refuses=refuses)
 
 
 def replayed(
