@@ -26,7 +26,8 @@ from tuner.space.schema import KnobEntry
 from tuner.study import session
 from tuner.study.runner import Caller
 from tuner.views.result import finding
-from tuner.worker.protocol import UNSET, Outcome, ProbeFacts, Role
+from tuner.worker.facts import ProbeFacts
+from tuner.worker.protocol import UNSET, Outcome, Role
 
 ENTRIES = {
     knob.name: KnobEntry(

@@ -29,7 +29,13 @@ SPEAKING_FILES = {
 }  # fmt: skip
 SPEAKS_SQL = {"runs/database", "runs/migrations", "runs/store", "runs/tables"}
 SPEAKS_OPTUNA = {"runs/store", "study/sampler"}
-BOUNDARY = {"protocol", "exchange", "failure", "applied"}  # what others may import of the worker
+BOUNDARY = {
+    "protocol",
+    "facts",
+    "exchange",
+    "failure",
+    "applied",
+}  # what others may import of the worker
 ALLOWED_IN_WORKER = {"torch", "torch_npu", "torchvision", *sys.stdlib_module_names}
 LONGEST_FILE = 300
 

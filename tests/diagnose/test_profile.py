@@ -18,7 +18,8 @@ from tuner.evidence.summary import Summary, summarize
 from tuner.space import file
 from tuner.space import model as space_model
 from tuner.views import profile
-from tuner.worker.protocol import OperatorTime, ProfileFacts, ReadBack, Role
+from tuner.worker.facts import OperatorTime, ProfileFacts
+from tuner.worker.protocol import ReadBack, Role
 
 MS = 10**6
 FACTS = ProfileFacts(

@@ -22,7 +22,7 @@ from tuner.runs.store import Store
 from tuner.study import session
 from tuner.study.runner import Caller
 from tuner.views.doctor import as_json, self_check
-from tuner.worker.protocol import Convolutions
+from tuner.worker.facts import Convolutions
 
 FINDINGS = [
     Finding("torch", "OK", Message("2.7.1")),

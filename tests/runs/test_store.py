@@ -23,7 +23,8 @@ from tuner.runs.migrations import MIGRATIONS
 from tuner.runs.store import Store, pack, unpack
 from tuner.runs.tables import METADATA
 from tuner.space import model
-from tuner.worker.protocol import Convolutions, Outcome
+from tuner.worker.facts import Convolutions
+from tuner.worker.protocol import Outcome
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tuner.space import file, narrowing
 from tuner.space.file import LoadedFile
 from tuner.space.model import SearchSpace
 from tuner.study.notes import of_left_out
-from tuner.worker.protocol import ProbeFacts
+from tuner.worker.facts import ProbeFacts
 
 FILE = """\
 name: mine

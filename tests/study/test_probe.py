@@ -14,7 +14,8 @@ from tests.support.runs import recorded
 from tuner.options import Setup
 from tuner.runs.records import Run
 from tuner.study.probe import probe
-from tuner.worker.protocol import Outcome, ProbeFacts, TrialResult, TrialSpec
+from tuner.worker.facts import ProbeFacts
+from tuner.worker.protocol import Outcome, TrialResult, TrialSpec
 
 
 def answered(spec: TrialSpec) -> Run:

@@ -18,7 +18,7 @@ from tuner.study import session
 from tuner.study.loop import Study
 from tuner.study.runner import Caller
 from tuner.study.session import find_unfinished, resumed
-from tuner.worker.protocol import ProbeFacts
+from tuner.worker.facts import ProbeFacts
 
 SETUP = Setup("m", trials=2, backend="cpu", confirm="off")
 SEARCHED = [recorded(0, 10), recorded(1, 5, mode="fast")]

@@ -14,12 +14,12 @@ from tuner.options import Setup
 from tuner.runs.records import RecordedRun, Run, StudyFacts, StudyRecord
 from tuner.space import model
 from tuner.space.model import Configuration, Knob, SearchSpace, Value
+from tuner.worker.facts import ProbeFacts
 from tuner.worker.protocol import (
     Measurement,
     ModelSpec,
     Outcome,
     OutputCheck,
-    ProbeFacts,
     ReadBack,
     Role,
     TrialResult,

@@ -17,7 +17,8 @@ from tuner.runs.records import RecordedRun, StudyFacts
 from tuner.views import plots
 from tuner.views.plots import Axis, Distribution, Row
 from tuner.views.report import report
-from tuner.worker.protocol import Outcome, ProbeFacts
+from tuner.worker.facts import ProbeFacts
+from tuner.worker.protocol import Outcome
 
 VOID = {"meta", "br"}
 

@@ -7,18 +7,15 @@ from pathlib import Path
 import pytest
 
 from tuner.worker import exchange
+from tuner.worker.facts import Convolutions, OperatorTime, ProbeFacts, ProfileFacts
 from tuner.worker.protocol import (
-    Convolutions,
     InputSpec,
     KnobSetting,
     Measurement,
     ModelSpec,
-    OperatorTime,
     Outcome,
     OutputCheck,
-    ProbeFacts,
     ProbeRequest,
-    ProfileFacts,
     ReadBack,
     Role,
     TrialResult,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +14,10 @@ from ..runs import lease, npu_smi
 from ..runs.device import CPU, Device, chip_of, measured_on
 from ..runs.launcher import Launcher
 from ..runs.records import Run
+from ..space import variables
 from ..study.probe import interpreter
-from ..worker.protocol import ModelSpec, Outcome, Role, TrialSpec
+from ..worker.facts import ProbeFacts
+from ..worker.protocol import ModelSpec, Outcome, ProbeRequest, Role, TrialSpec
 from . import host
 from .host import Finding
 from .versions import at_least
@@ -59,8 +60,17 @@ def examine(python: str, device: int | None) -> list[Finding]:
     chosen = None
     if located.result.outcome == Outcome.OK:
         chosen = measured_on("npu", located.result.fingerprint)
-    of_devices = [*devices(npu_run, npu_smi.run(), chosen), *_held(chosen)]
+    facts = torch_run.result.probe or ProbeFacts()
+    of_devices = [*devices(npu_run, npu_smi.run(), chosen, facts.cann), *_held(chosen)]
+    of_host += refused(facts)
     return [*software(found, torch_run, npu_run), *of_devices, *of_host]
+
+
+def refused(facts: ProbeFacts) -> Iterator[Finding]:
+    """Variables whose values mean nothing, as the interpreter has them."""
+    for name, value in facts.refused.items():
+        todo = Message("correct it or unset it; allowed: {it}", {"it": variables.allowed(name)})
+        yield Finding("variable", "FAIL", Message(f"{name}={value!r}"), todo)
 
 
 def _held(chosen: Device | None) -> Iterator[Finding]:
@@ -81,6 +91,7 @@ def _spec(backend: str, device: int | None) -> TrialSpec:
         model=ModelSpec("", ""),  # none: only the device is asked
         device=device,
         deadline_s=IMPORT_DEADLINE_S,
+        probe=ProbeRequest(variables=variables.rules()),
     )
 
 
@@ -139,13 +150,8 @@ def why_not(run: Run) -> Message:
     return Message(result.message.removeprefix("backend npu: "))
 
 
-def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> Message | None:
+def remedy(run: Run) -> Message | None:
     """What to do about an import that failed; None where its message says it."""
-    level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "")
-    if run.result.outcome == Outcome.TIMEOUT and level:
-        return Message(
-            "ASCEND_GLOBAL_LOG_LEVEL={level} may be why: unset it, or set 3", {"level": level}
-        )
     if "in the environment: " in run.result.message:
         return None  # a variable's value, and the message says which are right
     text = f"{run.result.message}\n{run.log_tail}"
@@ -155,12 +161,12 @@ def remedy(run: Run, environment: Mapping[str, str] = os.environ) -> Message | N
 
 
 def devices(
-    npu_run: Run, listing: npu_smi.Listing | None, chosen: Device | None = None
+    npu_run: Run, listing: npu_smi.Listing | None, chosen: Device | None = None, cann: str = ""
 ) -> Iterator[Finding]:
     """CANN, driver and the devices, where torch_npu sees any; npu-smi's view of them.
 
     chosen: the device that would be measured, where that is known; another's fault is no reason to
-    stop.
+    stop. cann: what its files say, where torch_npu cannot.
     """
     facts = npu_run.result.fingerprint if npu_run.result.outcome == Outcome.OK else {}
     emulated = bool(facts.get("emulated_cann"))
@@ -171,7 +177,7 @@ def devices(
         yield Finding("device", "OK", seen)
         if chosen and not chosen.certain:
             yield _guessed(chosen)
-    cann = str(facts.get("cann", "")) or host.cann_from_files(os.environ)
+    cann = str(facts.get("cann", "")) or cann
     driver = str(facts.get("driver", "")) or (listing.driver if listing else "")
     if facts or cann:
         yield _version("CANN", cann, OLDEST_CANN)

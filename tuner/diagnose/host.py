@@ -25,8 +25,7 @@ DEBUG_VARIABLES = {
     "KINETO_USE_DAEMON": "0",
     "TORCH_SHOW_CPP_STACKTRACES": "0",
 }
-QUIET_LOG_LEVELS = ("3", "4")
-INSTALLED = ("ascend_toolkit_install.info", "ascend_nnae_install.info", "ascend_nnrt_install.info")
+LOG_LEVEL, SLOW_LOG_LEVELS = "ASCEND_GLOBAL_LOG_LEVEL", ("0", "1", "2")
 OLDEST_KERNEL = (5, 10)  # what the vendor's own host check asks for (msprechecker)
 
 
@@ -99,30 +98,10 @@ def _variables(environment: Mapping[str, str]) -> Iterator[Finding]:
         if value not in ("", harmless):
             todo = Message("unset it: it slows everything")
             yield Finding("variable", "WARN", Message(f"{name}={value}"), todo)
-    level = environment.get("ASCEND_GLOBAL_LOG_LEVEL", "") or "3"
-    if level not in QUIET_LOG_LEVELS:
-        todo = Message("set 3: lower levels slow everything, others make torch_npu hang")
-        yield Finding("variable", "WARN", Message(f"ASCEND_GLOBAL_LOG_LEVEL={level}"), todo)
-    queue = environment.get("TASK_QUEUE_ENABLE")
-    if queue not in (None, "0", "1", "2"):
-        todo = Message("set 0, 1 or 2, or unset it: torch_npu takes other text silently for 0")
-        yield Finding("variable", "FAIL", Message(f"TASK_QUEUE_ENABLE={queue!r}"), todo)
-
-
-def cann_from_files(environment: Mapping[str, str]) -> str:
-    """The version that CANN's installation says it has; "" where there is none.
-
-    In the install files of ASCEND_HOME_PATH or ASCEND_TOOLKIT_HOME, or of their folder for the
-    architecture (CANN's installation guide).
-    """
-    for variable in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"):
-        home = environment.get(variable)
-        for name in INSTALLED if home else ():
-            for path in sorted([*Path(str(home)).glob(name), *Path(str(home)).glob(f"*/{name}")]):
-                found = re.search(r"^version=(\S+)", _text(path), re.MULTILINE)
-                if found:
-                    return found[1]
-    return ""
+    level = environment.get(LOG_LEVEL, "")
+    if level in SLOW_LOG_LEVELS:
+        todo = Message("set 3: lower levels slow everything")
+        yield Finding("variable", "WARN", Message(f"{LOG_LEVEL}={level}"), todo)
 
 
 def _text(path: Path) -> str:

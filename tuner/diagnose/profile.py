@@ -19,7 +19,8 @@ from ..runs.records import RecordedRun, Run
 from ..runs.store import Store
 from ..space.model import Configuration, Value
 from ..study import repeat, stored
-from ..worker.protocol import MeasurementRule, Outcome, ProfileFacts, Role, TrialSpec
+from ..worker.facts import ProfileFacts
+from ..worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
 from . import profile_files
 from .bound import EVENTS, Diagnosis, Pointer, Shares, Times, diagnose_cpu, diagnose_device
 from .profile_files import Kernels, Operator

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from ..worker import exchange
-from ..worker.protocol import ProbeFacts, TrialResult, TrialSpec
+from ..worker.facts import ProbeFacts
+from ..worker.protocol import TrialResult, TrialSpec
 from .records import RecordedRun, Run, StudyFacts, StudyRecord
 
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from ..space.model import Configuration
-from ..worker.protocol import Measurement, Outcome, ProbeFacts, Role, TrialResult, TrialSpec
+from ..worker.facts import ProbeFacts
+from ..worker.protocol import Measurement, Outcome, Role, TrialResult, TrialSpec
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from packaging.specifiers import SpecifierSet
 from ..errors import UsageError
 from ..language import Message
 from ..policy import BATCH_SIZE, WARMUP
-from ..worker.protocol import UNSET, ProbeFacts, ProbeRequest
+from ..worker.facts import ProbeFacts
+from ..worker.protocol import UNSET, ProbeRequest
+from . import variables
 from .file import LoadedFile
 from .model import Knob, LeftOut, SearchSpace, Value
 from .schema import KnobEntry, ValueEntry
@@ -99,7 +101,8 @@ def request(loaded: LoadedFile) -> ProbeRequest:
             wanted = [value for value in knob.domain if value != UNSET]
             values[knob.handler] = [*values.get(knob.handler, []), *wanted]
     entries = [entry for knob in loaded.entries.values() for entry in knob.entries()]
-    return ProbeRequest(values, [entry.shared_library for entry in entries if entry.shared_library])
+    libraries = [entry.shared_library for entry in entries if entry.shared_library]
+    return ProbeRequest(values, libraries, variables.rules())
 
 
 def narrowed(
@@ -156,13 +159,13 @@ def _with_library_paths(space: SearchSpace, loaded: LoadedFile, facts: ProbeFact
     """Every value's variables with the path of the library that was found for it."""
     knobs = []
     for knob in space.knobs:
-        variables = {value: dict(held) for value, held in knob.variables.items()}
+        by_value = {value: dict(assigned) for value, assigned in knob.variables.items()}
         for entry in loaded.entries[knob.name].entries():
             if entry.shared_library and entry.value in knob.domain:
                 path, preloaded = facts.libraries[entry.shared_library], facts.preload
-                held = variables[str(entry.value)]
-                variables[str(entry.value)] = with_library(held, path, preloaded)
-        knobs.append(replace(knob, variables=variables))
+                assigned = by_value[str(entry.value)]
+                by_value[str(entry.value)] = with_library(assigned, path, preloaded)
+        knobs.append(replace(knob, variables=by_value))
     return replace(space, knobs=tuple(knobs))
 
 

@@ -18,7 +18,7 @@ from ..runs.folder import make_folder
 from ..runs.launcher import Launcher
 from ..runs.records import RecordedRun, StudyRecord
 from ..runs.store import Store
-from ..space import model
+from ..space import model, variables
 from ..worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 from . import stored
 from .probe import located, make_launcher, probe_spec, require_ok
@@ -92,7 +92,7 @@ def ready(
     locks = hold([located(*place) for place in zip(setups, launchers, strict=True)])
     names = []
     for setup, launcher, lock in zip(setups, launchers, locks, strict=True):
-        spec = probe_spec(setup, launcher.folder, ProbeRequest())
+        spec = probe_spec(setup, launcher.folder, ProbeRequest(variables=variables.rules()))
         run = replace(launcher, lease=lock).run(spec)
         require_ok(run)
         names.append(measured_on(setup.backend, run.result.fingerprint).name)

@@ -11,8 +11,8 @@ import re
 from collections import Counter
 from typing import Any
 
+from .facts import Convolutions
 from .failure import one_line
-from .protocol import Convolutions
 from .workload import Workload
 
 ACLNN = re.compile(r"aclnn\w*Conv")

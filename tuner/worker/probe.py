@@ -3,39 +3,75 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
+import re
 from dataclasses import replace
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
-from . import chip, weights
+from . import cann, chip, weights
 from .applied.libraries import find_library
+from .backends import npu
 from .build import load, workload_of
-from .failure import one_line
-from .protocol import ProbeFacts, ProbeRequest, TrialSpec
+from .facts import ProbeFacts
+from .failure import environment_error, one_line
+from .protocol import ProbeRequest, TrialSpec, VariableRule
 from .workload import batch_of, tensors_of
 
 
-def choose_backend(name: str) -> Tuple[str, str]:
-    """`auto` -> (backend, why); a named backend -> (itself, why it is missing or "")."""
-    from .backends import cpu, npu
+def of_environment(request: ProbeRequest) -> ProbeFacts:
+    """What can be told before torch is imported."""
+    return ProbeFacts(
+        preload=os.environ.get("LD_PRELOAD", ""),
+        refused=refused(request.variables, os.environ),
+        cann=cann.version(os.environ),
+    )
 
-    if name != "auto":
-        return name, (npu if name == "npu" else cpu).missing()
+
+def refused(rules: Mapping[str, VariableRule], environment: Mapping[str, str]) -> Dict[str, str]:
+    """The variables whose values mean nothing, with those."""
+    return {
+        name: environment[name]
+        for name, rule in rules.items()
+        if name in environment and not re.fullmatch(rule.pattern, environment[name])
+    }
+
+
+def refusal(rules: Mapping[str, VariableRule], values: Mapping[str, str]) -> str:
+    """What is wrong with them, and what to do."""
+    texts = [
+        "{}={!r} in the environment: allowed: {}".format(name, value, rules[name].allowed)
+        for name, value in values.items()
+    ]
+    return "; ".join(texts) + "; correct it or unset it"
+
+
+def with_backend(facts: ProbeFacts, name: str, request: ProbeRequest) -> ProbeFacts:
+    """Add which backend `name` is (`auto` is one of them), and why, or why it is missing.
+
+    Raises RunError for variables with which torch_npu refuses its device, hangs in its import, or
+    does silently what nobody asked for.
+    """
+    if name == "cpu":
+        return replace(facts, backend=name)
+    if facts.refused and npu.is_installed():
+        raise environment_error(refusal(request.variables, facts.refused))
     why = npu.missing()
-    return ("cpu", why) if why else ("npu", "torch_npu finds a device")
+    if name == "npu":
+        return replace(facts, backend=name, backend_reason=why)
+    if why:
+        return replace(facts, backend="cpu", backend_reason=why)
+    return replace(facts, backend="npu", backend_reason="torch_npu finds a device")
 
 
 def locate(name: str, device: Optional[int]) -> Tuple[str, Dict[str, Any]]:
-    """The backend that `choose_backend` will most likely choose, and the chip that the device is.
+    """The backend that a probe will most likely choose, and the chip that the device is.
 
     Imports no torch: that would disturb whoever measures on it now.
     """
     identity = chip.identity(device or 0, ask_cann=False)
     if name != "auto":
         return name, identity
-    there = importlib.util.find_spec("torch_npu") and identity["source"]
-    return "npu" if there else "cpu", identity
+    return "npu" if npu.is_installed() and identity["source"] else "cpu", identity
 
 
 def with_model(facts: ProbeFacts, spec: TrialSpec) -> ProbeFacts:
@@ -71,7 +107,6 @@ def with_knobs(facts: ProbeFacts, request: ProbeRequest) -> ProbeFacts:
         facts,
         missing=missing,
         libraries={name: find_library(name) for name in request.libraries},
-        preload=os.environ.get("LD_PRELOAD", ""),
     )
 
 

@@ -16,8 +16,9 @@ from typing import Any, Callable, List, Optional, Tuple
 
 from . import measure
 from .device_time import device_time
+from .facts import OperatorTime, ProfileFacts
 from .failure import one_line, outcome_of
-from .protocol import MeasurementRule, OperatorTime, Outcome, ProfileFacts
+from .protocol import MeasurementRule, Outcome
 
 WORKER_NAME = "npu-tune"
 MAX_CALLS, MIN_CALLS = 10, 3

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Dict, List, Optional
 
+from .facts import Convolutions, ProbeFacts, ProfileFacts
+
 FORMAT_VERSION = 2
 SPEC_FILE = "spec.json"
 RESULT_FILE = "result.json"
@@ -120,11 +122,24 @@ class MeasurementRule:
 
 
 @dataclass(frozen=True)
-class ProbeRequest:
-    """What the controller wants to know before a study: values to try, libraries to look for."""
+class VariableRule:
+    """Which values of a variable mean anything: a pattern of the whole; `allowed` is for people."""
 
-    values: Dict[str, List[Any]] = field(default_factory=dict)  # handler -> values
-    libraries: List[str] = field(default_factory=list)  # file names, e.g. libjemalloc.so.2
+    pattern: str
+    allowed: str
+
+
+@dataclass(frozen=True)
+class ProbeRequest:
+    """What the controller wants to know before a study.
+
+    values: to try, by handler. libraries: to look for, such as libjemalloc.so.2. variables: to be
+    compared with the environment as it really is.
+    """
+
+    values: Dict[str, List[Any]] = field(default_factory=dict)
+    libraries: List[str] = field(default_factory=list)
+    variables: Dict[str, VariableRule] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -194,71 +209,6 @@ class Measurement:
     batch_size: int
     host_to_device_ns: List[int] = field(default_factory=list)
     device_to_host_ns: List[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class ProbeFacts:
-    """What a probe has learnt; of `locate` the backend alone.
-
-    backend_reason: why it is this one, or why the one asked for cannot be used.
-    batch_size, inputs, parameters: the model's; None and empty where none was named.
-    missing: handler -> value -> why it cannot be used, "" where it can.
-    libraries: file name -> path, "" where there is none. preload: LD_PRELOAD.
-    """
-
-    backend: str = ""
-    backend_reason: str = ""
-    batch_size: Optional[int] = None
-    inputs: List[str] = field(default_factory=list)
-    parameters: Optional[int] = None
-    missing: Dict[str, Dict[str, str]] = field(default_factory=dict)
-    libraries: Dict[str, str] = field(default_factory=dict)
-    preload: str = ""
-
-
-@dataclass(frozen=True)
-class OperatorTime:
-    """An operator of the host over all traced calls: how often, and its own time."""
-
-    name: str
-    calls: int
-    own_ns: int
-
-
-@dataclass(frozen=True)
-class ProfileFacts:
-    """Where the time of a call goes. Each time is of one call, in ns.
-
-    device_ns: the device's own, from events; None where the host is the device. ahead: was the host
-    ahead of it, so that no gap is in those? traced_ns: under the profiler.
-    fallbacks: operators that ran on the CPU. operators: None where the profiler tells none.
-    faults_per_call: minor page faults. kernel_share: of the process's time on processors.
-    device_error, profiler_error: why there is no device time, or no trace.
-    missing_activities: those without which alone the profiler worked.
-    """
-
-    dispatch_ns: List[int]
-    latency_ns: List[int]
-    fallbacks: List[str]
-    faults_per_call: float
-    kernel_share: float
-    host_to_device_ns: List[int] = field(default_factory=list)
-    device_to_host_ns: List[int] = field(default_factory=list)
-    device_ns: Optional[List[int]] = None
-    ahead: bool = False
-    device_error: str = ""
-    traced_ns: List[int] = field(default_factory=list)
-    operators: Optional[List[OperatorTime]] = None
-    profiler_error: str = ""
-    missing_activities: List[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Convolutions:
-    """Which path convolutions took: aclnn, aclop, mixed, or "" where none was seen."""
-
-    path: str
-    how: str
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from . import (
     weights,
     witnesses,
 )
+from .facts import ProbeFacts
 from .failure import environment_error, one_line, outcome_of
 from .protocol import (
     UNSET,
@@ -33,7 +34,6 @@ from .protocol import (
     Measurement,
     Outcome,
     OutputCheck,
-    ProbeFacts,
     ProbeRequest,
     ReadBack,
     Role,
@@ -107,18 +107,19 @@ class Measuring:
 
     def _probe(self) -> None:
         self._prepare_process()
+        name, request = self.spec.backend, self.spec.probe or ProbeRequest()
+        facts = self.known["probe"] = probe.of_environment(request)
         self._import_torch()
-        backend, why = probe.choose_backend(self.spec.backend)
-        self.known["probe"] = ProbeFacts(backend, why)
-        if why and self.spec.backend != "auto":
-            raise environment_error("backend {}: {}".format(backend, why))
-        _backend(backend).device_name(self.spec.device)
-        self.known["fingerprint"] = _fingerprint(_backend(backend))
+        facts = self.known["probe"] = probe.with_backend(facts, name, request)
+        if facts.backend_reason and name != "auto":
+            raise environment_error("backend {}: {}".format(name, facts.backend_reason))
+        backend = _backend(facts.backend)
+        backend.device_name(self.spec.device)
+        self.known["fingerprint"] = _fingerprint(backend)
         if self.spec.model.source:  # `doctor` asks without a model
             with self.phase("build"):
-                self.known["probe"] = probe.with_model(self.known["probe"], self.spec)
-        request = self.spec.probe or ProbeRequest()
-        self.known["probe"] = probe.with_knobs(self.known["probe"], request)
+                facts = self.known["probe"] = probe.with_model(facts, self.spec)
+        self.known["probe"] = probe.with_knobs(facts, request)
 
     def _measure(self) -> None:
         spec = self.spec

@@ -5,11 +5,6 @@ from __future__ import annotations
 from typing import Any, Dict, Optional, Tuple
 
 
-def missing() -> str:
-    """Why this backend cannot be used here; "" where it can."""
-    return ""
-
-
 def device_name(device: Optional[int]) -> str:
     """The torch device string."""
     return "cpu"

@@ -6,36 +6,22 @@ import ctypes
 import importlib
 import importlib.util
 import os
-import re
 from typing import Any, Dict, Optional, Tuple
 
-from .. import chip
+from .. import cann, chip
 from ..device_time import Timer
 from ..failure import environment_error
 
-DRIVER_FILE = "/usr/local/Ascend/driver/version.info"
+
+def is_installed() -> bool:
+    """Has the interpreter a torch_npu? It is not imported."""
+    return importlib.util.find_spec("torch_npu") is not None
 
 
 def missing() -> str:
-    """Why this backend cannot be used here; "" where it can.
-
-    Raises RunError for a TASK_QUEUE_ENABLE that torch_npu refuses, or silently takes for level 0,
-    and for an ASCEND_GLOBAL_LOG_LEVEL that makes its import hang (torch_npu 2.13: 9).
-    """
-    if importlib.util.find_spec("torch_npu") is None:
+    """Why this backend cannot be used here; "" where it can."""
+    if not is_installed():
         return "the interpreter has no torch_npu"
-    level = os.environ.get("TASK_QUEUE_ENABLE")
-    if level not in (None, "0", "1", "2"):
-        raise environment_error(
-            "TASK_QUEUE_ENABLE={!r} in the environment: torch_npu takes 0, 1 or 2, refuses other "
-            "numbers and silently takes other text for 0; correct it or unset it".format(level)
-        )
-    log_level = os.environ.get("ASCEND_GLOBAL_LOG_LEVEL", "")
-    if log_level not in ("", "0", "1", "2", "3", "4"):
-        raise environment_error(
-            "ASCEND_GLOBAL_LOG_LEVEL={!r} in the environment: torch_npu takes 0 to 4 and may hang "
-            "in its import with others; correct it or unset it".format(log_level)
-        )
     try:
         importlib.import_module("torch_npu")
     except Exception as error:  # a broken CANN shows itself as any exception of the import
@@ -85,7 +71,7 @@ def fingerprint() -> Dict[str, Any]:
         "devices": int(torch.npu.device_count()),
         "chip": chip.identity(int(torch.npu.current_device()), ask_cann=True),
         "cann": cann_version("CANN"),
-        "driver": cann_version("DRIVER") or _driver_from_file(),
+        "driver": cann_version("DRIVER") or cann.driver_version(),
         "emulated_cann": is_emulated(),
     }
 
@@ -120,23 +106,13 @@ def cann_version(package: str) -> str:
     """What CANN says of itself, else what its installation's files say; "" where neither does.
 
     Source: torch_npu.npu.utils.get_cann_version, which 2.1.0.post10 (for CANN 8.0) does not have,
-    and which raises below CANN 8.1.RC1; torch_npu.utils.collect_env.get_cann_version reads the
-    files, and says "not known" where there are none.
+    and which raises below CANN 8.1.RC1.
     """
     try:
         utils = importlib.import_module("torch_npu.npu.utils")
         return str(utils.get_cann_version(package))
     except Exception:
-        return _cann_from_files() if package == "CANN" else ""
-
-
-def _cann_from_files() -> str:
-    try:
-        files = importlib.import_module("torch_npu.utils.collect_env")
-        version = str(files.get_cann_version())
-    except Exception:  # no such function, or a folder that it must not read
-        return ""
-    return "" if version == "not known" else version
+        return cann.version(os.environ) if package == "CANN" else ""
 
 
 def is_emulated() -> bool:
@@ -145,12 +121,3 @@ def is_emulated() -> bool:
         return hasattr(ctypes.CDLL("libascendcl.so"), "emulated_cann")
     except OSError:
         return False
-
-
-def _driver_from_file() -> str:
-    try:
-        with open(DRIVER_FILE, encoding="utf-8", errors="replace") as file:
-            found = re.search(r"^version=(\S+)", file.read(), re.IGNORECASE | re.MULTILINE)
-    except OSError:
-        return ""
-    return found.group(1) if found else ""

@@ -18,18 +18,18 @@ DEFAULT = 3
 
 def missing(value: Any) -> str:
     """Inert where the environment is as quiet already."""
-    held = os.environ.get(VARIABLE, "")
-    level = int(held) if held.isdigit() else DEFAULT
-    if level >= int(value):
-        return "{} is {} here already: as quiet".format(VARIABLE, level)
-    return ""
+    level = _level()
+    return "{} is {} here already: as quiet".format(VARIABLE, level) if level >= int(value) else ""
 
 
 def read_back(workload: Workload, seen: Any) -> ReadBack:
     """The variable; CANN does not tell what it made of it."""
-    held = os.environ.get(VARIABLE, "")
-    level = int(held) if held.isdigit() else DEFAULT
-    how = "{}={}".format(VARIABLE, held or "unset, default {}".format(DEFAULT))
+    text = os.environ.get(VARIABLE) or "unset, default {}".format(DEFAULT)
+    how = "{}={}".format(VARIABLE, text)
     if PER_MODULE in os.environ:
         how += "; {}={} goes before it".format(PER_MODULE, os.environ[PER_MODULE])
-    return ReadBack(level, False, how)
+    return ReadBack(_level(), False, how)
+
+
+def _level() -> int:
+    return int(os.environ.get(VARIABLE) or DEFAULT)  # the probe has refused other text

@@ -1,0 +1,44 @@
+"""What a probe tells of the environment before torch is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tuner.space import variables
+from tuner.worker import cann, probe
+from tuner.worker.protocol import VariableRule
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refused"),
+    [
+        ("TASK_QUEUE_ENABLE", "7", True),
+        ("TASK_QUEUE_ENABLE", "", True),  # silently 0
+        ("TASK_QUEUE_ENABLE", "2", False),
+        ("ASCEND_GLOBAL_LOG_LEVEL", "9", True),
+        ("ASCEND_GLOBAL_LOG_LEVEL", "", False),  # as good as unset
+        ("OMP_WAIT_POLICY", "Passive", False),
+        ("OMP_WAIT_POLICY", "", False),
+        ("A_VARIABLE_OF_THEIRS", "x", False),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused(name: str, value: str, refused: bool) -> None:
+    assert probe.refused(variables.rules(), {name: value}) == ({name: value} if refused else {})
+
+
+def test_why_an_environment_is_refused_says_what_is_allowed_and_what_to_do() -> None:
+    rules = {"A": VariableRule("0|1", "0, 1 (others hang)")}
+    assert probe.refusal(rules, {"A": "9"}) == (
+        "A='9' in the environment: allowed: 0, 1 (others hang); correct it or unset it"
+    )
+
+
+@pytest.mark.parametrize("folder", ["", "aarch64-linux"])
+def test_cann_is_found_in_its_install_files(folder: str, tmp_path: Path) -> None:
+    place = tmp_path / folder / "ascend_toolkit_install.info"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("package_name=Ascend-cann-toolkit\nversion=8.1.RC1\narch=aarch64\n")
+    assert cann.version({"ASCEND_HOME_PATH": str(tmp_path)}) == "8.1.RC1"
+    assert cann.version({}) == ""
