@@ -15,6 +15,7 @@ from tests.support.once import once
 from tuner.runs.launcher import Launcher
 from tuner.runs.records import Run
 from tuner.space import file
+from tuner.space.variables import rules
 from tuner.worker.protocol import (
     KnobSetting,
     MeasurementRule,
@@ -117,7 +118,7 @@ class Emulated:
         spec = TrialSpec(
             "", -1, Role.PROBE, "npu", ModelSpec("python_file", CONVNET), device=device,
             deadline_s=120, weights_path=str(self.folder / "weights.pt"),
-            probe=request or ProbeRequest({"task_queue": [0, 1, 2]}),
+            probe=request or ProbeRequest({"task_queue": [0, 1, 2]}, variables=rules()),
         )  # fmt: skip
         return launcher.run(spec).result
 

@@ -18,6 +18,7 @@ import os
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 SAMPLES, BLOCKS, CALLS_PER_BLOCK = 100, 5, 10
@@ -25,16 +26,16 @@ SCATTER_WITHIN = 0.002  # of the calls of one run
 
 
 def load_worker(folder: Path) -> tuple[Any, Any]:
-    """The worker's protocol, and what reads and writes its messages."""
+    """The worker's protocol with its facts, and what reads and writes messages."""
     spec = importlib.util.spec_from_file_location("worker_main", folder / "__main__.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.load_worker_package()
-    names = ("protocol", "exchange")
-    protocol, exchange = (importlib.import_module(f"npu_tune_worker.{name}") for name in names)
-    return protocol, exchange
+    names = ("protocol", "facts", "exchange")
+    protocol, facts, exchange = (importlib.import_module(f"npu_tune_worker.{n}") for n in names)
+    return SimpleNamespace(**{**vars(facts), **vars(protocol)}), exchange
 
 
 def main(worker: Path, run_dir: Path) -> None:
