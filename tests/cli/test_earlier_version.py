@@ -45,7 +45,7 @@ def test_its_trials_are_shown() -> None:
 def test_it_is_compared() -> None:
     done = npu_tune("compare", "s", "s", "--json")
     (comparison,) = json.loads(done.stdout)["comparisons"]
-    assert (done.exit_code, comparison["baseline"]["speedup"]) == (0, 1.0)
+    assert (done.exit_code, comparison["baseline"]["comparison"]["speedup"]) == (0, 1.0)
     assert comparison["environment"] == []
 
 

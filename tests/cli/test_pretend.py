@@ -98,7 +98,7 @@ def test_two_interpreters_are_two_environments(pretend: Pretend) -> None:
     assert npu_tune(*SHORT, *pretend("old")).exit_code == 0
     assert npu_tune(*SHORT, *new, "--study", "t").exit_code == 0
     (found,) = json.loads(npu_tune("compare", "s", "t", "--json").stdout)["comparisons"]
-    assert round(found["baseline"]["speedup"], 1) == 2.0
+    assert round(found["baseline"]["comparison"]["speedup"], 1) == 2.0
     assert {"name": "torch", "before": "2.9.0", "after": "2.10.0"} in found["environment"]
 
 

@@ -72,11 +72,6 @@ def value_of(spec: TrialSpec, knob: str) -> object:
     return next(setting.value for setting in spec.knobs if setting.name == knob)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(f"sqlite:///{tmp_path / 'test.db'}")
-
-
 def make_study(
     store: Store, launch: Callable[[TrialSpec], Run], folder: Path, **options: object
 ) -> Study:
@@ -206,7 +201,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("moment", range(1, 31, 3))
 def test_a_study_killed_at_any_moment_resumes_with_nothing_lost_or_doubled(
-    moment: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: int, whole_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
 
@@ -230,14 +225,14 @@ def test_a_study_killed_at_any_moment_resumes_with_nothing_lost_or_doubled(
         patch.setattr(optuna.Study, "tell", mortal(optuna.Study.tell, after=False))
         patch.setattr(optuna.Study, "enqueue_trial", mortal(optuna.Study.enqueue_trial, after=True))
         with pytest.raises(Killed):
-            make_study(store, launcher, tmp_path, trials=9).run()
-    before = [recorded.run.uid for recorded in store.runs("s")]
-    make_study(store, launcher, tmp_path, trials=9).run()
-    runs = store.runs("s")
+            make_study(whole_store, launcher, tmp_path, trials=9).run()
+    before = [recorded.run.uid for recorded in whole_store.runs("s")]
+    make_study(whole_store, launcher, tmp_path, trials=9).run()
+    runs = whole_store.runs("s")
     assert [recorded.run.uid for recorded in runs][: len(before)] == before
     assert sorted({r.trial for r in runs}) == [r.trial for r in sorted(runs, key=lambda r: r.trial)]
     assert len(runs) == 9
-    states = {t.state for t in optuna_trials(store)}
+    states = {t.state for t in optuna_trials(whole_store)}
     assert not states & {optuna.trial.TrialState.RUNNING}
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -13,11 +11,6 @@ from tuner.evidence.objectives import OBJECTIVES
 from tuner.runs.store import Store
 from tuner.study.sampler import Search, derived_seed
 from tuner.worker.protocol import Outcome
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(f"sqlite:///{tmp_path / 'test.db'}")
 
 
 def search(store: Store, objective: str = "latency") -> Search:
