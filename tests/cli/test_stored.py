@@ -108,7 +108,7 @@ def test_the_same_name_again_is_a_conflict() -> None:
 def test_resume_with_another_option_is_refused() -> None:
     done = npu_tune(*RESUME, "--seed", "5")
     assert done.exit_code == 2
-    assert "begun with seed 0, not 5" in done.stderr
+    assert "begun with seed (--seed) 0, not 5" in done.stderr
 
 
 @pytest.mark.usefixtures("stored")
@@ -123,7 +123,7 @@ def test_what_a_study_won_is_explained_when_it_is_asked_for_later() -> None:
     done = npu_tune(*RESUME, "--ablate", "--json")
     assert done.exit_code == 0, done.output
     ablation = json.loads(done.stdout)["ablation"]
-    assert [(finding["knob"], finding["verdict"]) for finding in ablation] == [
+    assert [(finding["knob"], finding["comparison"]["verdict"]) for finding in ablation] == [
         ("memory_format", "faster"), ("allocator", "same"),
     ]  # fmt: skip
 

@@ -131,7 +131,7 @@ def test_what_ssh_passes_on_is_split_by_a_shell_over_there_once(tmp_path: Path) 
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(UsageError, match=r"\(--launch-prefix\) docker 'exec: No closing quotation"):
+    with pytest.raises(UsageError, match=r"\(--launch-prefix\) .*'exec\W+No closing quotation"):
         Setup("m", launch_prefix="docker 'exec").validated()
     with pytest.raises(UnfitEnvironmentError, match=r"--env-script /no/set_env.sh: cannot be read"):
         make_launcher(Setup("m", env_script="/no/set_env.sh"), Path("/tmp"))
