@@ -11,6 +11,10 @@ WORKER_PYTHON ?= $(VENV)/bin/python
 PIP_OPTIONS ?=
 OTHER := .envs/$(TORCH_NPU)
 
+# Tests at once. What some make and others read goes to one process, the largest first.
+JOBS ?= 2
+PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup
+
 .PHONY: tune test test-npu lint setup bundle
 
 # The main job on the CPU backend.
@@ -19,12 +23,12 @@ tune: $(VENV)/.ready
 
 # Everything that CI checks.
 test: lint $(NPU_SITE)/.ready
-	$(VENV)/bin/python -m pytest
+	$(PYTEST)
 
 # The NPU tests on another torch_npu: make test-npu TORCH=2.1.0 TORCH_NPU=2.1.0.post17
 test-npu: $(VENV)/.ready $(OTHER)/.ready
 	NPU_TUNE_TORCH_NPU=$(abspath $(OTHER)/site) NPU_TUNE_TORCH_PYTHON=$(abspath $(OTHER)/venv)/bin/python \
-		$(VENV)/bin/python -m pytest tests/real/npu
+		$(PYTEST) tests/real/npu
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
