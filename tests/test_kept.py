@@ -25,7 +25,7 @@ from tuner.space.file import LoadedFile
 from tuner.space.schema import KnobEntry
 from tuner.study import session
 from tuner.study.runner import Caller
-from tuner.views.result import finding
+from tuner.views.rows import finding
 from tuner.worker.facts import ProbeFacts
 from tuner.worker.protocol import UNSET, Outcome, Role
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .language import say
+from .language import N_, say
 from .policy import BATCH_SIZE, WARMUP
 from .worker.protocol import UNSET
+
+EMULATED_CANN = N_("emulated CANN: no figure below is a device's")
+
+
+def labelled(text: str, emulated: bool) -> str:
+    """The text, marked where its figures are no device's."""
+    return say("emulated CANN, ") + text if emulated else text
 
 
 def describe(configuration: Mapping[str, object]) -> str:

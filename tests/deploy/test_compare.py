@@ -20,7 +20,7 @@ from tuner.language import Message
 from tuner.options import Setup
 from tuner.runs.records import RecordedRun
 from tuner.space import model, narrowing
-from tuner.views.compare import change_rows, comparison
+from tuner.views.compare import changes, comparison
 from tuner.worker.protocol import Outcome, ReadBack
 
 
@@ -246,7 +246,7 @@ def test_bests_at_one_other_batch_size_are_no_reason_to_warn() -> None:
         "batch sizes differ: 1 and 8; what is measured at either is not compared",
     )
     assert found.winner is not None
-    assert next(iter(change_rows(found, None)))[0] == "each at its best, batch_size=8"
+    assert changes(found, None).rows[0][0] == "each at its best, batch_size=8"
 
 
 def test_studies_of_different_objectives_are_warned_of_and_not_measured_up() -> None:

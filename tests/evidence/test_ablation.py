@@ -18,7 +18,8 @@ from tuner.language import Message
 from tuner.options import Setup
 from tuner.space import model
 from tuner.space.model import Configuration, Rule
-from tuner.views.result import finding, why_lines
+from tuner.views.result import why_lines
+from tuner.views.rows import finding
 from tuner.worker.protocol import Outcome, Role
 
 ASKED = Setup("m", trials=10, ablate=True)

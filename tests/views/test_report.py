@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -11,10 +12,11 @@ import pytest
 
 from tests.support.runs import confirmed, recorded, study_record
 from tuner import language
+from tuner.evidence.conclude import conclude
 from tuner.evidence.summary import Summary, summarize
 from tuner.options import Setup
 from tuner.runs.records import RecordedRun, StudyFacts
-from tuner.views import plots
+from tuner.views import plots, rows
 from tuner.views.plots import Axis, Distribution, Row
 from tuner.views.report import report
 from tuner.worker.facts import ProbeFacts
@@ -88,6 +90,16 @@ def test_the_page_is_whole_and_fetches_nothing() -> None:
     assert "mportance" not in page
     # distributions, history, effects, two curves
     assert page.count("<svg") == 5
+
+
+def test_the_page_has_the_tables_of_the_terminal() -> None:
+    summary = a_study()
+    result, page = conclude(summary), report([summary])
+    shown = [rows.figures(result.evidence), rows.knobs(result), rows.finalists(result.finalists)]
+    cells = [cell for table in shown for row in [table.headers, *table.rows] for cell in row]
+    assert len(shown[2].rows) > 1
+    assert {cell for cell in cells if html.escape(cell) not in page} == set()
+    assert page.count("* from single runs of the search, not confirmed") == 1
 
 
 def test_a_study_of_one_run_has_a_page_too() -> None:

@@ -19,7 +19,7 @@ from tuner.evidence.noise import Noise
 from tuner.evidence.result import FixedCost, Result
 from tuner.evidence.summary import summarize
 from tuner.runs.records import RecordedRun
-from tuner.views.cells import times
+from tuner.views.cells import table, times
 from tuner.views.result import closing, disturbed, headline
 from tuner.views.studies import configurations, marked
 from tuner.worker.protocol import Outcome
@@ -86,8 +86,7 @@ def test_finalists_have_a_speed_up_for_each_block() -> None:
 @pytest.mark.parametrize(("width", "headers"), [(80, 6), (160, 10)])
 def test_a_narrow_terminal_shows_the_main_figures_only(width: int, headers: int) -> None:
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    table = configurations(summarize(study_record(), SEARCHED), width)
-    console.print(table)
+    console.print(table(configurations(summarize(study_record(), SEARCHED), width)))
     first, *rows = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert len(re.split(r" {2,}", first.strip())) == headers
     assert len(rows) == len(SEARCHED)

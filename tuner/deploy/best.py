@@ -26,10 +26,11 @@ from ..evidence.summary import Summary
 from ..language import Message
 from ..options import EXPORTED, Setup, from_dict, to_dict
 from ..policy import MIN_PAIRS, WARMUP
+from ..text import EMULATED_CANN
 from ..worker.exchange import replacing
 
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
-EMULATED = "# emulated CANN: no figure below is a device's\n"
+EMULATED = f"# {EMULATED_CANN}\n"
 UNSETTLED = "# warmup: none is given, no run of this configuration settled within its calls\n"
 
 

@@ -11,6 +11,7 @@ from ..policy import BATCH_SIZE, WARMUP
 from ..runs.device import Device
 from ..runs.records import StudyFacts
 from ..space.model import SearchSpace
+from ..text import EMULATED_CANN
 
 
 def of_study(name: str, setup: Setup) -> Iterator[str]:
@@ -48,7 +49,7 @@ def of_environment(facts: StudyFacts) -> Iterator[str]:
         text = N_("device: {soc}, CANN {cann}, driver {driver}, torch_npu {torch_npu}")
         yield say(text, **versions)
         if fingerprint["emulated_cann"]:
-            yield say("emulated CANN: no figure below is a device's")
+            yield say(EMULATED_CANN)
 
 
 def of_differences(differences: Iterable[Difference]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from rich.table import Table
 
@@ -19,6 +20,14 @@ class Bounds(Protocol):
     @property
     def high(self) -> float:
         """The upper one."""
+
+
+class Rows(NamedTuple):
+    """A table as text, for the terminal and for the page. note: a line below it."""
+
+    headers: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
 
 
 def times(ratio: float) -> str:
@@ -48,9 +57,9 @@ def percentile(value_ms: float | None) -> str:
     return milliseconds(value_ms) or say("too few samples")
 
 
-def shortened(text: str, width: int = 24) -> str:
+def shortened(text: str, width: int | None) -> str:
     """The text, cut where it would make a column too wide."""
-    return text if len(text) <= width else text[: width - 1] + "…"
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"
 
 
 def new_table(*headers: str) -> Table:
@@ -59,3 +68,12 @@ def new_table(*headers: str) -> Table:
     for header in headers:
         table.add_column(header, overflow="fold")
     return table
+
+
+def table(rows: Rows) -> Table:
+    """The rows for the terminal, the note left below them."""
+    drawn = new_table(*rows.headers)
+    for row in rows.rows:
+        drawn.add_row(*row)
+    drawn.caption, drawn.caption_justify = rows.note or None, "left"
+    return drawn

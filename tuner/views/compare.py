@@ -1,20 +1,21 @@
-"""A comparison, or a check, for the terminal. Returns renderables; prints nothing."""
+"""A comparison, or a check, for the terminal, and their tables as rows. Prints nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ..deploy.check import Check
 from ..deploy.compare import Change, ConfigurationChange, StudyComparison
 from ..deploy.knob_changes import KnobChange
 from ..deploy.remeasure import Remeasured
+from ..evidence.environment import Difference
 from ..language import N_, say
-from ..text import describe
-from .cells import new_table, with_interval
+from ..policy import BATCH_SIZE
+from ..text import EMULATED_CANN, describe, labelled
+from .cells import Rows, table, with_interval
 
 STATES = {
     "helps": N_("helps"),
@@ -41,43 +42,40 @@ CHECK_SENTENCES = {
 SHOWN_CONFIGURATIONS = 12
 
 
-def comparison(found: StudyComparison, fresh: Remeasured | None) -> RenderableType:
+def comparison(result: StudyComparison, fresh: Remeasured | None) -> RenderableType:
     """Warnings, both studies, what changed, knobs, configurations, environment."""
-    parts: list[RenderableType] = [Text(say(one), style="yellow") for one in found.warnings]
-    if found.first.emulated_cann or found.second.emulated_cann:
-        parts.append(Text(say("emulated CANN: no figure below is a device's")))
-    parts += [studies(found), Text(), changes(found, fresh)]
-    parts.append(Text(how_sure(found, fresh)))
-    changed = [one for one in found.knobs if one.changed]
-    parts += [Text(), knobs(changed) if changed else Text(say("no knob is known to have changed"))]
-    if found.configurations:
-        parts += [Text(), configurations(found)]
-    if found.environment:
-        parts += [Text(), environment(found)]
+    parts: list[RenderableType] = [Text(say(why), style="yellow") for why in result.warnings]
+    if result.first.emulated_cann or result.second.emulated_cann:
+        parts.append(Text(say(EMULATED_CANN)))
+    parts += [table(studies(result)), Text(), table(changes(result, fresh))]
+    parts += [Text(how_sure(result, fresh)), Text()]
+    changed = knobs(result)
+    parts.append(table(changed) if changed.rows else Text(say("no knob is known to have changed")))
+    if result.configurations:
+        parts += [Text(), table(configurations(result, SHOWN_CONFIGURATIONS))]
+    if result.environment:
+        parts += [Text(), table(environment(result))]
     return Group(*parts)
 
 
-def studies(found: StudyComparison) -> Table:
+def studies(result: StudyComparison) -> Rows:
     """Either study's own verdict."""
-    table = new_table(
-        say("study"),
-        say("begun"),
-        say("verdict"),
-        say("speed-up"),
-        say("convolutions"),
+    headers = (
+        say("study"), say("begun"), say("verdict"), say("speed-up"), say("convolutions"),
         say("configuration"),
-    )
-    for side in (found.first, found.second):
-        speedup = with_interval(side.speedup, side.interval)
-        table.add_row(
+    )  # fmt: skip
+    rows = [
+        (
             side.study,
             side.begun,
             say(VERDICTS[side.verdict]),
-            speedup,
+            with_interval(side.speedup, side.interval),
             convolutions(side.convolutions),
             describe(side.configuration),
         )
-    return table
+        for side in (result.first, result.second)
+    ]
+    return Rows(headers, rows)
 
 
 def convolutions(paths: tuple[str, str]) -> str:
@@ -85,32 +83,24 @@ def convolutions(paths: tuple[str, str]) -> str:
     return " → ".join(path or "?" for path in paths) if any(paths) else ""
 
 
-def changes(found: StudyComparison, fresh: Remeasured | None) -> Table:
-    """The second study against the first."""
-    table = new_table(
-        say("second against first"),
-        say("first"),
-        say("second"),
-        say("speed-up"),
-        say("verdict"),
-        say("runs"),
-    )
-    for row in change_rows(found, fresh):
-        table.add_row(*row)
-    return table
+def _change_headers(first: str) -> tuple[str, ...]:
+    return first, say("first"), say("second"), say("speed-up"), say("verdict"), say("runs")
 
 
-def change_rows(found: StudyComparison, fresh: Remeasured | None) -> Iterator[list[str]]:
-    """What is compared, and how it came out."""
-    rows = [(say("as they are"), found.baseline), (say("each at its best"), found.winner)]
+def changes(result: StudyComparison, fresh: Remeasured | None) -> Rows:
+    """The second study against the first: what is compared, and how it came out."""
+    compared = [(say("as they are"), result.baseline), (say("each at its best"), result.winner)]
     if fresh:
-        rows += [
+        compared += [
             (say("as they are, in turns"), fresh.baseline),
             (say("each at its best, in turns"), fresh.winner),
         ]
-    for name, change in rows:
-        if change:
-            yield [at_batch(name, change.batch_size), *change_cells(change, found.unit)]
+    rows = [
+        (at_batch(name, change.batch_size), *change_cells(change, result.unit))
+        for name, change in compared
+        if change
+    ]
+    return Rows(_change_headers(say("second against first")), rows)
 
 
 def at_batch(name: str, batch_size: int | None) -> str:
@@ -118,97 +108,89 @@ def at_batch(name: str, batch_size: int | None) -> str:
     return name if batch_size in (None, 1) else f"{name}, batch_size={batch_size}"
 
 
-def change_cells(change: Change, unit: str) -> list[str]:
+def change_cells(change: Change, unit: str) -> Iterator[str]:
     """Values, speed-up with its interval, verdict, number of runs."""
     result = change.comparison
-    speedup = with_interval(result.speedup, result.interval)
-    before, after = (f"{value:.4g} {unit}" for value in change.values)
-    runs = (
-        say("{count} pairs", count=result.pairs) if result.paired else "{}, {}".format(*result.runs)
-    )
-    ruling = say(VERDICTS[result.verdict])
+    yield from (f"{value:.4g} {unit}" for value in change.values)
+    yield with_interval(result.speedup, result.interval)
+    verdict = say(VERDICTS[result.verdict])
     if not result.paired and result.verdict != "unclear":
-        ruling = say("{verdict}, unless the host drifted", verdict=ruling)
-    return [before, after, speedup, ruling, runs]
+        verdict = say("{verdict}, unless the host drifted", verdict=verdict)
+    yield verdict
+    pairs = say("{count} pairs", count=result.pairs)
+    yield pairs if result.paired else "{}, {}".format(*result.runs)
 
 
-def how_sure(found: StudyComparison, fresh: Remeasured | None) -> str:
+def how_sure(result: StudyComparison, fresh: Remeasured | None) -> str:
     """What these intervals do not hold."""
     if fresh:
         return say("in turns: fresh runs of both, in pairs; the others are of different days")
     return say(
         "not paired: the studies began {first} and {second}; what the host drifted between is in "
         "every difference. In pairs, now: --remeasure",
-        first=found.first.begun,
-        second=found.second.begun,
+        first=result.first.begun,
+        second=result.second.begun,
     )
 
 
-def knobs(changed: list[KnobChange]) -> Table:
+def knobs(result: StudyComparison) -> Rows:
     """The knobs that do something else now."""
-    table = new_table(say("knob that changed"), say("first"), say("second"), say("why"))
-    for one in changed:
-        why = say(one.why) if one.why else ""
-        table.add_row(f"{one.name}={one.value}", *knob_states(one), why)
-    return table
+    rows = [
+        (f"{knob.name}={knob.value}", *knob_states(knob), say(knob.why) if knob.why else "")
+        for knob in result.knobs
+        if knob.changed
+    ]
+    return Rows((say("knob that changed"), say("first"), say("second"), say("why")), rows)
 
 
-def knob_states(one: KnobChange) -> Iterator[str]:
+def knob_states(knob: KnobChange) -> Iterator[str]:
     """What it did in either study, with the interval."""
-    for state, effect in zip((one.before, one.after), one.effects, strict=True):
-        seen = f" {with_interval(effect.speedup, effect)}" if effect else ""
-        yield say(STATES[state]) + seen
+    for state, effect in zip((knob.before, knob.after), knob.effects, strict=True):
+        interval = f" {with_interval(effect.speedup, effect)}" if effect else ""
+        yield say(STATES[state]) + interval
 
 
-def configurations(found: StudyComparison) -> Table:
+def configurations(result: StudyComparison, most: int | None = None) -> Rows:
     """What both have measured, the best of the second study first."""
-    table = new_table(
-        say("both measured"),
-        say("first"),
-        say("second"),
-        say("speed-up"),
-        say("verdict"),
-        say("runs"),
-    )
-    for one in found.configurations[:SHOWN_CONFIGURATIONS]:
-        table.add_row(name_of(one), *change_cells(one.change, found.unit))
-    left = len(found.configurations) - SHOWN_CONFIGURATIONS
-    if left > 0:
-        table.caption = say("and {count} more: --json shows all", count=left)
-        table.caption_justify = "left"
-    return table
+    rows = [
+        (name_of(configuration), *change_cells(configuration.change, result.unit))
+        for configuration in result.configurations[:most]
+    ]
+    left = len(result.configurations) - len(rows)
+    note = say("and {count} more: --json shows all", count=left) if left else ""
+    return Rows(_change_headers(say("both measured")), rows, note)
 
 
-def name_of(one: ConfigurationChange) -> str:
+def name_of(configuration: ConfigurationChange) -> str:
     """The configuration in short, with its batch size where it is not 1."""
-    batch = {} if one.batch_size is None else {"batch_size": one.batch_size}
-    return describe({**one.configuration, **batch})
+    size = configuration.batch_size
+    return describe({**configuration.configuration, **({} if size is None else {BATCH_SIZE: size})})
 
 
-def environment(found: StudyComparison) -> Table:
+def environment(result: StudyComparison) -> Rows:
     """The fingerprint's differences item by item."""
-    table = new_table(say("environment"), say("first"), say("second"))
-    for one in found.environment:
-        table.add_row(one.name, one.before or say("none"), one.after or say("none"))
-    return table
+    headers = (say("environment"), say("first"), say("second"))
+    return Rows(headers, _differences(result.environment))
 
 
-def check(found: Check) -> RenderableType:
+def _differences(items: Sequence[Difference]) -> list[tuple[str, ...]]:
+    return [(item.name, item.before or say("none"), item.after or say("none")) for item in items]
+
+
+def check(result: Check) -> RenderableType:
     """The answer, promised beside seen, and how the environment differs."""
-    label = say("emulated CANN, ") if found.emulated_cann else ""
-    head = label + say(CHECK_SENTENCES[found.answer], reason=found.reason)
-    parts: list[RenderableType] = [Text(head, style=CHECK_STYLES[found.answer])]
-    if found.promised and found.seen:
-        said = N_("promised {promised}, seen {seen} ({pairs} pairs of fresh runs)")
+    sentence = say(CHECK_SENTENCES[result.answer], reason=result.reason)
+    head = Text(labelled(sentence, result.emulated_cann), style=CHECK_STYLES[result.answer])
+    parts: list[RenderableType] = [head]
+    if result.promised and result.seen:
+        text = N_("promised {promised}, seen {seen} ({pairs} pairs of fresh runs)")
         promised, seen = (
-            with_interval(side.speedup, side.interval) for side in (found.promised, found.seen)
+            with_interval(side.speedup, side.interval) for side in (result.promised, result.seen)
         )
-        parts.append(Text(say(said, promised=promised, seen=seen, pairs=found.seen.pairs)))
-    if found.environment:
-        table = new_table(say("tuned elsewhere"), say("then"), say("now"))
-        for one in found.environment:
-            table.add_row(one.name, one.before or say("none"), one.after or say("none"))
-        parts += [Text(), table]
-    if found.study:
-        parts += [Text(), Text(say("every trial: npu-tune show {name}", name=found.study))]
+        parts.append(Text(say(text, promised=promised, seen=seen, pairs=result.seen.pairs)))
+    if result.environment:
+        headers = (say("tuned elsewhere"), say("then"), say("now"))
+        parts += [Text(), table(Rows(headers, _differences(result.environment)))]
+    if result.study:
+        parts += [Text(), Text(say("every trial: npu-tune show {name}", name=result.study))]
     return Group(*parts)
