@@ -13,7 +13,6 @@ from tests.support.runs import recorded, study_record
 from tuner.diagnose import doctor, full
 from tuner.diagnose.host import Finding
 from tuner.errors import TunerError, UsageError
-from tuner.evidence.summary import summarize
 from tuner.evidence.verdict import against_itself
 from tuner.language import Message
 from tuner.runs import recording
@@ -21,7 +20,7 @@ from tuner.runs.recording import Recording
 from tuner.runs.store import Store
 from tuner.study import session
 from tuner.study.runner import Caller
-from tuner.views.doctor import as_json, self_check
+from tuner.views.doctor import self_check
 from tuner.worker.facts import Convolutions
 
 FINDINGS = [
@@ -121,6 +120,6 @@ def test_a_full_check_keeps_what_it_has_whatever_happens(
     assert found.stopped == Message("the device was lost" if error else "no profiler")
     assert found == full.read(path)
     assert found.recording.study is not None
-    line = self_check(summarize(found.recording.study, found.recording.runs))
+    line = self_check(found)
     assert line.startswith("A/A check, the baseline against itself in 6 pairs: same, 1.000x")
-    assert [row["latency_ms"] for row in as_json(found)["measured"]] == [10.0, 40.0]
+    assert [row["latency_ms"] for row in found.to_dict()["measured"]] == [10.0, 40.0]

@@ -65,7 +65,7 @@ def doctor(
         asked = full_check.setup(model, python, device)
         found = full_check.read(read) if read else _full_check(asked, output, as_json)
         findings = list(found.findings)
-        view, data = doctor_view.full(found), doctor_view.as_json(found)
+        view, data = doctor_view.full(found), found.to_dict()
     else:
         findings = examine(python, device)
         view, data = doctor_view.findings(findings), {"checks": [asdict(one) for one in findings]}

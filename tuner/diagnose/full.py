@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from pydantic import TypeAdapter
 
 from .. import __version__
 from ..errors import Interrupted, TunerError, UsageError
+from ..evidence.figures import figures
+from ..evidence.intervals import Comparison
+from ..evidence.measured import Measured, ranked
+from ..evidence.summary import Summary, summarize
+from ..evidence.verdict import against_itself
 from ..language import Message, message, say
 from ..options import Setup
 from ..policy import MIN_PAIRS
@@ -46,6 +52,51 @@ class FullCheck:
     profiler_files: dict[str, str]
     stopped: Message | None
     made_by: str
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """What was measured, judged by today's rules; None where no study was begun."""
+        study = self.recording.study
+        return summarize(study, self.recording.runs) if study else None
+
+    @property
+    def good(self) -> list[Measured]:
+        """The configurations that ran well, the best first."""
+        summary = self.summary
+        return ranked(summary.measured, summary.objective, None) if summary else []
+
+    @property
+    def baseline_values(self) -> list[float]:
+        """Of the runs of the baseline after its first: that one is alone in making the reference.
+
+        The disturbed ones, too: what pairs of this host are like is the question.
+        """
+        summary = self.summary
+        if summary is None or summary.baseline is None:
+            return []
+        runs = [r for r in summary.baseline.runs[1:] if r.measurement is not None]
+        return [summary.value(r) for r in runs]
+
+    @property
+    def against_itself(self) -> Comparison | None:
+        """The A/A check; None for too few runs of the baseline."""
+        return against_itself(self.baseline_values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types; the raw samples stay in the file."""
+        study, comparison = self.recording.study, self.against_itself
+        return {
+            "made_by": self.made_by,
+            "stopped": asdict(self.stopped) if self.stopped else None,
+            "checks": [asdict(finding) for finding in self.findings],
+            "environment": study.facts.fingerprint if study else {},
+            "against_itself": asdict(comparison) if comparison else None,
+            "measured": [
+                {"configuration": measured.configuration, **asdict(figures(measured))}
+                for measured in self.good
+            ],
+            "profile": self.profile.to_dict() if self.profile else None,
+        }
 
 
 def make(
