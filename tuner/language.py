@@ -46,6 +46,11 @@ class Message:
         return _rendered(self.text, self.fields, "en")
 
 
+def translated(english: str, chinese: str) -> Message:
+    """A text of a search space with the translation that it brings along, "" for none."""
+    return Message(english, {"zh": chinese} if chinese else {})
+
+
 def N_(text: str) -> str:
     """Mark a text that is spoken later, so that it is known to need a translation."""
     return text

@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.evidence.test_ablation import ablated, ms
 from tests.support import DATA
 from tests.support.runs import confirmed, recorded, study_record
-from tuner.diagnose.profile import Profile, choose, judge
+from tuner.diagnose.profile import Profile, choose, profile_of
 from tuner.errors import StudyConflictError
 from tuner.evidence.summary import Summary, summarize
 from tuner.space import file
@@ -48,8 +48,8 @@ def judged(
     )
     run = replace(one.run, spec=replace(one.run.spec, backend=backend), result=result)
     summary = npu_summary()
-    configuration = summary.space.baseline()
-    return judge(summary, replace(one, configuration=configuration), run, parsed, Path("folder"))
+    one = replace(one, configuration=summary.space.baseline())
+    return profile_of(summary, one, run, parsed, Path("folder"))
 
 
 def shown(found: Profile, width: int = 120) -> str:

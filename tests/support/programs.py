@@ -16,6 +16,7 @@ from tuner.deploy import formats
 from tuner.deploy.best import BestConfiguration
 from tuner.evidence.conclude import conclude
 from tuner.evidence.summary import summarize
+from tuner.space import file
 from tuner.space.model import Configuration
 
 RUN = [*PROGRAM, "run"]
@@ -61,7 +62,7 @@ def ran(command: list[str], folder: Path, **variables: str) -> subprocess.Comple
 def written(form: str, configuration: Configuration, variables: dict[str, str], to: Path) -> Path:
     """A configuration in a form for programs, in a file."""
     content = best(configuration, variables)
-    entries = formats.entries_of(content, "")
+    entries = file.entries_of(content.configuration, content.backend)
     stages = {name: entry.apply for name, entry in entries.items()}
     best_file.write_text(formats.text(content, form, entries, stages), to)
     return to

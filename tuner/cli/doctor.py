@@ -62,25 +62,25 @@ def doctor(
     if full and read:
         raise UsageError("--full measures, --read shows what was measured: give one of them")
     if full or read is not None:
-        asked = full_check.setup(model, python, device)
-        found = full_check.read(read) if read else _full_check(asked, output, as_json)
-        findings = list(found.findings)
-        view, data = doctor_view.full(found), found.to_dict()
+        setup = full_check.setup(model, python, device)
+        check = full_check.read(read) if read else _full_check(setup, output, as_json)
+        findings = list(check.findings)
+        view, data = doctor_view.full(check), check.to_dict()
     else:
         findings = examine(python, device)
-        view, data = doctor_view.findings(findings), {"checks": [asdict(one) for one in findings]}
+        view, data = doctor_view.findings(findings), {"checks": [asdict(f) for f in findings]}
     if as_json:
         click.echo(json.dumps(data, indent=2))
     else:
         console_of().print(view)
     if full:
         click.echo(say("written: {path}", path=output), err=as_json)
-        if found.stopped:
+        if check.stopped:
             raise SystemExit(1)
-    raise SystemExit(4 if any(one.state == "FAIL" for one in findings) else 0)
+    raise SystemExit(4 if any(finding.state == "FAIL" for finding in findings) else 0)
 
 
-def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
+def _full_check(setup: Setup, output: Path, silent: bool) -> FullCheck:
     """Measure with the live line, and Ctrl-C as in `tune`."""
     from ..diagnose import full as full_check
     from ..evidence.objectives import OBJECTIVES
@@ -94,6 +94,6 @@ def _full_check(asked: Setup, output: Path, silent: bool) -> FullCheck:
             console.print(text)
 
     with interruptible(console) as stop, live(console, silent) as redraw:
-        progress = Progress(OBJECTIVES[asked.objective], redraw)
+        progress = Progress(OBJECTIVES[setup.objective], redraw)
         on_wait = functools.partial(click.echo, err=True)
-        return full_check.make(asked, output, Caller(progress, stop, note, on_wait))
+        return full_check.make(setup, output, Caller(progress, stop, note, on_wait))

@@ -10,7 +10,7 @@ import click
 
 from ..errors import UsageError
 from ..language import N_, say
-from ..options import DEFAULT_STORAGE, RESULTS
+from ..options import DEFAULT_STORAGE, RESULTS, from_dict
 from .common import console_of, lang, no_wait, storage
 
 
@@ -83,6 +83,7 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
     from ..deploy import formats
     from ..evidence.conclude import conclude
     from ..runs.store import Store
+    from ..space import file as space_file
     from ..study import stored
     from ..text import resume_command
 
@@ -92,8 +93,9 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
     if form == "yaml":
         export_file.write(best, path)
     else:
-        asked = summary.study.setup
-        entries = formats.entries_of(best, asked["space"], asked.get("folder", ""))
+        setup = from_dict(summary.study.setup)
+        knobs, backend = best.configuration, best.backend
+        entries = space_file.entries_of(knobs, backend, setup.space, setup.folder)
         stages = {knob.name: knob.apply for knob in summary.space.knobs}
         export_file.write_text(formats.text(best, form, entries, stages), path)
     click.echo(f"written: {path}")

@@ -6,9 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..errors import UsageError
 from ..policy import WARMUP
-from ..space import file
 from ..space.schema import KnobEntry
 from ..space.variables import AT_START
 from ..worker.applied.after_import import MODULES
@@ -20,25 +18,6 @@ NO_FILE = "its search space file is not here"
 IMPORTS = ("torch", "torch_npu")
 # (knob=value, lines of code) of what is set in the process, and of what is done to the model.
 Parts = tuple[list[tuple[str, list[str]]], list[tuple[str, list[str]]]]
-
-
-def entries_of(best: BestConfiguration, space: str, folder: str = "") -> dict[str, KnobEntry]:
-    """What the search space files say of the configuration's knobs; without those that are gone.
-
-    space: the study's own file or name, folder: where a relative one begins; the shipped ones of
-    its backend come after it.
-    """
-    entries: dict[str, KnobEntry] = {}
-    for name in [*([space] if space else []), *file.shipped()]:
-        try:
-            loaded = file.load(file.find(name, folder))
-        except UsageError:  # the study's own file was moved: what it says of code is lost
-            continue
-        if loaded.space.backend == best.backend:
-            for knob in best.configuration:
-                if knob in loaded.entries:
-                    entries.setdefault(knob, loaded.entries[knob])
-    return entries
 
 
 def text(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..language import N_
-from ..space.model import Value
+from ..policy import BATCH_SIZE
+from ..space.model import Configuration, SearchSpace
+from ..space.schema import KnobEntry, Need
 
 Kind = Literal["dispatch-bound", "device-bound", "copy-bound", "overhead-bound", "operator-bound"]
 
@@ -18,50 +19,6 @@ KERNEL_SHARE = 0.1  # of the processor time that the operating system takes
 CONVERSION_SHARE = 0.1
 
 EVENTS = "device events"  # the source of a device time that no file of the profiler told
-
-# What a kind points to, knob and value ("" where only the knob is known).
-POINTERS: dict[Kind, tuple[tuple[str, Value], ...]] = {
-    "dispatch-bound": (
-        ("task_queue", 2),
-        ("jit_compile", "off"),
-        ("internal_format", "off"),
-        ("execution", "npugraph"),
-        ("cpu_affinity", ""),
-        ("batch_size", ""),
-    ),
-    "device-bound": (("internal_format", ""), ("jit_compile", ""), ("precision", "")),
-    "copy-bound": (("batch_size", ""),),
-    "overhead-bound": (
-        ("execution", "torchscript"),
-        ("execution", "inductor"),
-        ("batch_size", ""),
-    ),
-    "operator-bound": (
-        ("execution", "inductor-freezing"),
-        ("memory_format", "channels_last"),
-        ("threads", ""),
-    ),
-}
-MANY_CONVERSIONS = ("internal_format", "off")
-MANY_FAULTS = ("allocator", "glibc-keep")
-
-REASONS = {
-    "task_queue=2": N_("prepares and launches operators on a second thread"),
-    "jit_compile=off": N_("takes the path without on-line compilation"),
-    "internal_format=off": N_("convolutions stay on the aclnn path, nothing is converted"),
-    "execution=npugraph": N_("a captured graph is launched as one"),
-    "cpu_affinity": N_("the threads that dispatch stay on cores near the device"),
-    "batch_size": N_("a larger batch shares the cost of a call"),
-    "internal_format": N_("the format decides which kernels run"),
-    "jit_compile": N_("kernels compiled for the shape may be faster"),
-    "precision": N_("lower precision is faster, and computes something else"),
-    "execution=torchscript": N_("no Python between the operators"),
-    "execution=inductor": N_("fused operators, fewer calls"),
-    "execution=inductor-freezing": N_("fused operators with packed weights"),
-    "memory_format=channels_last": N_("convolutions without reordering"),
-    "threads": N_("how many processors an operator uses"),
-    "allocator=glibc-keep": N_("keeps memory instead of faulting it in again"),
-}
 
 
 @dataclass(frozen=True)
@@ -90,10 +47,11 @@ class Times:
 
 @dataclass(frozen=True)
 class Pointer:
-    """A knob that is worth a try, as KNOB=VALUE or KNOB, and why (English)."""
+    """A knob that is worth a try, as KNOB=VALUE or KNOB, and what it does."""
 
     setting: str
     why: str
+    why_zh: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,33 +72,29 @@ class Diagnosis:
     """What bounds a call. `share`: of the device's idling, or of what the kind is named after.
 
     source: where the share comes from. at_most: how many times faster the call could become if
-    that share went to nothing. None: the device's times are not known.
+    that share went to nothing. None: the device's times are not known. pointers: knobs that may
+    help.
     """
 
     kind: Kind
     share: float
     source: str
     at_most: float | None
-    pointers: tuple[Pointer, ...]
+    pointers: tuple[Pointer, ...] = ()
 
 
-def diagnose_device(times: Times, shares: Shares, settings: Mapping[str, Value]) -> Diagnosis:
-    """dispatch-, device- or copy-bound. settings: knobs of the space, as they were read back."""
+def diagnose_device(times: Times, shares: Shares) -> Diagnosis:
+    """dispatch-, device- or copy-bound."""
     whole_ms = times.latency_ms + times.copies_ms
     if times.copies_ms > COPY_SHARE * whole_ms:
-        share = times.copies_ms / whole_ms
-        return _diagnosis("copy-bound", share, "copies timed apart", settings)
+        return _diagnosis("copy-bound", times.copies_ms / whole_ms, "copies timed apart")
     idle, source = idle_share(times, shares)
     if idle is not None and idle < IDLE_SHARE and not times.device_certain:
         idle = None  # an upper bound of the device's work shows no device-bound call
     if idle is None:
         share = min(1.0, times.unsynchronised_ms / times.latency_ms)
-        kind: Kind = "dispatch-bound" if share > 1 - IDLE_SHARE else "device-bound"
-        return _diagnosis(kind, 0.0, "", settings)
-    if idle >= IDLE_SHARE:
-        return _diagnosis("dispatch-bound", idle, source, settings)
-    extra = (MANY_CONVERSIONS,) if shares.conversions > CONVERSION_SHARE else ()
-    return _diagnosis("device-bound", idle, source, settings, extra)
+        return _diagnosis("dispatch-bound" if share > 1 - IDLE_SHARE else "device-bound", 0.0, "")
+    return _diagnosis("dispatch-bound" if idle >= IDLE_SHARE else "device-bound", idle, source)
 
 
 def idle_share(times: Times, shares: Shares) -> tuple[float | None, str]:
@@ -154,36 +108,55 @@ def idle_share(times: Times, shares: Shares) -> tuple[float | None, str]:
     return shares.idle_in_trace, shares.idle_source
 
 
-def diagnose_cpu(shares: Shares, settings: Mapping[str, Value]) -> Diagnosis:
+def diagnose_cpu(shares: Shares) -> Diagnosis:
     """overhead-, copy- or operator-bound: what a call on the host spends most on."""
-    extra = (MANY_FAULTS,) if shares.kernel > KERNEL_SHARE else ()
     if shares.outside is None:
-        return _diagnosis("operator-bound", 0.0, "", settings, extra)
+        return _diagnosis("operator-bound", 0.0, "")
     outside, source = shares.outside, "torch.profiler"
     if outside >= OVERHEAD_SHARE:
-        return _diagnosis("overhead-bound", outside, source, settings, extra)
+        return _diagnosis("overhead-bound", outside, source)
     if shares.layout >= COPY_SHARE:
-        return _diagnosis("copy-bound", shares.layout, source, settings, extra)
-    return _diagnosis("operator-bound", 1 - outside, source, settings, extra)
+        return _diagnosis("copy-bound", shares.layout, source)
+    return _diagnosis("operator-bound", 1 - outside, source)
 
 
-def _diagnosis(
-    kind: Kind,
-    share: float,
-    source: str,
-    settings: Mapping[str, Value],
-    extra: Sequence[tuple[str, Value]] = (),
-) -> Diagnosis:
+def _diagnosis(kind: Kind, share: float, source: str) -> Diagnosis:
     removable = kind in ("dispatch-bound", "copy-bound", "overhead-bound") and 0 < share < 1
-    worth_trying = [
-        knob if value == "" else f"{knob}={value}"
-        for knob, value in [*extra, *POINTERS[kind]]
-        if knob in settings and (value == "" or settings[knob] != value)
-    ]
-    return Diagnosis(
-        kind=kind,
-        share=round(share, 4),
-        source=source,
-        at_most=round(1 / (1 - share), 3) if removable else None,
-        pointers=tuple(Pointer(setting, REASONS[setting]) for setting in worth_trying),
-    )
+    at_most = round(1 / (1 - share), 3) if removable else None
+    return Diagnosis(kind, round(share, 4), source, at_most)
+
+
+def needs(kind: Kind, shares: Shares) -> list[Need]:
+    """What a knob may help against, the most particular first."""
+    particular: list[Need] = []
+    if kind == "device-bound" and shares.conversions > CONVERSION_SHARE:
+        particular.append("conversions")
+    if shares.kernel > KERNEL_SHARE:
+        particular.append("page-faults")
+    return [*particular, kind]
+
+
+def pointers(
+    needed: Sequence[Need],
+    entries: Mapping[str, KnobEntry],
+    space: SearchSpace,
+    configuration: Configuration,
+    read_back: Configuration,
+) -> Iterator[Pointer]:
+    """The knobs that the search space files point to, where the space has another value for them.
+
+    read_back: what knobs are, where that is certain.
+    """
+    for need in needed:
+        for name, entry in entries.items():
+            knob, values = space.knob(name), entry.helps_when.get(need, [])
+            if knob is None or len(knob.domain) < 2:
+                continue
+            if values == "any":
+                is_left = configuration[name] == knob.default
+                settings = [name] if is_left or name == BATCH_SIZE else []
+            else:
+                value_now = read_back.get(name, configuration[name])
+                offered = [v for v in values if v in knob.domain and v != value_now]
+                settings = [f"{name}={value}" for value in offered]
+            yield from (Pointer(setting, entry.why, entry.why_zh) for setting in settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,26 @@ from ..deploy.compare import best
 from ..errors import StudyConflictError, TunerError, UnfitEnvironmentError, UsageError
 from ..evidence.stats import median
 from ..evidence.summary import Summary
-from ..policy import BATCH_SIZE
 from ..runs.records import RecordedRun, Run
 from ..runs.store import Store
-from ..space.model import Configuration, Value
+from ..space import file
+from ..space.model import Configuration
 from ..study import repeat, stored
 from ..worker.facts import ProfileFacts
 from ..worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
 from . import profile_files
-from .bound import EVENTS, Diagnosis, Pointer, Shares, Times, diagnose_cpu, diagnose_device
+from .bound import (
+    EVENTS,
+    Diagnosis,
+    Kind,
+    Pointer,
+    Shares,
+    Times,
+    diagnose_cpu,
+    diagnose_device,
+    needs,
+    pointers,
+)
 from .profile_files import Kernels, Operator
 
 MIN_DEADLINE_S = 600.0  # CANN's timeline is parsed at the end, which takes tens of seconds
@@ -108,7 +119,7 @@ def profile(
         run = launcher.run(_spec(spec, written))
         _require_ok(run, name, recorded.trial)
         moved = _move(written, output)
-    return judge(summary, recorded, run, moved, output)
+    return profile_of(summary, recorded, run, moved, output)
 
 
 def _spec(spec: TrialSpec, folder: Path) -> TrialSpec:
@@ -143,7 +154,7 @@ def _move(written: Path, output: Path) -> Path | None:
     return None if parsed is None else output / parsed.relative_to(written)
 
 
-def judge(
+def profile_of(
     summary: Summary, recorded: RecordedRun, run: Run, parsed: Path | None, output: Path
 ) -> Profile:
     """The run's facts and the profiler's files, put together and diagnosed."""
@@ -155,19 +166,16 @@ def judge(
     times = _times(facts, kernels, steps)
     host = _host_operators(facts, parsed)
     shares = _shares(facts, kernels, steps, host)
-    settings = _settings(recorded.configuration, run)
     on_npu = run.spec.backend == "npu"
-    diagnosis = (
-        diagnose_device(times, shares, settings) if on_npu else diagnose_cpu(shares, settings)
-    )
-    offered = [p for p in diagnosis.pointers if _is_offered(p, summary, recorded.configuration)]
+    diagnosis = diagnose_device(times, shares) if on_npu else diagnose_cpu(shares)
+    worth_trying = _pointers(diagnosis.kind, shares, summary, recorded.configuration, run)
     return Profile(
         study=summary.study.name,
         trial=recorded.trial,
         backend=run.spec.backend,
         emulated_cann=bool(run.result.fingerprint.get("emulated_cann")),
         configuration=recorded.configuration,
-        diagnosis=replace(diagnosis, pointers=tuple(offered)),
+        diagnosis=replace(diagnosis, pointers=tuple(worth_trying)),
         times=times,
         shares=shares,
         # Kernels by step first: the other file has no steps, and counts the profiler's warm-up too.
@@ -250,18 +258,12 @@ def _shares(
     )
 
 
-def _settings(configuration: Configuration, run: Run) -> dict[str, Value]:
-    """What each knob is: as it was read back, where that is certain."""
-    certain = {name: back.value for name, back in run.result.read_back.items() if back.certain}
-    return {name: certain.get(name, value) for name, value in configuration.items()}
-
-
-def _is_offered(pointer: Pointer, summary: Summary, configuration: Configuration) -> bool:
-    """Has the study's space the value, or for a knob without one another than the one in use?"""
-    name, _, value = pointer.setting.partition("=")
-    knob = summary.space.knob(name)
-    if knob is None or len(knob.domain) < 2:
-        return False
-    if value:
-        return value in map(str, knob.domain)
-    return name == BATCH_SIZE or configuration[name] == knob.default
+def _pointers(
+    kind: Kind, shares: Shares, summary: Summary, configuration: Configuration, run: Run
+) -> Iterator[Pointer]:
+    """By what the search space files say of the study's knobs."""
+    setup, space = summary.options, summary.space
+    names = [knob.name for knob in space.knobs]
+    entries = file.entries_of(names, space.backend, setup.space, setup.folder)
+    read_back = {name: back.value for name, back in run.result.read_back.items() if back.certain}
+    return pointers(needs(kind, shares), entries, space, configuration, read_back)

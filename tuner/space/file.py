@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,27 @@ def load(path: Path) -> LoadedFile:
     except _Mistake as mistake:
         raise UsageError(f"{path}:{_line(node, mistake.location)}: {mistake}") from mistake
     return LoadedFile(space, file.knobs)
+
+
+def entries_of(
+    names: Iterable[str], backend: str, space: str = "", folder: str = ""
+) -> dict[str, KnobEntry]:
+    """What the search space files say of these knobs; without those that are gone.
+
+    space: the study's own file or name, folder: where a relative one begins; the shipped ones of
+    its backend come after it.
+    """
+    entries: dict[str, KnobEntry] = {}
+    for name in [*([space] if space else []), *shipped()]:
+        try:
+            loaded = load(find(name, folder))
+        except UsageError:  # the study's own file was moved: what it says is lost
+            continue
+        if loaded.space.backend == backend:
+            for knob in names:
+                if knob in loaded.entries:
+                    entries.setdefault(knob, loaded.entries[knob])
+    return entries
 
 
 def _plain(error: Any, where: tuple[Any, ...]) -> str:

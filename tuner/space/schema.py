@@ -7,6 +7,11 @@ from typing import Any, Literal
 from packaging.specifiers import SpecifierSet
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+Need = Literal[
+    "dispatch-bound", "device-bound", "copy-bound", "overhead-bound", "operator-bound",
+    "conversions", "page-faults",
+]  # fmt: skip
+
 
 class Part(BaseModel):
     """Of the file; unknown keys are refused."""
@@ -36,7 +41,10 @@ class ValueEntry(Part):
 
 
 class KnobEntry(Part):
-    """One knob as the file has it."""
+    """One knob as the file has it.
+
+    helps_when: what a profile may find -> the values that are worth a try then, or any.
+    """
 
     why: str
     why_zh: str = ""
@@ -48,6 +56,9 @@ class KnobEntry(Part):
     at_most: Literal["", "cpus"] = ""
     needs: dict[str, str] = Field(default_factory=dict)
     changes_numbers: Literal["no", "rounding", "lossy"] = "no"
+    helps_when: dict[Need, list[str | int | float | bool] | Literal["any"]] = Field(
+        default_factory=dict
+    )
 
     def entries(self) -> list[ValueEntry]:
         """Every value in its long form."""

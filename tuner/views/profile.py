@@ -12,7 +12,7 @@ from rich.text import Text
 from ..diagnose.bound import EVENTS, Diagnosis, Pointer, Times
 from ..diagnose.profile import Profile
 from ..diagnose.profile_files import Operator
-from ..language import N_, say
+from ..language import N_, say, translated
 from ..text import describe
 from .cells import milliseconds, new_table
 
@@ -78,7 +78,7 @@ def sentence(one: Diagnosis) -> str:
 def pointers(found: Sequence[Pointer]) -> Iterator[str]:
     """Which knobs that points to, one a line."""
     for one in found:
-        yield say("try {setting}: {why}", setting=one.setting, why=say(one.why))
+        yield say("try {setting}: {why}", setting=one.setting, why=translated(one.why, one.why_zh))
 
 
 def times(found: Times, backend: str) -> Table:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from ..evidence.ablation import KnobFinding
 from ..evidence.effects import Effect
 from ..evidence.figures import Figures
-from ..evidence.result import CurveResult, Evidence, FinalistResult, KnobResult, Result
+from ..evidence.result import CurveResult, Evidence, FinalistResult, Result
 from ..evidence.stats import median
-from ..language import N_, chosen, say
+from ..language import N_, say, translated
 from ..text import describe
 from .cells import Rows, mebibytes, milliseconds, percentile, shortened, times, with_interval
 
@@ -52,16 +52,11 @@ def knobs(result: Result, width: int | None = None) -> Rows:
             f"{knob.name}={knob.value}",
             shortened(knob.read_back, width) + ("" if knob.certain else say(" (unverified)")),
             fresh.get(knob.name) or effect(knob.effect),
-            why(knob),
+            say(translated(knob.why, knob.why_zh)),
         )
         for knob in result.knobs
     ]
     return Rows(headers, rows)
-
-
-def why(knob: KnobResult) -> str:
-    """What the knob does, in the language of the user."""
-    return knob.why_zh if chosen() == "zh" and knob.why_zh else knob.why
 
 
 def finding(knob: KnobFinding) -> str:

@@ -14,6 +14,7 @@ from tests.support.cann_emulator import build
 from tests.support.programs import RUN, best
 from tuner.deploy import best as best_file
 from tuner.deploy import formats
+from tuner.space import file as space_file
 from tuner.space.model import Configuration
 
 CONFIGURATION: Configuration = {"task_queue": 2, "jit_compile": "off", "internal_format": "off"}
@@ -70,7 +71,7 @@ def test_the_exported_files_give_the_same(
     form: str, torch_python: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
     one = best(CONFIGURATION, VARIABLES, "npu")
-    entries = formats.entries_of(one, "")
+    entries = space_file.entries_of(one.configuration, one.backend)
     stages = {name: entry.apply for name, entry in entries.items()}
     text = formats.text(one, form, entries, stages)
     if form == "python":

@@ -8,7 +8,7 @@ from tests.support import DATA
 from tests.support.npu import CONVNET, Emulated
 from tests.support.runs import recorded, study_record
 from tuner.diagnose import profile_files
-from tuner.diagnose.profile import FEW_SAMPLES, Profile, judge
+from tuner.diagnose.profile import FEW_SAMPLES, Profile, profile_of
 from tuner.evidence.summary import summarize
 from tuner.runs.records import Run
 from tuner.space import file
@@ -36,7 +36,8 @@ def profiled(
     space = file.load(file.find("npu")).space
     summary = summarize(replace(study_record(), space=space_model.to_dict(space)), [])
     baseline = replace(recorded(0, 1.0), configuration=space.baseline())
-    return run, judge(summary, baseline, run, profile_files.output_folder(folder), folder)
+    files = profile_files.output_folder(folder)
+    return run, profile_of(summary, baseline, run, files, folder)
 
 
 def test_dominating_host_costs_are_dispatch_bound_and_level_2_fools_a_timer(
