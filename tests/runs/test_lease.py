@@ -166,7 +166,7 @@ def test_a_link_in_place_of_the_lock_is_refused(folder: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"study": 1}'])
 def test_a_holder_that_says_nothing_readable_is_unknown(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.lock").write_text(text)
-    assert lease._holder(tmp_path / "x.lock") == dict.fromkeys(lease.HELD, "?")
+    assert lease._holder(tmp_path / "x.lock") == dict.fromkeys(lease.HOLDER, "?")
 
 
 def test_a_study_that_does_not_wait_ends_with_7_and_leaves_no_trace(

@@ -38,12 +38,12 @@ def measured_on(backend: str, fingerprint: Mapping[str, Any], elsewhere: bool = 
     """
     if backend != "npu":
         return CPU
-    told = fingerprint["chip"]
-    logic_id = None if elsewhere else told["logic_id"]
-    bus = told["pci_bus_id"]
-    if told["source"]:
-        return Device(f"NPU {told['physical_id']}", told["physical_id"], logic_id, bus)
-    return Device(f"NPU {bus or told['physical_id']}", None, logic_id, bus, certain=bool(bus))
+    chip = fingerprint["chip"]
+    logic_id = None if elsewhere else chip["logic_id"]
+    bus = chip["pci_bus_id"]
+    if chip["source"]:
+        return Device(f"NPU {chip['physical_id']}", chip["physical_id"], logic_id, bus)
+    return Device(f"NPU {bus or chip['physical_id']}", None, logic_id, bus, certain=bool(bus))
 
 
 def chip_of(listing: npu_smi.Listing, device: Device) -> npu_smi.Chip | None:

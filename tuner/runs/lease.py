@@ -25,7 +25,7 @@ from ..language import N_, say
 FOLDER_VARIABLE = "NPU_TUNE_LOCKS"
 FOLDER = "/tmp/npu-tune-locks"  # not $TMPDIR: that is often one user's or one job's own
 POLL_S = 1.0  # a system call each second does not disturb who measures
-HELD = ("study", "pid", "host", "since")
+HOLDER = ("study", "pid", "host", "since")
 
 Hold = Callable[[Iterable[str | None]], list[int | None]]
 
@@ -45,7 +45,7 @@ def held(
     try:
         since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
         text = json.dumps(
-            dict(zip(HELD, (study, os.getpid(), platform.node(), since), strict=True))
+            dict(zip(HOLDER, (study, os.getpid(), platform.node(), since), strict=True))
         )
         os.ftruncate(lock, 0)
         os.pwrite(lock, text.encode(), 0)
@@ -69,14 +69,14 @@ def holding(
         locks: dict[str, int] = {}
 
         def hold(devices: Iterable[str | None]) -> list[int | None]:
-            wanted = list(devices)
-            names = sorted({name for name in wanted if name is not None})
+            devices = list(devices)
+            names = sorted({name for name in devices if name is not None})
             if names != sorted(locks):
                 stack.close()
                 locks.clear()
                 for name in names:
                     locks[name] = stack.enter_context(held(name, study, on_wait, stop))
-            return [None if name is None else locks[name] for name in wanted]
+            return [None if name is None else locks[name] for name in devices]
 
         yield hold
 
@@ -100,7 +100,7 @@ def holder(device: str) -> str:
 def _wait(
     path: Path, device: str, on_wait: Callable[[str], None] | None, stop: Callable[[], bool]
 ) -> int:
-    told = False
+    is_waiting = False
     while (lock := _try(path)) is None:
         holder = _holder(path)
         if on_wait is None:
@@ -110,13 +110,13 @@ def _wait(
             )
         if stop():
             raise Interrupted("")
-        if not told:
-            said = N_(
+        if not is_waiting:
+            text = N_(
                 "{device} is being measured by study {study} (process {pid} on {host}) since "
                 "{since}; waiting. --no-wait: fail instead; Ctrl-C stops"
             )
-            on_wait(say(said, device=device, **holder))
-            told = True
+            on_wait(say(text, device=device, **holder))
+            is_waiting = True
         time.sleep(POLL_S)
     return lock
 
@@ -146,11 +146,11 @@ def _open(path: Path) -> int:
         except FileNotFoundError:  # O_CREAT on another user's file: fs.protected_regular forbids it
             lock = os.open(path, flags | os.O_CREAT, 0o666)
             os.fchmod(lock, 0o666)  # whatever the umask: other users must be able to lock it, too
-        found = os.fstat(lock)
+        status = os.fstat(lock)
     except OSError as error:
         why = "it is a symbolic link" if path.is_symlink() else error.strerror
         raise _unusable(path, str(why)) from error
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(lock)
         raise _unusable(path, "it is no file with one name")
     return lock
@@ -179,8 +179,8 @@ def _unusable(path: Path, why: str) -> UnfitEnvironmentError:
 def _holder(path: Path) -> dict[str, str]:
     """What the file says of its holder; "?" for what it does not. Anybody can write into it."""
     try:
-        said = json.loads(path.read_text())
-        texts = {name: str(said[name])[:100] for name in HELD}
+        holder = json.loads(path.read_text())
+        texts = {name: str(holder[name])[:100] for name in HOLDER}
     except (OSError, ValueError, KeyError, TypeError):
-        return dict.fromkeys(HELD, "?")
+        return dict.fromkeys(HOLDER, "?")
     return {name: text if text.isprintable() else "?" for name, text in texts.items()}

@@ -48,10 +48,10 @@ migration = MIGRATIONS.append
 @migration
 def m001_initial(connection: Connection) -> None:
     """Studies and runs. Times in ns, dates UTC in ISO 8601, samples zlib-compressed int64."""
-    made = MetaData()
+    tables = MetaData()
     Table(
         "tuner_studies",
-        made,
+        tables,
         Column("name", String(200), primary_key=True),
         Column("created_at", String(40), nullable=False),
         Column("finished_at", String(40)),
@@ -62,7 +62,7 @@ def m001_initial(connection: Connection) -> None:
     )
     Table(
         "tuner_runs",
-        made,
+        tables,
         Column("uid", String(40), primary_key=True),
         Column("study", String(200), ForeignKey("tuner_studies.name"), nullable=False),
         Column("trial", Integer, nullable=False),
@@ -77,7 +77,7 @@ def m001_initial(connection: Connection) -> None:
         Column("log_tail", Text, nullable=False),
         Index("tuner_runs_by_trial", "study", "trial"),
     )
-    made.create_all(connection)
+    tables.create_all(connection)
 
 
 @migration

@@ -36,12 +36,12 @@ class Listing:
 def run(timeout_s: float = TIMEOUT_S) -> Listing | None:
     """Ask npu-smi; None where it is not there, or does not answer."""
     try:
-        done = subprocess.run(
+        answer = subprocess.run(
             ["npu-smi", "info"], capture_output=True, text=True, timeout=timeout_s, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return parse(done.stdout)
+    return parse(answer.stdout)
 
 
 def parse(text: str) -> Listing:

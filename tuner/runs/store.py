@@ -115,12 +115,12 @@ class Store:
         with self._writing() as connection:
             connection.execute(update(STUDIES).where(STUDIES.c.name == name).values(values))
 
-    def claim(self, name: str, seen: dict[str, Any] | None, owner: dict[str, Any]) -> bool:
-        """Take the study over from the owner that was seen; False when another was faster."""
-        as_seen = STUDIES.c.name == name, STUDIES.c.owner == json.dumps(seen)
+    def claim(self, name: str, before: dict[str, Any] | None, owner: dict[str, Any]) -> bool:
+        """Take the study over from the owner before; False when another was faster."""
+        of_before = STUDIES.c.name == name, STUDIES.c.owner == json.dumps(before)
         with self._writing() as connection:
             changed = connection.execute(
-                update(STUDIES).where(*as_seen).values(owner=json.dumps(owner))
+                update(STUDIES).where(*of_before).values(owner=json.dumps(owner))
             )
             return changed.rowcount == 1
 

@@ -32,7 +32,7 @@ def other_processes(listing: npu_smi.Listing, device: Device) -> list[int] | Non
 
 
 def watched(launch: Launch, device: Device) -> Launch:
-    """The same, with `device_processes`: how many processes of others the device had before it.
+    """Add to a run's witnesses `device_processes`, how many of others the device had before it.
 
     Before, because in a container our own worker cannot be told from others by its number. Only
     an NPU is asked about, and no more once npu-smi was not there, did not answer in time, or did
@@ -48,7 +48,7 @@ def watched(launch: Launch, device: Device) -> Launch:
         run = launch(spec)
         if others is None or not run.result.witnesses_before:
             return run
-        seen = {**run.result.witnesses_before, "device_processes": float(len(others))}
-        return replace(run, result=replace(run.result, witnesses_before=seen))
+        witnesses = {**run.result.witnesses_before, "device_processes": float(len(others))}
+        return replace(run, result=replace(run.result, witnesses_before=witnesses))
 
     return launch_watched

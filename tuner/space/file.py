@@ -47,19 +47,19 @@ def find(name: str, folder: str = "") -> Path:
         if path.is_file():
             return path
         raise UsageError(f"there is no search space file {path}")
-    found = _shipped()
-    if name in found:
-        return found[name]
+    paths = _shipped()
+    if name in paths:
+        return paths[name]
     raise UsageError(
-        f"there is no search space {name!r}; shipped: {', '.join(sorted(found))}; "
+        f"there is no search space {name!r}; shipped: {', '.join(sorted(paths))}; "
         "your own: --space FILE.yaml"
     )
 
 
 def shipped() -> list[str]:
     """The names of the search spaces that come with this tool, the smallest file first."""
-    found = _shipped()
-    return sorted(found, key=lambda name: found[name].stat().st_size)
+    paths = _shipped()
+    return sorted(paths, key=lambda name: paths[name].stat().st_size)
 
 
 def _shipped() -> dict[str, Path]:
@@ -133,8 +133,8 @@ def _plain(error: Any, where: tuple[Any, ...]) -> str:
         return f"unknown key {place!r}; {hint}allowed: {', '.join(allowed)}"
     if kind == "missing":
         return f"{place!r} is missing"
-    seen = error.get("input")
-    return f"{place}: {error['msg']}" + (f", not {seen!r}" if isinstance(seen, str | int) else "")
+    value = error.get("input")
+    return f"{place}: {error['msg']}" + (f", not {value!r}" if isinstance(value, str | int) else "")
 
 
 def _allowed_keys(where: tuple[Any, ...]) -> list[str]:
@@ -249,11 +249,11 @@ def _check_values(knobs: dict[str, Knob], values: Configuration, where: tuple[An
 
 
 def _allowed(
-    knobs: dict[str, Knob], given: dict[str, Any], where: tuple[Any, ...]
+    knobs: dict[str, Knob], condition: dict[str, Any], where: tuple[Any, ...]
 ) -> dict[str, tuple[Value, ...]]:
-    """`knob: value` or `knob: [values]` as knob -> allowed values."""
+    """Read `knob: value` or `knob: [values]` as knob -> allowed values."""
     allowed = {}
-    for name, values in given.items():
+    for name, values in condition.items():
         values = values if isinstance(values, list) else [values]
         for value in values:
             _check_values(knobs, {name: value}, where)

@@ -19,17 +19,21 @@ from .model import Knob, LeftOut, SearchSpace, Value
 from .schema import KnobEntry, ValueEntry
 
 
-def narrow(space: SearchSpace, name: str, gone: Sequence[Value], why: Message) -> SearchSpace:
-    """The space without some values of one knob, which are among what was left out."""
+def narrow(space: SearchSpace, name: str, values: Sequence[Value], why: Message) -> SearchSpace:
+    """The space without these values of one knob, which are among what was left out."""
     knobs = tuple(
-        replace(knob, domain=tuple(value for value in knob.domain if value not in gone))
+        replace(knob, domain=tuple(value for value in knob.domain if value not in values))
         if knob.name == name
         else knob
         for knob in space.knobs
     )
-    presets = {p: held for p, held in space.presets.items() if held.get(name) not in gone}
-    lost = LeftOut(why, name, tuple(gone), tuple(p for p in space.presets if p not in presets))
-    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, lost))
+    presets = {p: preset for p, preset in space.presets.items() if preset.get(name) not in values}
+    left_out = LeftOut(why, name, tuple(values), _other_presets(space, presets))
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, left_out))
+
+
+def _other_presets(space: SearchSpace, presets: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(preset for preset in space.presets if preset not in presets)
 
 
 def why_not(space: SearchSpace, name: str, value: Value) -> str:
@@ -45,10 +49,10 @@ def why_not(space: SearchSpace, name: str, value: Value) -> str:
 
 def why_left_out(space: SearchSpace, name: str, value: Value) -> Message | None:
     """Why a value of the file is not to be had here; None for one that was not left out."""
-    whys = (
-        one.why for one in space.left_out if one.knob == name and str(value) in map(str, one.values)
-    )
-    return next(whys, None)
+    for left_out in space.left_out:
+        if left_out.knob == name and str(value) in map(str, left_out.values):
+            return left_out.why
+    return None
 
 
 def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
@@ -76,11 +80,11 @@ def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
         for preset, configuration in space.presets.items()
         if configuration.get(name, value) == value
     }
-    gone = tuple(preset for preset in space.presets if preset not in presets)
+    others = _other_presets(space, presets)
     why = Message("{name} is set to {value}", {"name": name, "value": value})
-    lost = (LeftOut(why, name, presets=gone),) if gone else ()
+    left_out = (LeftOut(why, name, presets=others),) if others else ()
     knobs = tuple(pinned if k.name == name else k for k in space.knobs)
-    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *lost))
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *left_out))
 
 
 def with_default_batch(space: SearchSpace, batch_size: int) -> SearchSpace:
@@ -98,8 +102,8 @@ def request(loaded: LoadedFile) -> ProbeRequest:
     values: dict[str, list[Any]] = {}
     for knob in loaded.space.knobs:
         if knob.handler:
-            wanted = [value for value in knob.domain if value != UNSET]
-            values[knob.handler] = [*values.get(knob.handler, []), *wanted]
+            others = [value for value in knob.domain if value != UNSET]
+            values[knob.handler] = [*values.get(knob.handler, []), *others]
     entries = [entry for knob in loaded.entries.values() for entry in knob.entries()]
     libraries = [entry.shared_library for entry in entries if entry.shared_library]
     return ProbeRequest(values, libraries, variables.rules())
@@ -141,11 +145,11 @@ def _why_not(
     if value.shared_library and not facts.libraries.get(value.shared_library):
         return Message("there is no {library} on this host", {"library": value.shared_library})
     for package, specifier in {**entry.needs, **value.needs}.items():
-        have = str(fingerprint.get(package, "")).split("+")[0]
-        if not have or not SpecifierSet(specifier, prereleases=True).contains(have):
+        version = str(fingerprint.get(package, "")).split("+")[0]
+        if not version or not SpecifierSet(specifier, prereleases=True).contains(version):
             return Message(
                 "it needs {package} {specifier}, here is {have}",
-                {"package": package, "specifier": specifier, "have": have or Message("none")},
+                {"package": package, "specifier": specifier, "have": version or Message("none")},
             )
     missing = facts.missing.get(knob.handler, {}).get(str(value.value), "")
     return Message(str(missing)) if missing else None
@@ -169,10 +173,10 @@ def _with_library_paths(space: SearchSpace, loaded: LoadedFile, facts: ProbeFact
     return replace(space, knobs=tuple(knobs))
 
 
-def with_library(held: Mapping[str, str], path: str, preloaded: str) -> dict[str, str]:
+def with_library(variables: Mapping[str, str], path: str, preloaded: str) -> dict[str, str]:
     """Fill `{library}`; what the user preloads already stays preloaded, after ours."""
-    filled = {name: text.replace("{library}", path) for name, text in held.items()}
+    filled = {name: text.replace("{library}", path) for name, text in variables.items()}
     if "LD_PRELOAD" in filled:
-        others = [one for one in preloaded.split(":") if one not in ("", path)]
+        others = [library for library in preloaded.split(":") if library not in ("", path)]
         filled["LD_PRELOAD"] = ":".join([filled["LD_PRELOAD"], *others])
     return filled

@@ -59,8 +59,8 @@ def _enough(count: int, elapsed_ns: int, rule: MeasurementRule) -> bool:
 
 def calls_per_block(latency_ns: List[int], rule: MeasurementRule) -> int:
     """How many calls make a block of about `rule.block_time_s`; 2 at least: they may overlap."""
-    wanted = rule.block_time_s * 1e9 / max(1.0, statistics.median(latency_ns))
-    return max(2, min(MAX_CALLS_PER_BLOCK, round(wanted)))
+    calls = rule.block_time_s * 1e9 / max(1.0, statistics.median(latency_ns))
+    return max(2, min(MAX_CALLS_PER_BLOCK, round(calls)))
 
 
 def time_blocks(

@@ -68,19 +68,19 @@ def why_unusable(reference: List[Any]) -> str:
 def check(output: Any, reference: List[Any], tolerance: float) -> OutputCheck:
     """Compare an output with the reference, tensor by tensor."""
     tensors = flatten(output)
-    seen = digest(tensors)
+    own = digest(tensors)
     reason = why_unusable(reference)
     if reason:
-        return OutputCheck("impossible", seen, None, reason)
+        return OutputCheck("impossible", own, None, reason)
     shapes = [tuple(tensor.shape) for tensor in tensors]
-    wanted = [tuple(tensor.shape) for tensor in reference]
-    if shapes != wanted:
-        return OutputCheck("failed", seen, None, "shapes {} instead of {}".format(shapes, wanted))
+    expected = [tuple(tensor.shape) for tensor in reference]
+    if shapes != expected:
+        return OutputCheck("failed", own, None, "shapes {} instead of {}".format(shapes, expected))
     error = max(_relative_error(*pair) for pair in zip(tensors, reference))
     if error <= tolerance:
-        return OutputCheck("passed", seen, error)
+        return OutputCheck("passed", own, error)
     why = "relative error {:.3g}, allowed {:.3g}".format(error, tolerance)
-    return OutputCheck("failed", seen, error if error != float("inf") else None, why)
+    return OutputCheck("failed", own, error if error != float("inf") else None, why)
 
 
 def _relative_error(tensor: Any, reference: Any) -> float:

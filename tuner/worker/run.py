@@ -123,7 +123,7 @@ class Measuring:
 
     def _measure(self) -> None:
         spec = self.spec
-        seen = self._prepare_process()
+        states = self._prepare_process()
         backend = self._import_torch()
         import torch
 
@@ -143,7 +143,7 @@ class Measuring:
                 self._measure_workload(workload, backend, device)
             if spec.backend == "npu" and "measurement" in self.known:
                 self.known["convolutions"] = convolutions.taken(workload, backend.synchronize)
-        self.known["read_back"] = self._read_back(workload, seen)
+        self.known["read_back"] = self._read_back(workload, states)
         self.known["fingerprint"] = _fingerprint(backend)
 
     def _prepare_process(self) -> Dict[str, Any]:
@@ -158,14 +158,14 @@ class Measuring:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         if spec.cpus:
             os.sched_setaffinity(0, spec.cpus)
-        seen = {}
+        states = {}
         for handler in sorted({knob.handler for knob in spec.knobs if knob.handler}):
             module = _handler(handler)
             if hasattr(module, "at_start"):
-                seen[handler] = module.at_start()
+                states[handler] = module.at_start()
         lifeline.end_at_deadline(spec.deadline_s + protocol.SELF_DESTRUCT_GRACE_S)
         lifeline.end_with_input()
-        return seen
+        return states
 
     def _import_torch(self) -> Any:
         with self.phase("import"):
@@ -251,22 +251,21 @@ class Measuring:
         return output_check.load_reference(path)
 
     def _failed(self, output: Any, reference: List[Any]) -> bool:
-        checked = output_check.check(output, reference, self.spec.tolerance)
-        self.known["output"] = checked
-        return checked.status == "failed"
+        check = self.known["output"] = output_check.check(output, reference, self.spec.tolerance)
+        return check.status == "failed"
 
-    def _read_back(self, workload: Workload, seen: Dict[str, Any]) -> Dict[str, ReadBack]:
-        return {knob.name: _read_back_one(knob, workload, seen) for knob in self.spec.knobs}
+    def _read_back(self, workload: Workload, states: Dict[str, Any]) -> Dict[str, ReadBack]:
+        return {knob.name: _read_back_of(knob, workload, states) for knob in self.spec.knobs}
 
 
-def _read_back_one(knob: KnobSetting, workload: Workload, seen: Dict[str, Any]) -> ReadBack:
+def _read_back_of(knob: KnobSetting, workload: Workload, states: Dict[str, Any]) -> ReadBack:
     module = _handler(knob.handler) if knob.handler else None
     if module is not None and hasattr(module, "read_back"):
-        back: ReadBack = module.read_back(workload, seen.get(knob.handler))
+        back: ReadBack = module.read_back(workload, states.get(knob.handler))
         return back
     if knob.variables:
-        held = {name: os.environ.get(name, UNSET) for name in knob.variables}
-        return ReadBack(str(held), False, "in the environment; its effect was not seen")
+        values = {name: os.environ.get(name, UNSET) for name in knob.variables}
+        return ReadBack(str(values), False, "in the environment; its effect was not seen")
     return ReadBack(knob.value, knob.apply in ("input", "measurement"), "as asked")
 
 

@@ -46,9 +46,9 @@ def map_tensors(value: Any, function: Callable[[Any], Any]) -> Any:
 
 def tensors_of(value: Any) -> List[Any]:
     """Every tensor in nested tuples, lists, dicts and dataclass-like outputs, in order."""
-    found: List[Any] = []
-    map_tensors(value if not hasattr(value, "to_tuple") else value.to_tuple(), found.append)
-    return found
+    tensors: List[Any] = []
+    map_tensors(value if not hasattr(value, "to_tuple") else value.to_tuple(), tensors.append)
+    return tensors
 
 
 def split_example(example: Any) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
@@ -89,14 +89,14 @@ def resize_batch(workload: Workload, batch_size: int) -> None:
     """Repeat or cut the leading dimension of every input that has the example's batch size."""
     import torch
 
-    given = batch_of(workload.args, workload.kwargs)
-    if given == batch_size:
+    present = batch_of(workload.args, workload.kwargs)
+    if present == batch_size:
         return
 
     def resized(tensor: Any) -> Any:
-        if tensor.dim() == 0 or tensor.shape[0] != given:
+        if tensor.dim() == 0 or tensor.shape[0] != present:
             return tensor
-        index = torch.arange(batch_size) % given
+        index = torch.arange(batch_size) % present
         return tensor[index].contiguous()
 
     workload.map_inputs(resized)

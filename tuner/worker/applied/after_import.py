@@ -23,8 +23,8 @@ def from_environment() -> None:
     """What `npu-tune run` has asked for; nothing where it has not."""
     text = os.environ.get(VARIABLE)
     if text:
-        asked = json.loads(text)
-        install(asked["module"], asked["knobs"])
+        request = json.loads(text)
+        install(request["module"], request["knobs"])
 
 
 def install(module: str, knobs: List[Any]) -> None:
@@ -73,9 +73,9 @@ def _apply(module: str, knobs: List[Any]) -> None:
             done.append("{}={}".format(name, value))
         except Exception as error:
             failed.append("{}={} ({})".format(name, value, str(error).split("\n")[0]))
-    said = "npu-tune: set after the import of {}: {}".format(module, ", ".join(done) or "nothing")
+    line = "npu-tune: set after the import of {}: {}".format(module, ", ".join(done) or "nothing")
     if failed:
-        said += "; could not be set: " + ", ".join(failed)
+        line += "; could not be set: " + ", ".join(failed)
     if failed or not os.environ.get(SAID):
         os.environ[SAID] = "1"
-        sys.stderr.write(said + "\n")
+        sys.stderr.write(line + "\n")

@@ -14,9 +14,8 @@ def find_library(name: str, folders: Sequence[str] = ()) -> str:
     In these folders, then in the usual ones.
     """
     for folder in [*folders, *_folders()]:
-        found = sorted(glob.glob(os.path.join(folder, name)))
-        if found:
-            return found[0]
+        for path in sorted(glob.glob(os.path.join(folder, name))):
+            return path
     return ""
 
 

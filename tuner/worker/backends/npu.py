@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
+import mmap
 import os
 from typing import Any, Dict, Optional, Tuple
 
@@ -113,6 +114,15 @@ def cann_version(package: str) -> str:
         return str(utils.get_cann_version(package))
     except Exception:
         return cann.version(os.environ) if package == "CANN" else ""
+
+
+def library_holds(text: bytes) -> bool:
+    """Is this text, such as a message, in torch_npu's library? So it knows what that is about."""
+    import torch_npu
+
+    path = os.path.join(os.path.dirname(torch_npu.__file__), "lib", "libtorch_npu.so")
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as bytes_:
+        return bytes_.find(text) >= 0
 
 
 def is_emulated() -> bool:

@@ -2,8 +2,8 @@
 
 A module has some of these functions, and none that it does not need:
 
-    at_start()                          before torch is imported; its return value goes to read_back
+    at_start()                          before torch is imported; its return value is `start`
     missing(value) -> str               why this value cannot be used here; "" where it can
     apply(value, workload)              change the process, the inputs or the model
-    read_back(workload, seen) -> ReadBack   what the knob is now; called for an unset knob as well
+    read_back(workload, start) -> ReadBack  what the knob is now; called for an unset knob as well
 """

@@ -51,6 +51,6 @@ def _heap_is_kept() -> bool:
     return in_heap and (libc.sbrk(0) or 0) >= block + BLOCK_BYTES
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """What `at_start` saw."""
-    return ReadBack(seen or "unknown", bool(seen), "where a 24 MiB block was placed at start")
+    return ReadBack(start or "unknown", bool(start), "where a 24 MiB block was placed at start")

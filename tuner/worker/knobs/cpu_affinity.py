@@ -7,10 +7,10 @@ TorchNPU 7.1.0 on the main thread of a program that only infers stays unbound, u
 
 from __future__ import annotations
 
-import mmap
 import os
 from typing import Any, Dict, List
 
+from ..backends.npu import library_holds
 from ..protocol import ReadBack
 from ..workload import Workload
 
@@ -20,7 +20,7 @@ LAUNCHER = "acl_thread"
 
 def missing(value: Any) -> str:
     """Where torch_npu does not know lazy_bind, or would skip the binding."""
-    if not _knows(b"lazy_bind"):
+    if not library_holds(b"lazy_bind"):
         return "this torch_npu has no lazy_bind: TorchNPU 7.2.0 is the first that has"
     usable, there = len(os.sched_getaffinity(0)), os.cpu_count() or 1
     if usable < there:
@@ -30,28 +30,20 @@ def missing(value: Any) -> str:
     return ""
 
 
-def _knows(text: bytes) -> bool:
-    import torch_npu
-
-    path = os.path.join(os.path.dirname(torch_npu.__file__), "lib", "libtorch_npu.so")
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
-        return held.find(text) >= 0
-
-
 def at_start() -> int:
     """How many processors the process may use before torch_npu binds anything."""
     return len(os.sched_getaffinity(0))
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """What the threads' masks show: mode 2 gives the launching thread a processor of its own."""
     masks = _masks()
     main = masks.get(str(os.getpid()), [])
     launching = [mask for name, mask in masks.items() if name.startswith(LAUNCHER)]
     how = "of {} processors: main thread {}, {} {}".format(
-        seen, len(main), LAUNCHER, ", ".join(str(len(mask)) for mask in launching) or "none"
+        start, len(main), LAUNCHER, ", ".join(str(len(mask)) for mask in launching) or "none"
     )
-    if not any(len(mask) < int(seen) for mask in [main, *launching]):
+    if not any(len(mask) < int(start) for mask in [main, *launching]):
         return ReadBack("unset", True, how + ": nothing is bound")
     if VARIABLE not in os.environ:
         return ReadBack("unset", True, how + ": bound by others")
@@ -61,7 +53,7 @@ def read_back(workload: Workload, seen: Any) -> ReadBack:
 
 def _masks() -> Dict[str, List[int]]:
     """Thread -> its processors; the main thread under the process id, others under name and id."""
-    found = {}
+    masks = {}
     for task in os.listdir("/proc/self/task"):
         try:
             with open("/proc/self/task/{}/comm".format(task), encoding="utf-8") as file:
@@ -69,5 +61,5 @@ def _masks() -> Dict[str, List[int]]:
             mask = sorted(os.sched_getaffinity(int(task)))
         except (OSError, ProcessLookupError):  # the thread has ended
             continue
-        found[task if task == str(os.getpid()) else "{} {}".format(name, task)] = mask
-    return found
+        masks[task if task == str(os.getpid()) else "{} {}".format(name, task)] = mask
+    return masks

@@ -80,7 +80,7 @@ def _torchscript(workload: Workload) -> Any:
     return torch.jit.optimize_for_inference(torch.jit.freeze(module.eval()))
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """What kind of object is called, and whether inductor really compiled it."""
     import torch
 

@@ -18,8 +18,10 @@ def missing(value: str) -> str:
     """Both switches must be there."""
     import torch_npu
 
-    gone = [name for name in SWITCHES if not hasattr(torch_npu.npu, name)]
-    return "this torch_npu has no torch_npu.npu.{}.allow_hf32".format(gone[0]) if gone else ""
+    for name in SWITCHES:
+        if not hasattr(torch_npu.npu, name):
+            return "this torch_npu has no torch_npu.npu.{}.allow_hf32".format(name)
+    return ""
 
 
 def apply(value: str, workload: Optional[Workload]) -> None:
@@ -30,9 +32,9 @@ def apply(value: str, workload: Optional[Workload]) -> None:
         getattr(torch_npu.npu, name).allow_hf32 = name in value.split("+")
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """torch_npu's own answer."""
     import torch_npu
 
-    on = [name for name in SWITCHES if getattr(torch_npu.npu, name).allow_hf32]
-    return ReadBack("+".join(on) or "none", True, "torch_npu.npu.{conv,matmul}.allow_hf32")
+    names = [name for name in SWITCHES if getattr(torch_npu.npu, name).allow_hf32]
+    return ReadBack("+".join(names) or "none", True, "torch_npu.npu.{conv,matmul}.allow_hf32")

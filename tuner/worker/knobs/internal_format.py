@@ -25,7 +25,7 @@ def apply(value: str, workload: Optional[Workload]) -> None:
     torch_npu.npu.config.allow_internal_format = value == "on"
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """Did a cast to a private format give one? Where that cannot be tried, the option."""
     import torch
     import torch_npu
@@ -45,10 +45,10 @@ def _option() -> ReadBack:
     import torch_npu
 
     try:
-        held = torch_npu._C._npu_getOption(OPTION)
+        option = torch_npu._C._npu_getOption(OPTION)
     except (AttributeError, RuntimeError):
         return ReadBack("unset", False, "this torch_npu does not tell the option")
-    state = held.decode() if isinstance(held, bytes) else str(held or "")
+    state = option.decode() if isinstance(option, bytes) else str(option or "")
     if state not in STATES:
         return ReadBack("unset", False, "never set; the default is not told")
     return ReadBack(STATES[state], True, "option {} of torch_npu".format(OPTION))

@@ -15,7 +15,7 @@ def apply(value: str, workload: Optional[Workload]) -> None:
     torch_npu.npu.set_compile_mode(jit_compile=value == "on")
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """torch_npu's own answer."""
     import torch_npu
 

@@ -22,7 +22,7 @@ def missing(value: Any) -> str:
     return "{} is {} here already: as quiet".format(VARIABLE, level) if level >= int(value) else ""
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """The variable; CANN does not tell what it made of it."""
     text = os.environ.get(VARIABLE) or "unset, default {}".format(DEFAULT)
     how = "{}={}".format(VARIABLE, text)

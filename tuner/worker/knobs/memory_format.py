@@ -19,7 +19,7 @@ def apply(value: str, workload: Workload) -> None:
     )
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """The layout of the first 4-dimensional input; shapes such as 1xCx1x1 are both at once."""
     import torch
 

@@ -25,7 +25,7 @@ def missing(value: str) -> str:
     return ""
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """`expandable` by the segments of a snapshot; a split limit leaves no such trace."""
     import torch
 
@@ -36,8 +36,8 @@ def read_back(workload: Workload, seen: Any) -> ReadBack:
     how = "{} of {} segments are expandable".format(sum(expandable), len(expandable))
     if any(expandable):
         return ReadBack("expandable", True, how)
-    held = os.environ.get(VARIABLE, "")
-    if "expandable_segments:True" in held:
+    text = os.environ.get(VARIABLE, "")
+    if "expandable_segments:True" in text:
         return ReadBack("unset", bool(segments), how + ", though asked for")
-    found = "split-250" if held == "max_split_size_mb:250" else "unset"
-    return ReadBack(found, False, "{}={}".format(VARIABLE, held or "unset"))
+    value = "split-250" if text == "max_split_size_mb:250" else "unset"
+    return ReadBack(value, False, "{}={}".format(VARIABLE, text or "unset"))

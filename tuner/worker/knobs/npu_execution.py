@@ -64,9 +64,9 @@ class Graphed:
         workload.map_inputs(lambda tensor: tensor.clone())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for held, given in zip(self.inputs, tensors_of([args, kwargs])):
-            if held.data_ptr() != given.data_ptr():
-                held.copy_(given)
+        for captured, tensor in zip(self.inputs, tensors_of([args, kwargs])):
+            if captured.data_ptr() != tensor.data_ptr():
+                captured.copy_(tensor)
         self.graph.replay()
         self.replays += 1
         return self.output
@@ -89,7 +89,7 @@ def apply(value: str, workload: Workload) -> None:
         raise unsupported("graph capture: {}".format(one_line(error)))
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """What kind of object is called, and whether it was really replayed or compiled."""
     import torch
 

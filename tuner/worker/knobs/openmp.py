@@ -23,13 +23,13 @@ def at_start() -> None:
     os.environ["OMP_DISPLAY_ENV"] = "VERBOSE"
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """active, passive, or the spin count of the default."""
-    shown = re.search(r"GOMP_SPINCOUNT = '(\d+)'", _log())
-    if not shown:
+    match = re.search(r"GOMP_SPINCOUNT = '(\d+)'", _log())
+    if not match:
         value = os.environ.get("OMP_WAIT_POLICY", "").lower() or "unset"
         return ReadBack(value, False, "this OpenMP runtime does not show its settings")
-    spins = int(shown.group(1))
+    spins = int(match.group(1))
     if spins == 0:
         value = "passive"
     else:

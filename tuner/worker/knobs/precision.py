@@ -29,7 +29,7 @@ def apply(value: str, workload: Workload) -> None:
     workload.map_inputs(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """The type that all floating-point parameters have, or `mixed`."""
     dtypes = {p.dtype for p in workload.module.parameters() if p.is_floating_point()}
     if not dtypes:

@@ -15,7 +15,7 @@ def apply(value: int, workload: Optional[Workload]) -> None:
     torch.set_num_threads(value)
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """torch's own answer."""
     import torch
 

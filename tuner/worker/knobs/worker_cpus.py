@@ -59,7 +59,7 @@ def _chosen(value: Union[int, str]) -> List[int]:
     return order[: int(value)]
 
 
-def read_back(workload: Workload, seen: Any) -> ReadBack:
+def read_back(workload: Workload, start: Any) -> ReadBack:
     """The main thread's affinity mask, as a count; `near` where it is exactly the device's node."""
     mask = os.sched_getaffinity(0)
     nodes = _device_nodes()

@@ -26,8 +26,8 @@ def load(spec: ModelSpec) -> Loaded:
     factory = getattr(module, factory_name, None)
     if not callable(factory):
         raise unsupported("{} has no function {!r}".format(place, factory_name))
-    made = factory()
-    model, example = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    result = factory()
+    model, example = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
     if not isinstance(model, torch.nn.Module):
         raise unsupported(
             "{} returned {}, not a torch.nn.Module or (module, example inputs)".format(
