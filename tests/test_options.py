@@ -16,8 +16,8 @@ from tuner.options import Setup
 
 
 def test_a_setup_survives_the_store() -> None:
-    one = Setup("m", inputs=("1x3",), cpus=(0, 1), pins={"threads": "1"}, timeout_s=3.0)
-    assert options.from_dict(options.to_dict(one)) == one
+    setup = Setup("m", inputs=("1x3",), cpus=(0, 1), pins={"threads": "1"}, timeout_s=3.0)
+    assert options.from_dict(options.to_dict(setup)) == setup
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_what_means_nothing_is_refused_with_what_is_allowed(
     ],
 )
 def test_what_lies_on_the_edge_is_allowed(fields: dict[str, Any]) -> None:
-    one = Setup("m", **fields)
-    assert one.validated() == one
+    setup = Setup("m", **fields)
+    assert setup.validated() == setup
 
 
 def test_the_library_shows_every_option_with_its_default() -> None:
@@ -108,7 +108,7 @@ def test_the_library_shows_every_option_with_its_default() -> None:
 )
 def test_what_a_user_gives_wrongly_is_named(given: dict[str, Any], expected: str) -> None:
     with pytest.raises(UsageError) as refused:
-        options.begun({"model": "m", **given})
+        options.new_setup({"model": "m", **given})
     assert expected in str(refused.value)
 
 
@@ -117,7 +117,7 @@ def test_a_study_is_begun_where_the_user_stands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     given = {"model": "m", "confirm": 8, "cpus": [0, 1], "space": Path("a.yaml"), "env_script": "s"}
-    assert options.begun(given) == Setup(
+    assert options.new_setup(given) == Setup(
         "m", confirm="8", cpus=(0, 1), space="a.yaml", env_script=f"{tmp_path}/s",
         folder=str(tmp_path),
     )  # fmt: skip
@@ -125,9 +125,9 @@ def test_a_study_is_begun_where_the_user_stands(
 
 def test_another_number_of_trials_stands_instead_of_a_budget() -> None:
     stored = options.to_dict(Setup("m", budget_s=60.0, seed=3))
-    assert options.continued(stored, {"trials": 9, "seed": 3}) == Setup("m", trials=9, seed=3)
+    assert options.resumed_setup(stored, {"trials": 9, "seed": 3}) == Setup("m", trials=9, seed=3)
 
 
 def test_what_decides_what_is_measured_does_not_change_on_resume() -> None:
     with pytest.raises(UsageError, match=r"begun with cpus \(--cpus\) \(0,\), not \(1,\)"):
-        options.continued(options.to_dict(Setup("m", cpus=(0,))), {"cpus": (1,)})
+        options.resumed_setup(options.to_dict(Setup("m", cpus=(0,))), {"cpus": (1,)})

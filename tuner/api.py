@@ -13,7 +13,7 @@ from .errors import UsageError
 from .evidence.conclude import conclude
 from .evidence.objectives import OBJECTIVES
 from .evidence.result import Result
-from .options import DEFAULT_STORAGE, OFFERED, RESULTS, Setup, begun, taken
+from .options import DEFAULT_STORAGE, OFFERED, RESULTS, Setup, new_setup, values_of
 from .runs import recording
 from .runs.store import Store
 from .study import session, stored
@@ -44,14 +44,14 @@ def tune(
 
     Raises a `tuner.errors.TunerError`, whose text says what to do.
     """
-    asked = begun({"model": model, **options})
+    setup = new_setup({"model": model, **options})
     say = on_progress or (lambda _: None)
     store = Store(storage)
     try:
-        name = study or session.new_name(store, asked)
-        progress = Progress(OBJECTIVES[asked.objective], say)
+        name = study or session.new_name(store, setup)
+        progress = Progress(OBJECTIVES[setup.objective], say)
         caller = Caller(progress, note=say, on_wait=say if wait else None)
-        summary = session.tune(asked, store, name, caller)
+        summary = session.tune(setup, store, name, caller)
         return export(summary, RESULTS)[0]
     finally:
         store.close()
@@ -59,8 +59,8 @@ def tune(
 
 def _signature() -> inspect.Signature:
     """That of `tune`, with each option in the place of `**options`."""
-    shown = inspect.signature(tune)
-    parameters = dict(shown.parameters)
+    written = inspect.signature(tune)
+    parameters = dict(written.parameters)
     rest = parameters.pop("options").replace(kind=inspect.Parameter.KEYWORD_ONLY)
     for field in fields(Setup):
         if field.name in OFFERED and field.name not in parameters:
@@ -68,7 +68,7 @@ def _signature() -> inspect.Signature:
             parameters[field.name] = rest.replace(
                 name=field.name, default=default, annotation=field.type
             )
-    return shown.replace(parameters=[*parameters.values()])
+    return written.replace(parameters=[*parameters.values()])
 
 
 tune.__signature__ = _signature()  # type: ignore[attr-defined]
@@ -103,14 +103,14 @@ def replay_study(
     Raises StudyConflictError, or UsageError for a file that is no recording.
     """
     if str(study).endswith(RECORDING_SUFFIX):
-        found = recording.read(Path(study))
-        if found.study is None:
-            raise UsageError(f"{study}: a recording in which no study was begun")
-        record, runs = found.study, found.runs
+        content = recording.read(Path(study))
+        if content.study is None:
+            raise UsageError(f"{study}: a recording in which no study was new_setup")
+        record, runs = content.study, content.runs
     else:
         store = Store(storage, create=False)
         try:
             record, runs = stored.load(store, str(study)).study, tuple(store.runs(str(study)))
         finally:
             store.close()
-    return replay(record, runs, sampler=sampler, noise=noise, seed=seed, **taken(changes))
+    return replay(record, runs, sampler=sampler, noise=noise, seed=seed, **values_of(changes))

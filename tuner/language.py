@@ -46,7 +46,7 @@ class Message:
         return _rendered(self.text, self.fields, "en")
 
 
-def translated(english: str, chinese: str) -> Message:
+def with_translation(english: str, chinese: str) -> Message:
     """A text of a search space with the translation that it brings along, "" for none."""
     return Message(english, {"zh": chinese} if chinese else {})
 

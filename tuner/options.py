@@ -219,7 +219,7 @@ def read(name: str, value: Any, function: Callable[[Any], Any]) -> Any:
         raise refusal(name, value, error) from error
 
 
-def taken(given: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """What a user gives, as fields. Raises UsageError for what is no option, and for two alike."""
     for name in given:
         if name not in OFFERED:
@@ -237,24 +237,24 @@ def _converted(name: str, value: Any) -> Any:
     return read(name, value, convert) if convert else value
 
 
-def begun(given: Mapping[str, Any]) -> Setup:
+def new_setup(given: Mapping[str, Any]) -> Setup:
     """The options of a new study, begun where the user stands. Raises UsageError."""
-    return Setup(**taken(given), folder=str(Path.cwd())).validated()
+    return Setup(**values_of(given), folder=str(Path.cwd())).validated()
 
 
-def continued(stored: dict[str, Any], given: Mapping[str, Any]) -> Setup:
+def resumed_setup(stored: dict[str, Any], given: Mapping[str, Any]) -> Setup:
     """A stored study's options with those that may change. Raises UsageError for another."""
-    values, before = taken(given), from_dict(stored)
+    values, before = values_of(given), from_dict(stored)
     for name, value in values.items():
         if not OPTIONS[name].on_resume and getattr(before, name) != value:
             raise UsageError(
                 f"--resume: the study was begun with {called(name)} {getattr(before, name)!r}, "
                 f"not {value!r}; leave the option out, or start another study"
             )
-    return changed(before, values)
+    return with_changes(before, values)
 
 
-def changed(before: Setup, values: Mapping[str, Any]) -> Setup:
+def with_changes(before: Setup, values: Mapping[str, Any]) -> Setup:
     """With these values instead, and without what they stand instead of. Raises UsageError."""
     instead: dict[str, Any] = {}
     if "trials" in values:

@@ -57,9 +57,9 @@ def test_what_is_not_won_keeps_the_defaults(
     verdict: str, table: dict[str, Any], pretend: Pretend
 ) -> None:
     done = npu_tune(*SEARCH, *pretend(**table), "--json")
-    found = json.loads(done.stdout)
-    assert (done.exit_code, found["verdict"]) == (0, verdict)
-    assert found["recommendation"] == "keep the defaults"
+    result = json.loads(done.stdout)
+    assert (done.exit_code, result["verdict"]) == (0, verdict)
+    assert result["recommendation"] == "keep the defaults"
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_two_interpreters_are_two_environments(pretend: Pretend) -> None:
     new = pretend("new", fingerprint={"torch": "2.10.0"}, latency_ms=5.0)
     assert npu_tune(*SHORT, *pretend("old")).exit_code == 0
     assert npu_tune(*SHORT, *new, "--study", "t").exit_code == 0
-    (found,) = json.loads(npu_tune("compare", "s", "t", "--json").stdout)["comparisons"]
-    assert round(found["baseline"]["comparison"]["speedup"], 1) == 2.0
-    assert {"name": "torch", "before": "2.9.0", "after": "2.10.0"} in found["environment"]
+    (result,) = json.loads(npu_tune("compare", "s", "t", "--json").stdout)["comparisons"]
+    assert round(result["baseline"]["comparison"]["speedup"], 1) == 2.0
+    assert {"name": "torch", "before": "2.9.0", "after": "2.10.0"} in result["environment"]
 
 
 def test_a_study_is_not_resumed_after_an_upgrade_in_place(pretend: Pretend) -> None:

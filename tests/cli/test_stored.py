@@ -38,10 +38,10 @@ def test_it_left_no_folder(won: Path) -> None:
 
 @pytest.mark.usefixtures("stored")
 def test_show_has_a_row_for_each_configuration() -> None:
-    shown = npu_tune("show", "s").stdout
-    assert "defaults" in shown
-    assert "memory_format=channels_last" in shown
-    assert "pairs of fresh runs" in shown
+    text = npu_tune("show", "s").stdout
+    assert "defaults" in text
+    assert "memory_format=channels_last" in text
+    assert "pairs of fresh runs" in text
 
 
 @pytest.mark.usefixtures("stored")
@@ -51,10 +51,10 @@ def test_it_is_shown_in_chinese() -> None:
 
 @pytest.mark.usefixtures("stored")
 def test_show_of_a_trial_has_phases_read_back_and_the_command() -> None:
-    shown = npu_tune("show", "s", "--trial", "1").stdout
-    assert "interpreter" in shown
-    assert "read back: memory_format" in shown
-    assert "npu-tune rerun s --trial 1" in shown
+    text = npu_tune("show", "s", "--trial", "1").stdout
+    assert "interpreter" in text
+    assert "read back: memory_format" in text
+    assert "npu-tune rerun s --trial 1" in text
 
 
 @pytest.mark.usefixtures("stored")

@@ -31,31 +31,31 @@ def run(outcome: Outcome = Outcome.OK, message: str = "", log: str = "", **facts
     return Run(spec, result, log, datetime(2026, 11, 24, tzinfo=timezone.utc), 1)
 
 
-def states(found: list[Finding]) -> list[tuple[str, str]]:
-    return [(one.name, one.state) for one in found]
+def states(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.name, finding.state) for finding in findings]
 
 
 def test_a_pair_that_fits_is_three_times_ok() -> None:
-    found = list(doctor.software("python", run(), run()))
-    assert states(found) == [("interpreter", "OK"), ("torch", "OK"), ("torch_npu", "OK")]
+    findings = list(doctor.software("python", run(), run()))
+    assert states(findings) == [("interpreter", "OK"), ("torch", "OK"), ("torch_npu", "OK")]
 
 
 def test_without_torch_nothing_else_is_asked() -> None:
     failed = run(Outcome.ENVIRONMENT_ERROR, "python has no usable torch (ImportError): install it")
-    found = list(doctor.software("python", failed, failed))
-    assert states(found) == [("interpreter", "OK"), ("torch", "FAIL")]
-    assert str(found[1].seen) == "python has no usable torch (ImportError)"
+    findings = list(doctor.software("python", failed, failed))
+    assert states(findings) == [("interpreter", "OK"), ("torch", "FAIL")]
+    assert str(findings[1].seen) == "python has no usable torch (ImportError)"
 
 
 def test_without_torch_npu_the_cpu_is_still_fine() -> None:
-    found = list(doctor.software("python", run(torch_npu=""), run(Outcome.ENVIRONMENT_ERROR)))
-    assert states(found)[2:] == [("torch_npu", "WARN")]
+    findings = list(doctor.software("python", run(torch_npu=""), run(Outcome.ENVIRONMENT_ERROR)))
+    assert states(findings)[2:] == [("torch_npu", "WARN")]
 
 
 def test_a_pair_that_does_not_fit_is_named_with_the_right_one() -> None:
-    found = list(doctor.software("python", run(torch="2.13.0"), run()))
-    assert states(found)[2:] == [("pairing", "FAIL")]
-    assert str(found[2].todo) == "install torch_npu 2.13.0: each goes with its own torch"
+    findings = list(doctor.software("python", run(torch="2.13.0"), run()))
+    assert states(findings)[2:] == [("pairing", "FAIL")]
+    assert str(findings[2].todo) == "install torch_npu 2.13.0: each goes with its own torch"
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_a_pair_that_does_not_fit_is_named_with_the_right_one() -> None:
     ],
 )
 def test_each_way_an_import_fails_has_its_sentence(ended: Run, seen: str, todo: str) -> None:
-    found = list(doctor.software("python", run(), ended))[2]
-    assert (found.name, found.state) == ("torch_npu", "FAIL")
-    assert seen in str(found.seen)
-    assert todo in str(found.todo)
+    finding = list(doctor.software("python", run(), ended))[2]
+    assert (finding.name, finding.state) == ("torch_npu", "FAIL")
+    assert seen in str(finding.seen)
+    assert todo in str(finding.todo)
 
 
 @pytest.mark.parametrize(
@@ -95,25 +95,25 @@ def test_cann_and_driver_are_held_against_what_the_knobs_need(
     cann: str, driver: str, wanted: list[str]
 ) -> None:
     seen = run(cann=cann, driver=driver, emulated_cann=False, devices=1, soc="Ascend910B3")
-    found = [c for c in doctor.devices(seen, None) if c.name in ("CANN", "driver")]
-    assert [one.state for one in found] == wanted
+    findings = [c for c in doctor.devices(seen, None) if c.name in ("CANN", "driver")]
+    assert [finding.state for finding in findings] == wanted
 
 
 def listing(name: str, sick: str = "") -> npu_smi.Listing:
     """A product's listing; sick: the bus id of a chip whose health is a warning."""
-    found = npu_smi.parse((DATA / "npu_smi" / f"{name}.txt").read_text())
+    whole = npu_smi.parse((DATA / "npu_smi" / f"{name}.txt").read_text())
     chips = [
         replace(chip, health="Warning") if chip.values["Bus-Id"] == sick else chip
-        for chip in found.chips
+        for chip in whole.chips
     ]
-    return replace(found, chips=tuple(chips))
+    return replace(whole, chips=tuple(chips))
 
 
 def health(listing: npu_smi.Listing, physical_id: int, logic_id: int) -> list[tuple[str, str]]:
     """What is said of each chip where such a one is to be measured."""
     chosen = Device(f"NPU {physical_id}", physical_id, logic_id)
-    found = doctor.devices(run(Outcome.CRASHED), listing, chosen)
-    return states([one for one in found if one.name.startswith("NPU")])
+    findings = doctor.devices(run(Outcome.CRASHED), listing, chosen)
+    return states([finding for finding in findings if finding.name.startswith("NPU")])
 
 
 def test_an_unhealthy_and_a_used_device_are_told_apart() -> None:
@@ -124,8 +124,8 @@ def test_an_unhealthy_and_a_used_device_are_told_apart() -> None:
 def test_a_container_with_the_hosts_npu_4_alone_fails_for_that_one() -> None:
     chips = listing("a2").chips
     sick = [replace(chips[0], npu=str(n), health="Warning") for n in (0, 4)]
-    found = npu_smi.Listing(chips=tuple(sick))
-    assert health(found, 4, 0) == [("NPU 0", "WARN"), ("NPU 4", "FAIL")]
+    two_sick = npu_smi.Listing(chips=tuple(sick))
+    assert health(two_sick, 4, 0) == [("NPU 0", "WARN"), ("NPU 4", "FAIL")]
 
 
 def test_of_two_chips_of_an_npu_the_chosen_one_fails() -> None:
@@ -143,24 +143,24 @@ def test_a_product_that_lists_devices_is_found_by_them() -> None:
 def test_a_chip_whose_place_on_the_host_nothing_tells_is_a_warning() -> None:
     guessed = run(cann="8.5.0", driver="25.2.0", emulated_cann=False, devices=1, soc="Ascend910B3")
     chosen = Device("NPU 0", certain=False)
-    found = [c for c in doctor.devices(guessed, listing("a2"), chosen) if c.name == "device"]
-    assert found[1].state == "WARN"
-    assert str(found[1].seen) == (
+    findings = [c for c in doctor.devices(guessed, listing("a2"), chosen) if c.name == "device"]
+    assert findings[1].state == "WARN"
+    assert str(findings[1].seen) == (
         "which chip of the host it is, nothing tells: it is taken for NPU 0"
     )
 
 
 def test_without_an_interpreter_the_host_is_still_examined() -> None:
-    found = doctor.examine("/nonexistent/python", None)
+    findings = doctor.examine("/nonexistent/python", None)
     seen = Message("{path}: there is none", {"path": "/nonexistent/python"})
-    assert found[0] == Finding("interpreter", "FAIL", seen, Message("name one with --python"))
-    assert [one.name for one in found[1:]] == [one.name for one in host.checks()]
+    assert findings[0] == Finding("interpreter", "FAIL", seen, Message("name one with --python"))
+    assert [finding.name for finding in findings[1:]] == [finding.name for finding in host.checks()]
 
 
 def test_variables_that_slow_are_named() -> None:
     given = {"ASCEND_LAUNCH_BLOCKING": "1", "ASCEND_GLOBAL_LOG_LEVEL": "1"}
-    found = list(host.checks(Path("/nonexistent"), given))
-    variables = [(str(c.seen), c.state) for c in found if c.name == "variable"]
+    findings = list(host.checks(Path("/nonexistent"), given))
+    variables = [(str(c.seen), c.state) for c in findings if c.name == "variable"]
     assert variables == [
         ("ASCEND_LAUNCH_BLOCKING=1", "WARN"),
         ("ASCEND_GLOBAL_LOG_LEVEL=1", "WARN"),
@@ -168,12 +168,12 @@ def test_variables_that_slow_are_named() -> None:
 
 
 def test_a_variable_that_means_nothing_fails_with_what_is_allowed() -> None:
-    (found,) = doctor.refused(ProbeFacts(refused={"STREAMS_PER_DEVICE": "16"}))
-    assert (found.name, found.state, str(found.seen)) == (
+    (finding,) = doctor.refused(ProbeFacts(refused={"STREAMS_PER_DEVICE": "16"}))
+    assert (finding.name, finding.state, str(finding.seen)) == (
         "variable", "FAIL", "STREAMS_PER_DEVICE='16'",
     )  # fmt: skip
     allowed = "8, 32 (torch_npu warns and takes 32)"
-    assert str(found.todo) == f"correct it or unset it; allowed: {allowed}"
+    assert str(finding.todo) == f"correct it or unset it; allowed: {allowed}"
 
 
 def test_host_settings_are_read_where_the_kernel_tells_them(tmp_path: Path) -> None:
@@ -186,9 +186,9 @@ def test_host_settings_are_read_where_the_kernel_tells_them(tmp_path: Path) -> N
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
-    found = {c.name: (c.state, str(c.seen)) for c in host.checks(tmp_path, {})}
-    assert found["governor"] == ("WARN", "powersave")
-    assert found["machine"] == ("WARN", "a virtual machine")
-    assert found["numa_balancing"] == ("WARN", "1")
-    assert found["swappiness"] == ("OK", "0")
-    assert found["huge pages"] == ("WARN", "never")
+    findings = {c.name: (c.state, str(c.seen)) for c in host.checks(tmp_path, {})}
+    assert findings["governor"] == ("WARN", "powersave")
+    assert findings["machine"] == ("WARN", "a virtual machine")
+    assert findings["numa_balancing"] == ("WARN", "1")
+    assert findings["swappiness"] == ("OK", "0")
+    assert findings["huge pages"] == ("WARN", "never")

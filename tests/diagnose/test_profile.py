@@ -35,44 +35,44 @@ def npu_summary() -> Summary:
     return summarize(record, [])
 
 
-def judged(
+def profile_from(
     facts: ProfileFacts, parsed: Path | None, backend: str = "npu", emulated: bool = False
 ) -> Profile:
     """A run of the NPU's baseline with these facts."""
-    one = recorded(0, 4.0)
+    baseline = recorded(0, 4.0)
     result = replace(
-        one.run.result,
+        baseline.run.result,
         profile=facts,
         fingerprint={"emulated_cann": emulated},
         read_back={"task_queue": ReadBack(2, True, "")},
     )
-    run = replace(one.run, spec=replace(one.run.spec, backend=backend), result=result)
+    run = replace(baseline.run, spec=replace(baseline.run.spec, backend=backend), result=result)
     summary = npu_summary()
-    one = replace(one, configuration=summary.space.baseline())
-    return profile_of(summary, one, run, parsed, Path("folder"))
+    baseline = replace(baseline, configuration=summary.space.baseline())
+    return profile_of(summary, baseline, run, parsed, Path("folder"))
 
 
-def shown(found: Profile, width: int = 120) -> str:
+def text_of(result: Profile, width: int = 120) -> str:
     console = Console(width=width, highlight=False)
     with console.capture() as capture:
-        console.print(profile.profile(found))
+        console.print(profile.profile(result))
     return capture.get()
 
 
 def test_kernel_details_come_before_steps_and_both_before_events(tmp_path: Path) -> None:
     shutil.copy(DATA / "profiler" / "step_trace_time.csv", tmp_path)
-    steps = judged(FACTS, tmp_path)
+    steps = profile_from(FACTS, tmp_path)
     assert (steps.times.device_source, steps.times.device_ms) == ("step_trace_time.csv", 0.12)
     shutil.copy(DATA / "profiler" / "kernel_details.csv", tmp_path)
-    kernels = judged(FACTS, tmp_path)
+    kernels = profile_from(FACTS, tmp_path)
     assert (kernels.times.device_source, kernels.times.device_ms) == ("kernel_details.csv", 0.1)
-    events = judged(FACTS, None)
+    events = profile_from(FACTS, None)
     assert (events.times.device_source, events.times.device_ms) == ("device events", 3.0)
 
 
 def test_the_report_names_bound_knobs_operators_and_what_fell_back() -> None:
-    found = judged(FACTS, DATA / "profiler")
-    text = shown(found)
+    result = profile_from(FACTS, DATA / "profiler")
+    text = text_of(result)
     assert text.startswith("dispatch-bound: the device idles 98% of a call")
     assert "try jit_compile=off" in text
     assert "task_queue=2" not in text  # it reads back as 2 already
@@ -85,14 +85,15 @@ def test_the_report_names_bound_knobs_operators_and_what_fell_back() -> None:
 
 
 def test_no_figure_of_the_emulation_goes_without_its_label() -> None:
-    assert shown(judged(FACTS, None, emulated=True)).startswith("emulated CANN, device-bound")
+    text = text_of(profile_from(FACTS, None, emulated=True))
+    assert text.startswith("emulated CANN, device-bound")
 
 
 def test_a_profiler_that_fails_leaves_the_rest() -> None:
     facts = replace(
         FACTS, traced_ns=[], profiler_error="RuntimeError: busy", missing_activities=["NPU"]
     )
-    text = shown(judged(facts, None))
+    text = text_of(profile_from(facts, None))
     assert text.startswith("device-bound: the device works 75% of a call")
     assert "the profiler failed: RuntimeError: busy" in text
     assert "the trace lacks NPU" in text
@@ -101,10 +102,10 @@ def test_a_profiler_that_fails_leaves_the_rest() -> None:
 def test_on_the_cpu_copies_and_overhead_are_shares_of_the_traced_time() -> None:
     operators = [OperatorTime("aten::conv2d", 2, 8 * MS), OperatorTime("aten::copy_", 4, 2 * MS)]
     facts = replace(FACTS, operators=operators, device_ns=None)
-    found = judged(facts, None, backend="cpu")
-    assert (found.shares.layout, found.shares.outside) == (0.125, 0.375)
-    assert found.diagnosis.kind == "overhead-bound"
-    assert "without synchronising" not in shown(found)
+    result = profile_from(facts, None, backend="cpu")
+    assert (result.shares.layout, result.shares.outside) == (0.125, 0.375)
+    assert result.diagnosis.kind == "overhead-bound"
+    assert "without synchronising" not in text_of(result)
 
 
 def test_it_is_the_baseline_or_the_best() -> None:

@@ -24,51 +24,51 @@ def text(name: str) -> str:
 
 
 def test_idling_is_what_no_stream_covers_within_each_step() -> None:
-    found = profile_files.kernels(text("kernel_details.csv"))
-    assert found is not None
+    result = profile_files.kernels(text("kernel_details.csv"))
+    assert result is not None
     # A step covers 1000..1060 on two overlapping streams, then 1160..1200: 100 of 200 us. The
     # warm-up has no step and is left out, and so is a row without a duration.
-    assert (found.steps, found.count) == (2, 8)
-    assert (found.busy_us, found.idle_share) == (200.0, 0.5)
+    assert (result.steps, result.count) == (2, 8)
+    assert (result.busy_us, result.idle_share) == (200.0, 0.5)
 
 
 def test_operators_conversions_and_the_ai_cpu_are_shares_of_kernel_time() -> None:
-    found = profile_files.kernels(text("kernel_details.csv"))
-    assert found is not None
-    assert [(one.name, one.count, one.total_us) for one in found.operators] == [
+    result = profile_files.kernels(text("kernel_details.csv"))
+    assert result is not None
+    assert [(o.name, o.count, o.total_us) for o in result.operators] == [
         ("Conv2D", 2, 80.0),
         ("Nonzero", 2, 80.0),
         ("Add", 2, 40.0),
         ("TransData", 2, 20.0),
     ]
-    assert found.conversion_share == pytest.approx(20 / 220)
-    assert found.ai_cpu_share == pytest.approx(80 / 220)
-    assert found.on_ai_cpu == ("Nonzero",)
+    assert result.conversion_share == pytest.approx(20 / 220)
+    assert result.ai_cpu_share == pytest.approx(80 / 220)
+    assert result.on_ai_cpu == ("Nonzero",)
 
 
 def test_older_releases_name_the_columns_otherwise() -> None:
     old = "Op Name,OP Type,Task Type,Task Start Time(us),Task Duration(us)\na,Cast,AI_CORE,5,10\n"
-    found = profile_files.kernels(old)
-    assert found is not None
-    assert (found.steps, found.busy_us, found.conversion_share) == (0, 10.0, 1.0)
+    result = profile_files.kernels(old)
+    assert result is not None
+    assert (result.steps, result.busy_us, result.conversion_share) == (0, 10.0, 1.0)
 
 
 def test_without_start_times_operators_remain_and_idling_is_unknown() -> None:
-    found = profile_files.kernels("Type,Duration(us)\nAdd,3\n")
-    assert found is not None
-    assert (found.busy_us, found.idle_share) == (None, None)
-    assert found.operators == (Operator("Add", 1, 3.0, 1.0),)
+    result = profile_files.kernels("Type,Duration(us)\nAdd,3\n")
+    assert result is not None
+    assert (result.busy_us, result.idle_share) == (None, None)
+    assert result.operators == (Operator("Add", 1, 3.0, 1.0),)
 
 
 def test_free_over_stage_is_the_idle_share_of_all_steps() -> None:
-    found = profile_files.steps(text("step_trace_time.csv"))
-    assert found is not None
-    assert (found.count, found.busy_us, found.idle_share) == (2, 240.0, 0.7)
+    result = profile_files.steps(text("step_trace_time.csv"))
+    assert result is not None
+    assert (result.count, result.busy_us, result.idle_share) == (2, 240.0, 0.7)
 
 
 def test_the_statistic_adds_up_cores_and_leaves_out_what_has_no_time() -> None:
-    found = profile_files.statistic(text("op_statistic.csv"))
-    assert [(one.name, one.count, one.total_us) for one in found] == [
+    result = profile_files.statistic(text("op_statistic.csv"))
+    assert [(operator.name, operator.count, operator.total_us) for operator in result] == [
         ("Conv2D", 2, 80.0),
         ("Nonzero", 2, 80.0),
         ("Add", 2, 40.0),
@@ -76,8 +76,8 @@ def test_the_statistic_adds_up_cores_and_leaves_out_what_has_no_time() -> None:
 
 
 def test_own_time_on_the_host_is_added_up_by_operator() -> None:
-    found = profile_files.host_operators(text("operator_details.csv"))
-    assert [(one.name, one.count, one.total_us) for one in found] == [
+    result = profile_files.host_operators(text("operator_details.csv"))
+    assert [(operator.name, operator.count, operator.total_us) for operator in result] == [
         ("aten::_convolution", 2, 102.0),
         ("aten::conv2d", 2, 22.0),
     ]
@@ -101,6 +101,6 @@ def test_the_newest_parsed_output_is_read_and_an_empty_one_is_not(tmp_path: Path
     for name in ("a_1_ascend_pt", "b_2_ascend_pt"):
         (tmp_path / name / profile_files.OUTPUT).mkdir(parents=True)
     (tmp_path / "a_1_ascend_pt" / profile_files.OUTPUT / "trace_view.json").touch()
-    found = profile_files.output_folder(tmp_path)
-    assert found == tmp_path / "a_1_ascend_pt" / profile_files.OUTPUT
+    result = profile_files.output_folder(tmp_path)
+    assert result == tmp_path / "a_1_ascend_pt" / profile_files.OUTPUT
     assert profile_files.output_folder(tmp_path / "b_2_ascend_pt") is None

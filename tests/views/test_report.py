@@ -50,9 +50,9 @@ class Balanced(HTMLParser):
 
 
 def parsed(page: str) -> Balanced:
-    found = Balanced()
-    found.feed(page)
-    return found
+    parser = Balanced()
+    parser.feed(page)
+    return parser
 
 
 def a_study(model: str = "m", **changes: Any) -> Summary:
@@ -81,8 +81,8 @@ def a_study(model: str = "m", **changes: Any) -> Summary:
 
 def test_the_page_is_whole_and_fetches_nothing() -> None:
     page = report([a_study()])
-    found = parsed(page)
-    assert (found.open, found.wrong, found.fetched) == ([], [], [])
+    parser = parsed(page)
+    assert (parser.open, parser.wrong, parser.fetched) == ([], [], [])
     assert "http" not in page
     for heading in ("the search", "effect of each knob", "batch size", "noise", "environment"):
         assert f"<h3>{heading}</h3>" in page
@@ -95,9 +95,9 @@ def test_the_page_is_whole_and_fetches_nothing() -> None:
 def test_the_page_has_the_tables_of_the_terminal() -> None:
     summary = a_study()
     result, page = conclude(summary), report([summary])
-    shown = [rows.figures(result.evidence), rows.knobs(result), rows.finalists(result.finalists)]
-    cells = [cell for table in shown for row in [table.headers, *table.rows] for cell in row]
-    assert len(shown[2].rows) > 1
+    tables = [rows.figures(result.evidence), rows.knobs(result), rows.finalists(result.finalists)]
+    cells = [cell for table in tables for row in [table.headers, *table.rows] for cell in row]
+    assert len(tables[2].rows) > 1
     assert {cell for cell in cells if html.escape(cell) not in page} == set()
     assert page.count("* from single runs of the search, not confirmed") == 1
 
@@ -149,15 +149,15 @@ def test_an_axis_puts_values_in_their_place() -> None:
 
 
 def test_intervals_that_are_endless_stay_in_the_picture() -> None:
-    drawn = plots.intervals([Row("a", 1.2, 1e-9, 1e9)], "x", "t")
-    places = [float(x) for x in re.findall(r'(?:x1|x2|cx)="([-\d.]+)"', drawn)]
+    figure = plots.intervals([Row("a", 1.2, 1e-9, 1e9)], "x", "t")
+    places = [float(x) for x in re.findall(r'(?:x1|x2|cx)="([-\d.]+)"', figure)]
     assert all(0 <= x <= plots.WIDTH for x in places)
 
 
 def test_equal_samples_make_a_picture() -> None:
-    drawn = plots.distributions([Distribution("a", (5.0,) * 9, (5.0,))], "ms", "t")
-    assert drawn.startswith("<svg")
-    assert "nan" not in drawn
+    figure = plots.distributions([Distribution("a", (5.0,) * 9, (5.0,))], "ms", "t")
+    assert figure.startswith("<svg")
+    assert "nan" not in figure
 
 
 def test_it_is_small() -> None:

@@ -33,54 +33,54 @@ SEARCHED = [
 ]
 
 
-def found(fast_ms: float = 5.0, searched: list[RecordedRun] = SEARCHED) -> Result:
+def result_of(fast_ms: float = 5.0, searched: list[RecordedRun] = SEARCHED) -> Result:
     def answer(step: NextRun) -> float:
         return fast_ms if SPACE.changed(step.configuration) else 10.0
 
     return conclude(confirmed(searched, answer)[1])
 
 
-def shown(one: Result, width: int = 100) -> str:
+def text_of(result: Result, width: int = 100) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(closing(one, Path("results/s.yaml")))
+    console.print(closing(result, Path("results/s.yaml")))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_a_win_is_to_be_applied_with_its_variables() -> None:
-    one = found()
+    result = result_of()
     # threads=2 is what unset is; the first call was slow, so one call of warm-up is needed.
-    assert (one.verdict, one.recommendation) == ("faster", "apply")
-    assert one.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
-    assert one.environment_variables == {"SPIN": "1"}
-    assert (one.evidence.speedup, one.evidence.pairs) == (2.0, 6)
-    assert (one.evidence.baseline.latency_ms, one.evidence.best.latency_ms) == (10.0, 5.0)
-    assert (one.evidence.best.runs, one.evidence.best.dispatch_share) == (6, 0.5)
+    assert (result.verdict, result.recommendation) == ("faster", "apply")
+    assert result.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
+    assert result.environment_variables == {"SPIN": "1"}
+    assert (result.evidence.speedup, result.evidence.pairs) == (2.0, 6)
+    assert (result.evidence.baseline.latency_ms, result.evidence.best.latency_ms) == (10.0, 5.0)
+    assert (result.evidence.best.runs, result.evidence.best.dispatch_share) == (6, 0.5)
 
 
 @pytest.mark.parametrize("fast_ms", [10.0, 12.0])
 def test_no_win_is_keep_the_defaults_with_nothing_to_apply(fast_ms: float) -> None:
-    one = found(fast_ms)
-    assert one.recommendation == "keep the defaults"
-    assert (one.configuration, one.environment_variables) == ({}, {})
-    assert one.evidence.tried == {"mode": "fast", "spin": "on"}
+    result = result_of(fast_ms)
+    assert result.recommendation == "keep the defaults"
+    assert (result.configuration, result.environment_variables) == ({}, {})
+    assert result.evidence.tried == {"mode": "fast", "spin": "on"}
 
 
 def test_an_unconfirmed_win_is_to_be_confirmed_first() -> None:
-    one = conclude(summarize(study_record(), SEARCHED))
-    assert (one.verdict, one.recommendation) == ("not confirmed", "confirm first")
-    assert one.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
-    assert one.evidence.interval is None
+    result = conclude(summarize(study_record(), SEARCHED))
+    assert (result.verdict, result.recommendation) == ("not confirmed", "confirm first")
+    assert result.configuration == {"mode": "fast", "spin": "on", "warmup": 1}
+    assert result.evidence.interval is None
 
 
 def test_without_confirmation_a_search_that_found_nothing_keeps_the_defaults() -> None:
-    one = conclude(summarize(study_record(), [recorded(0, 10), recorded(1, 14, mode="fast")]))
-    assert (one.recommendation, one.evidence.speedup) == ("keep the defaults", 1.0)
+    result = conclude(summarize(study_record(), [recorded(0, 10), recorded(1, 14, mode="fast")]))
+    assert (result.recommendation, result.evidence.speedup) == ("keep the defaults", 1.0)
 
 
 def test_finalists_have_a_speed_up_for_each_block() -> None:
-    (one,) = found().finalists
-    assert (one.configuration, one.speedups) == ({"mode": "fast", "spin": "on"}, (2.0,) * 4)
+    (result,) = result_of().finalists
+    assert (result.configuration, result.speedups) == ({"mode": "fast", "spin": "on"}, (2.0,) * 4)
 
 
 @pytest.mark.parametrize(("width", "headers"), [(80, 6), (160, 10)])
@@ -94,18 +94,19 @@ def test_a_narrow_terminal_shows_the_main_figures_only(width: int, headers: int)
 
 def test_the_fixed_cost_is_of_the_curve_that_is_shown() -> None:
     # Baseline 10 ms at 1 and 24 ms at 8; the best 5 ms, confirmed, at 1 and 12 ms at 8.
-    assert found().fixed_cost_baseline == FixedCost(8.0, 2.0)
-    assert found().fixed_cost_best == FixedCost(4.0, 1.0)
+    assert result_of().fixed_cost_baseline == FixedCost(8.0, 2.0)
+    assert result_of().fixed_cost_best == FixedCost(4.0, 1.0)
 
 
 def test_the_curve_shows_what_was_confirmed_and_marks_the_rest() -> None:
-    points = [(p.batch_size, p.baseline_ms, p.best_ms, p.speedup) for p in found().curve]
+    points = [(p.batch_size, p.baseline_ms, p.best_ms, p.speedup) for p in result_of().curve]
     assert points == [(1, 10.0, 5.0, 2.0), (8, 24.0, 12.0, 2.0)]
-    assert [p.confirmed for p in found().curve] == [True, False]
+    assert [p.confirmed for p in result_of().curve] == [True, False]
 
 
 def test_it_is_json() -> None:
-    assert json.loads(json.dumps(found().to_dict()))["evidence"]["interval"]["coverage"] == 0.9688
+    data = json.loads(json.dumps(result_of().to_dict()))
+    assert data["evidence"]["interval"]["coverage"] == 0.9688
 
 
 @pytest.mark.parametrize(
@@ -117,12 +118,12 @@ def test_it_is_json() -> None:
     ],
 )
 def test_the_headline_is_one_sentence(fast_ms: float, expected: str) -> None:
-    assert headline(found(fast_ms)).startswith(expected)
+    assert headline(result_of(fast_ms)).startswith(expected)
 
 
 def test_the_headline_without_fresh_runs_says_so() -> None:
-    one = conclude(summarize(study_record(), SEARCHED))
-    assert headline(one) == (
+    result = conclude(summarize(study_record(), SEARCHED))
+    assert headline(result) == (
         "not confirmed: 2.50x faster at batch size 1 in the search's own runs; "
         "no fresh runs were made"
     )
@@ -134,32 +135,33 @@ def test_every_part_is_shown_in_every_width_and_language(
     width: int, spoken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(language, "_chosen", spoken)
-    text = shown(found(), width)
+    text = text_of(result_of(), width)
     assert max(map(len, text.splitlines())) <= width
     for part in ("2.00x", "mode=fast", "why mode", "results/s.yaml", "SPIN=1", "npu-tune show s"):
         assert part in text, part
 
 
 def test_figures_of_the_emulated_cann_are_labelled(tmp_path: Path) -> None:
-    one = found()
-    assert "emulated" not in shown(one)
-    one = replace(one, environment={**one.environment, "emulated_cann": True})
-    first, second = shown(one, 200).splitlines()[:2]
+    result = result_of()
+    assert "emulated" not in text_of(result)
+    result = replace(result, environment={**result.environment, "emulated_cann": True})
+    first, second = text_of(result, 200).splitlines()[:2]
     assert first.startswith("emulated CANN, faster: ")
     assert second == "emulated CANN: no figure below is a device's"
-    best_file.write(best_file.best_configuration(one, {}), tmp_path / "best.yaml")
+    best_file.write(best_file.best_configuration(result, {}), tmp_path / "best.yaml")
     assert (tmp_path / "best.yaml").read_text().splitlines()[1] == f"# {second}"
 
 
 def test_the_path_of_convolutions_is_one_line_where_it_was_seen() -> None:
-    one = found()
-    assert "convolutions" not in shown(one)
-    seen = replace(one, evidence=replace(one.evidence, convolutions=("aclop", "aclnn")))
-    assert "convolutions: baseline aclop, best aclnn\n" in shown(seen)
+    result = result_of()
+    assert "convolutions" not in text_of(result)
+    evidence = replace(result.evidence, convolutions=("aclop", "aclnn"))
+    text = text_of(replace(result, evidence=evidence))
+    assert "convolutions: baseline aclop, best aclnn\n" in text
 
 
 def test_each_line_of_noise_says_what_to_do() -> None:
-    text = shown(found(), 200)
+    text = text_of(result_of(), 200)
     assert "smallest speed-up that these 6 pairs show 4 times of 5: 1.010x; for less: " in text
     assert "npu-tune --resume --study s --confirm 12" in text
     assert "disturbed from outside" not in text  # no run had witnesses
@@ -167,17 +169,17 @@ def test_each_line_of_noise_says_what_to_do() -> None:
 
 
 def test_runs_that_never_settled_are_one_sentence_and_a_mark() -> None:
-    one = found()
-    assert "never settled" not in shown(one, 300)
-    best = replace(one.evidence.best, unsteady=3)
-    text = shown(replace(one, evidence=replace(one.evidence, best=best)), 300)
+    result = result_of()
+    assert "never settled" not in text_of(result, 300)
+    best = replace(result.evidence.best, unsteady=3)
+    text = text_of(replace(result, evidence=replace(result.evidence, best=best)), 300)
     assert "never settled: 0 of 6 runs of the baseline, 3 of 6 of the best: give more " in text
-    assert [marked(figures) for figures in (one.evidence.best, best)] == ["", ", 3 unsteady"]
+    assert [marked(figures) for figures in (result.evidence.best, best)] == ["", ", 3 unsteady"]
 
 
 def test_the_sentence_of_noise_names_the_causes() -> None:
-    seen = Noise(None, 0, 9, {"slow processor": 2, "device shared": 1}, 3)
-    assert disturbed(seen) == (
+    noise = Noise(None, 0, 9, {"slow processor": 2, "device shared": 1}, 3)
+    assert disturbed(noise) == (
         "disturbed from outside: 3 of 9 runs: slow processor 2 (a neighbour of this virtual "
         "machine, or its clock: measure again later), device shared 1 (wait until nobody else "
         "uses the NPU)"
@@ -185,10 +187,10 @@ def test_the_sentence_of_noise_names_the_causes() -> None:
 
 
 def test_a_machine_too_busy_for_an_answer_is_called_so() -> None:
-    one = found()
-    assert one.evidence.interval is not None
-    interval = replace(one.evidence.interval, smallest_effect=18.0)
-    text = shown(replace(one, evidence=replace(one.evidence, interval=interval)), 200)
+    result = result_of()
+    assert result.evidence.interval is not None
+    interval = replace(result.evidence.interval, smallest_effect=18.0)
+    text = text_of(replace(result, evidence=replace(result.evidence, interval=interval)), 200)
     assert "too busy a machine for an answer: these 6 pairs show nothing below 18.00x; " in text
     assert "smallest speed-up" not in text
 

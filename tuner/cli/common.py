@@ -72,8 +72,8 @@ def live(console: Console, silent: bool) -> Iterator[Any]:
     if silent or not console.is_terminal:
         yield lambda _: None
         return
-    with Live(console=console, auto_refresh=False, transient=True) as shown:
-        yield lambda line: shown.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)
+    with Live(console=console, auto_refresh=False, transient=True) as view:
+        yield lambda line: view.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)
 
 
 def console_of(stderr: bool = False) -> Console:

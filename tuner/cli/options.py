@@ -60,6 +60,6 @@ def _click_option(name: str, known: Option, default: str) -> Any:
     )
 
 
-def given(options: dict[str, Any]) -> dict[str, Any]:
+def without_unset(options: dict[str, Any]) -> dict[str, Any]:
     """Those that were given."""
     return {name: value for name, value in options.items() if value not in (None, (), "")}

@@ -56,8 +56,8 @@ def show(study: str, trial: int | None, storage: str) -> None:
         console.print(result.closing(conclude(summary), path if path.exists() else None))
     running = summary.study.owner
     if running and owner.lives(running):
-        said = N_("not finished: process {pid} is measuring; this is what is there so far")
-        console.print(say(said, pid=running["pid"]))
+        text = N_("not finished: process {pid} is measuring; this is what is there so far")
+        console.print(say(text, pid=running["pid"]))
 
 
 @click.command()
@@ -193,8 +193,8 @@ def profile(
     folder = output or RESULTS / "profile" / f"{study}-{number}"
     console_of(stderr=True).print(say("trial {n} under the profiler, about a minute", n=number))
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
-    found = profiling.profile(store, study, recorded, python, folder, on_wait)
+    result = profiling.profile(store, study, recorded, python, folder, on_wait)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        click.echo(json.dumps(result.to_dict(), indent=2))
     else:
-        console_of().print(profile_view.profile(found))
+        console_of().print(profile_view.profile(result))

@@ -11,9 +11,9 @@ import click
 
 from ..errors import Interrupted, UsageError
 from ..language import say
-from ..options import DEFAULT_STORAGE, RESULTS, begun, continued
+from ..options import DEFAULT_STORAGE, RESULTS, new_setup, resumed_setup
 from .common import console_of, interruptible, lang, live, no_wait, storage
-from .options import given, study_options
+from .options import study_options, without_unset
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,17 +63,17 @@ def tune(
     from ..study.progress import Progress
     from ..study.runner import Caller
 
-    console, values = console_of(stderr=as_json), given(options)
+    console, values = console_of(stderr=as_json), without_unset(options)
     if resume:
         store = Store(storage, create=False)
         name = name or session.find_unfinished(store)
-        asked = continued(stored.load(store, name).study.setup, values)
+        setup = resumed_setup(stored.load(store, name).study.setup, values)
     else:
         if "model" not in values:
             raise UsageError("--model is missing; for example: npu-tune --model mobilenet_v2")
-        asked = begun(values)
+        setup = new_setup(values)
         store = Store(storage)
-        name = name or session.new_name(store, asked)
+        name = name or session.new_name(store, setup)
     silent = quiet or as_json
 
     def note(text: str) -> None:
@@ -84,13 +84,13 @@ def tune(
         click.echo(text, err=True) if silent else note(text)
 
     with interruptible(console) as stop, live(console, silent) as redraw:
-        progress = Progress(OBJECTIVES[asked.objective], redraw)
+        progress = Progress(OBJECTIVES[setup.objective], redraw)
         caller = Caller(progress, stop, note, None if no_wait else on_wait)
         try:
             if resume:
-                summary = session.resume(asked, store, name, caller, take_over)
+                summary = session.resume(setup, store, name, caller, take_over)
             else:
-                summary = session.tune(asked, store, name, caller)
+                summary = session.tune(setup, store, name, caller)
         except (Interrupted, KeyboardInterrupt) as error:
             if store.study(name) is None:
                 raise Interrupted("stopped before the study began") from error

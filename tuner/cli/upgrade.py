@@ -12,9 +12,9 @@ import click
 
 from ..errors import UsageError
 from ..language import say
-from ..options import OFF, taken
+from ..options import OFF, values_of
 from .common import console_of, interruptible, lang, live, no_wait, storage
-from .options import given, study_options
+from .options import study_options, without_unset
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -72,32 +72,32 @@ def check(
     from ..study.runner import Caller
     from ..views import compare as compare_view
 
-    changes = taken(given(options))
+    changes = values_of(without_unset(options))
     if changes.get("confirm") == OFF:
         raise UsageError("--confirm off: a check is nothing but that")
     if "model" in changes:
         changes["folder"] = str(Path.cwd())
     file = best_file.load(best)
     console, silent = console_of(stderr=as_json), quiet or as_json
-    found = checking.without_measuring(file)
+    result = checking.without_measuring(file)
 
     def note(text: str) -> None:
         if not silent:
             console.print(text)
 
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
-    if found is None:
-        asked = checking.setup_of(file, str(best), changes)
-        for name in asked.without:
+    if result is None:
+        setup = checking.setup_of(file, str(best), changes)
+        for name in setup.without:
             note(say("{name} is set here as in the file: the baseline runs without it", name=name))
         with interruptible(console) as stop, live(console, silent) as redraw:
-            caller = Caller(Progress(OBJECTIVES[asked.objective], redraw), stop, note, on_wait)
-            found = checking.check(file, asked, Store(storage), caller)
+            caller = Caller(Progress(OBJECTIVES[setup.objective], redraw), stop, note, on_wait)
+            result = checking.check(file, setup, Store(storage), caller)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        click.echo(json.dumps(result.to_dict(), indent=2))
     else:
-        console.print(compare_view.check(found))
-    raise SystemExit(checking.EXIT_CODES[found.answer])
+        console.print(compare_view.check(result))
+    raise SystemExit(checking.EXIT_CODES[result.answer])
 
 
 @click.command()
@@ -131,7 +131,7 @@ def compare(
     from ..views import compare as compare_view
 
     store, console = Store(storage, create=False), console_of(stderr=as_json)
-    before, told = stored.load(store, first), []
+    before, comparisons = stored.load(store, first), []
     rest = [stored.load(store, name) for name in others]
     for after in rest if remeasure else ():
         fresh_pairs.require_comparable(before, after, pairs)
@@ -139,15 +139,17 @@ def compare(
     try:
         with interruptible(console) as stop:
             for after in rest:
-                found, fresh = comparing.compare(before, after), None
+                comparison, fresh = comparing.compare(before, after), None
                 if remeasure and not stop():
                     with live(console, as_json) as redraw:
                         progress = Progress(before.objective, redraw)
                         caller = Caller(progress, stop, on_wait=on_wait)
                         fresh = fresh_pairs.remeasure(before, after, pairs, caller)
-                told.append({**found.to_dict(), "remeasured": fresh.to_dict() if fresh else None})
+                comparisons.append(
+                    {**comparison.to_dict(), "remeasured": fresh.to_dict() if fresh else None}
+                )
                 if not as_json:
-                    console.print(compare_view.comparison(found, fresh), "")
+                    console.print(compare_view.comparison(comparison, fresh), "")
     finally:  # what was measured before an interruption, or an error of the next
-        if as_json and told:
-            click.echo(json.dumps({"comparisons": told}, indent=2))
+        if as_json and comparisons:
+            click.echo(json.dumps({"comparisons": comparisons}, indent=2))

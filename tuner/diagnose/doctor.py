@@ -46,14 +46,14 @@ def examine(python: str, device: int | None) -> list[Finding]:
     """Every check of this host and of what the interpreter can do."""
     of_host = list(host.checks())  # first: the load must not be the examination's own
     try:
-        found = interpreter(python)
+        path = interpreter(python)
     except UnfitEnvironmentError:
         seen = Message("{path}: there is none", {"path": python})
         todo = Message("name one with --python")
         return [Finding("interpreter", "FAIL", seen, todo), *of_host]
     with tempfile.TemporaryDirectory(prefix="npu-tune-") as folder:
-        launcher = Launcher(found, Path(folder))
-        torch_run, npu_run = (launcher.run(_spec(one, device)) for one in ("cpu", "npu"))
+        launcher = Launcher(path, Path(folder))
+        torch_run, npu_run = (launcher.run(_spec(name, device)) for name in ("cpu", "npu"))
         located = npu_run  # where torch_npu does not work, a worker without it tells the device
         if npu_run.result.outcome != Outcome.OK:
             located = launcher.run(replace(npu_run.spec, role=Role.LOCATE))
@@ -63,7 +63,7 @@ def examine(python: str, device: int | None) -> list[Finding]:
     facts = torch_run.result.probe or ProbeFacts()
     of_devices = [*devices(npu_run, npu_smi.run(), chosen, facts.cann), *_held(chosen)]
     of_host += refused(facts)
-    return [*software(found, torch_run, npu_run), *of_devices, *of_host]
+    return [*software(path, torch_run, npu_run), *of_devices, *of_host]
 
 
 def refused(facts: ProbeFacts) -> Iterator[Finding]:
@@ -145,8 +145,8 @@ def why_not(run: Run) -> Message:
         return Message("its import did not end within {s:.0f} s", {"s": run.spec.deadline_s})
     if result.outcome == Outcome.CRASHED:
         lines = [line for line in run.log_tail.splitlines() if "what():" in line or "rror" in line]
-        told = "; ".join([result.message, *(line.strip() for line in lines[:1])])
-        return Message("its import ended the process: {message}", {"message": told})
+        message = "; ".join([result.message, *(line.strip() for line in lines[:1])])
+        return Message("its import ended the process: {message}", {"message": message})
     return Message(result.message.removeprefix("backend npu: "))
 
 
@@ -156,8 +156,8 @@ def remedy(run: Run) -> Message | None:
         return None  # a variable's value, and the message says which are right
     text = f"{run.result.message}\n{run.log_tail}"
     by_hand = Message("repeat it by hand: python -c 'import torch, torch_npu'")
-    found = (Message(todo) for pattern, todo in REMEDIES.items() if re.search(pattern, text))
-    return next(found, by_hand)
+    remedies = (Message(todo) for pattern, todo in REMEDIES.items() if re.search(pattern, text))
+    return next(remedies, by_hand)
 
 
 def devices(

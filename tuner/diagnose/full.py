@@ -100,7 +100,7 @@ class FullCheck:
 
 
 def make(
-    asked: Setup,
+    setup: Setup,
     path: Path,
     caller: Caller,
 ) -> FullCheck:
@@ -109,7 +109,7 @@ def make(
     Raises UsageError where `path` cannot be written.
     """
     notes: dict[str, Any] = {
-        "checks": [asdict(one) for one in doctor.examine(asked.python, asked.device)],
+        "checks": [asdict(finding) for finding in doctor.examine(setup.python, setup.device)],
         "made_by": f"npu-tune {__version__}",
         "stopped": asdict(Message("just begun")),
     }
@@ -118,15 +118,16 @@ def make(
     except OSError as error:
         raise UsageError(f"-o {path}: {error.strerror}: name a file to write") from error
     stopped: Message | None = None
-    with tempfile.TemporaryDirectory(prefix="npu-tune-") as made:
-        folder, store = Path(made), Store(f"sqlite:///{made}/study.db")
+    with tempfile.TemporaryDirectory(prefix="npu-tune-") as place:
+        folder, store = Path(place), Store(f"sqlite:///{place}/study.db")
         try:
-            session.tune(asked, store, NAME, caller, folder)
+            session.tune(setup, store, NAME, caller, folder)
             caller.note(say("trial {n} under the profiler, about a minute", n=0))
             baseline = choose(stored.load(store, NAME), baseline=True)
-            found = profile(store, NAME, baseline, asked.python, folder / "profile", caller.on_wait)
-            notes["profile"] = replace(found, folder="").to_dict()
-            notes["profiler_files"] = _tables(folder / "profile")
+            files = folder / "profile"
+            result = profile(store, NAME, baseline, setup.python, files, caller.on_wait)
+            notes["profile"] = replace(result, folder="").to_dict()
+            notes["profiler_files"] = _tables(files)
         except (Interrupted, KeyboardInterrupt):
             stopped = Message("interrupted")
         except TunerError as error:
@@ -150,12 +151,12 @@ def _tables(folder: Path) -> dict[str, str]:
 
 def read(path: Path) -> FullCheck:
     """What `make` wrote, with its redactions. Raises UsageError for another file."""
-    found = recording.read(path)
-    notes = found.notes
+    content = recording.read(path)
+    notes = content.notes
     try:
         return FullCheck(
-            findings=tuple(_finding(one) for one in notes["checks"]),
-            recording=found,
+            findings=tuple(_finding(finding) for finding in notes["checks"]),
+            recording=content,
             profile=TypeAdapter(Profile | None).validate_python(notes.get("profile")),
             profiler_files=notes.get("profiler_files", {}),
             stopped=_message(notes["stopped"]),

@@ -88,7 +88,8 @@ def choose(summary: Summary, baseline: bool) -> RecordedRun:
             f"study {summary.study.name!r} has no measured baseline: profile one with --trial"
         )
     wanted = summary.identity(summary.space.baseline() if baseline else best(summary))
-    runs = [*(r for one in summary.measured for r in one.runs), *summary.confirmation_runs]
+    searched = [r for measured in summary.measured for r in measured.runs]
+    runs = [*searched, *summary.confirmation_runs]
     return [r for r in runs if summary.identity(r.configuration) == wanted][-1]
 
 
@@ -226,11 +227,11 @@ def _host_operators(facts: ProfileFacts, parsed: Path | None) -> tuple[Operator,
     if facts.operators is None:
         return profile_files.host_operators(profile_files.read(parsed, "operator_details.csv"))
     total_ns = sum(operator.own_ns for operator in facts.operators) or 1
-    found = [
+    operators = [
         Operator(timed.name, timed.calls, timed.own_ns / 1e3, timed.own_ns / total_ns)
         for timed in facts.operators
     ]
-    return tuple(sorted(found, key=lambda one: (-one.total_us, one.name)))
+    return tuple(sorted(operators, key=lambda operator: (-operator.total_us, operator.name)))
 
 
 def _shares(
@@ -245,8 +246,8 @@ def _shares(
     elif steps is not None:
         idle, source = steps.idle_share, "step_trace_time.csv"
     whole_us = sum(facts.traced_ns) / 1e3
-    layout_us = sum(one.total_us for one in host if one.name in LAYOUT_OPERATORS)
-    in_operators_us = sum(one.total_us for one in host)
+    layout_us = sum(operator.total_us for operator in host if operator.name in LAYOUT_OPERATORS)
+    in_operators_us = sum(operator.total_us for operator in host)
     return Shares(
         idle_in_trace=idle,
         idle_source=source,

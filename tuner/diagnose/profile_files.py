@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 OUTPUT = "ASCEND_PROFILER_OUTPUT"
@@ -64,8 +64,8 @@ class Steps:
 
 def output_folder(folder: Path) -> Path | None:
     """The parsed output of the newest profile below a folder that has one."""
-    found = [path for path in folder.glob(f"*_ascend_pt/{OUTPUT}") if any(path.iterdir())]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    folders = [path for path in folder.glob(f"*_ascend_pt/{OUTPUT}") if any(path.iterdir())]
+    return max(folders, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def read(folder: Path | None, name: str) -> str:
@@ -77,23 +77,23 @@ def read(folder: Path | None, name: str) -> str:
 
 def kernels(text: str) -> Kernels | None:
     """kernel_details.csv. None where it lists no kernel."""
-    seen = [(row, us) for row in rows(text) if (us := number(row, DURATION)) is not None]
-    if not seen:
+    timed = [(row, us) for row in rows(text) if (us := number(row, DURATION)) is not None]
+    if not timed:
         return None
-    in_a_step = [(row, us) for row, us in seen if row.get("Step Id")]
-    seen = in_a_step or seen  # a warm-up's kernels have no step
-    steps = _intervals(row for row, _ in seen)
-    span_us = sum(max(end for _, end in one) - min(one)[0] for one in steps.values())
+    in_a_step = [(row, us) for row, us in timed if row.get("Step Id")]
+    timed = in_a_step or timed  # a warm-up's kernels have no step
+    steps = _intervals(row for row, _ in timed)
+    span_us = sum(max(end for _, end in step) - min(step)[0] for step in steps.values())
     busy_us = sum(map(union, steps.values()))
-    total_us = sum(us for _, us in seen) or 1.0
-    on_ai_cpu = [(row, us) for row, us in seen if AI_CPU in value(row, CORE)]
-    converting = [us for row, us in seen if value(row, TYPE).startswith(CONVERSIONS)]
+    total_us = sum(us for _, us in timed) or 1.0
+    on_ai_cpu = [(row, us) for row, us in timed if AI_CPU in value(row, CORE)]
+    converting = [us for row, us in timed if value(row, TYPE).startswith(CONVERSIONS)]
     return Kernels(
-        count=len(seen),
+        count=len(timed),
         steps=len(steps) if in_a_step else 0,
         busy_us=busy_us if span_us else None,
         idle_share=1 - busy_us / span_us if span_us else None,
-        operators=grouped((value(row, TYPE), us) for row, us in seen),
+        operators=grouped((value(row, TYPE), us) for row, us in timed),
         conversion_share=sum(converting) / total_us,
         ai_cpu_share=sum(us for _, us in on_ai_cpu) / total_us,
         on_ai_cpu=tuple(sorted({value(row, TYPE) for row, _ in on_ai_cpu})),
@@ -113,23 +113,21 @@ def steps(text: str) -> Steps | None:
 
 def statistic(text: str) -> tuple[Operator, ...]:
     """op_statistic.csv, the longest first; equal types on different cores together."""
-    found: list[tuple[str, float]] = []
+    times: list[tuple[str, float]] = []
     counts: dict[str, int] = {}
     for row in rows(text):
         total_us, count = number(row, ("Total Time(us)",)), number(row, ("Count",))
         if total_us is not None:
             name = value(row, TYPE)
-            found.append((name, total_us))
+            times.append((name, total_us))
             counts[name] = counts.get(name, 0) + int(count or 0)
-    return tuple(
-        Operator(one.name, counts[one.name], one.total_us, one.share) for one in grouped(found)
-    )
+    return tuple(replace(operator, count=counts[operator.name]) for operator in grouped(times))
 
 
 def host_operators(text: str) -> tuple[Operator, ...]:
     """operator_details.csv: own time of each operator on the host, the longest first."""
-    found = ((row.get("Name", ""), number(row, ("Host Self Duration(us)",))) for row in rows(text))
-    return grouped((name, us) for name, us in found if name and us is not None)
+    times = ((row.get("Name", ""), number(row, ("Host Self Duration(us)",))) for row in rows(text))
+    return grouped((name, us) for name, us in times if name and us is not None)
 
 
 def grouped(times: Iterable[tuple[str, float]]) -> tuple[Operator, ...]:
@@ -138,8 +136,8 @@ def grouped(times: Iterable[tuple[str, float]]) -> tuple[Operator, ...]:
     for name, us in times:
         sums.setdefault(name, []).append(us)
     total_us = sum(map(sum, sums.values())) or 1.0
-    found = [Operator(name, len(us), sum(us), sum(us) / total_us) for name, us in sums.items()]
-    return tuple(sorted(found, key=lambda one: (-one.total_us, one.name)))
+    operators = [Operator(name, len(us), sum(us), sum(us) / total_us) for name, us in sums.items()]
+    return tuple(sorted(operators, key=lambda operator: (-operator.total_us, operator.name)))
 
 
 def union(intervals: Sequence[tuple[float, float]]) -> float:
@@ -173,9 +171,9 @@ def number(row: Row, names: Sequence[str]) -> float | None:
 
 def _intervals(kernels: Iterable[Row]) -> dict[str, list[tuple[float, float]]]:
     """Step -> (start, end) of its kernels on all streams, in us."""
-    found: dict[str, list[tuple[float, float]]] = {}
+    intervals: dict[str, list[tuple[float, float]]] = {}
     for row in kernels:
         start, duration = number(row, START), number(row, DURATION)
         if start is not None and duration is not None:
-            found.setdefault(row.get("Step Id", ""), []).append((start, start + duration))
-    return found
+            intervals.setdefault(row.get("Step Id", ""), []).append((start, start + duration))
+    return intervals

@@ -20,16 +20,16 @@ Key = tuple[int, int, int, int, int, int]
 
 def key(text: str) -> Key:
     """A sort key. Raises ValueError for what is no such version."""
-    found = PATTERN.fullmatch(text.strip().lower())
-    if not found:
+    match = PATTERN.fullmatch(text.strip().lower())
+    if not match:
         raise ValueError(f"{text!r} is no version of CANN; versions read like 8.0.RC1 or 8.5.0")
     return (
-        int(found["major"]),
-        int(found["minor"]),
-        EARLY[found["early"]] if found["early"] else int(found["patch"]),
-        int(found["candidate"] or 0),
-        STAGES[found["stage"]],
-        int(found["number"] or 0),
+        int(match["major"]),
+        int(match["minor"]),
+        EARLY[match["early"]] if match["early"] else int(match["patch"]),
+        int(match["candidate"] or 0),
+        STAGES[match["stage"]],
+        int(match["number"] or 0),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..errors import UsageError
-from ..language import Message, message, translated
+from ..language import Message, message, with_translation
 from ..policy import BATCH_SIZE, WARMUP
 from ..worker.protocol import UNSET, KnobSetting
 
@@ -62,7 +62,7 @@ class Rule:
     @property
     def reason(self) -> Message:
         """Why, with the translation that the file has."""
-        return translated(self.why, self.why_zh)
+        return with_translation(self.why, self.why_zh)
 
     def broken_by(self, configuration: Configuration) -> bool:
         """Does the configuration break this rule?"""

@@ -24,7 +24,7 @@ from ..evidence.objectives import OBJECTIVES
 from ..evidence.result import Result
 from ..evidence.stats import median
 from ..evidence.summary import Summary, identify, resolve_unset
-from ..options import Setup, changed
+from ..options import Setup, with_changes
 from ..options import from_dict as setup_from_dict
 from ..options import to_dict as setup_to_dict
 from ..policy import WARMUP
@@ -231,6 +231,6 @@ def replay(
     of several rounds, has something to say. Raises UsageError for a setup that contradicts itself.
     """
     stored = replace(setup_from_dict(record.setup), seed=seed, ablate=False)
-    setup = changed(stored, changes)
+    setup = with_changes(stored, changes)
     source = world(record, runs, setup.objective)
     return conclude(replayed(record, source, Replay(source, seed, noise).run, setup, sampler))

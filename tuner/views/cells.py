@@ -72,8 +72,8 @@ def new_table(*headers: str) -> Table:
 
 def table(rows: Rows) -> Table:
     """The rows for the terminal, the note left below them."""
-    drawn = new_table(*rows.headers)
+    cells = new_table(*rows.headers)
     for row in rows.rows:
-        drawn.add_row(*row)
-    drawn.caption, drawn.caption_justify = rows.note or None, "left"
-    return drawn
+        cells.add_row(*row)
+    cells.caption, cells.caption_justify = rows.note or None, "left"
+    return cells

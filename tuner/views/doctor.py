@@ -40,7 +40,7 @@ def full(check: FullCheck) -> RenderableType:
         line = labelled(self_check(check), is_emulated(check.summary.study))
         parts += [Text(line), Text(), table(configurations(check, check.summary)), Text()]
     if check.profile is not None:
-        parts += [profile.measured(check.profile), Text()]
+        parts += [profile.body(check.profile), Text()]
     if check.stopped:
         parts.append(Text(say("not complete: {why}", why=check.stopped), style="bold yellow"))
     return Group(*parts, Text(check.made_by))

@@ -78,7 +78,7 @@ class Axis:
             step = next(m * size for m in (1, 2, 5, 10) if m * size >= rough)
             first = math.ceil(self.low / step)
             steps = [step * n for n in range(first, first + count + 2)]
-        inside = [one for one in steps if self.low <= one <= self.high]
+        inside = [tick for tick in steps if self.low <= tick <= self.high]
         return inside[:: max(1, math.ceil(len(inside) / (count + 2)))]
 
 
@@ -139,37 +139,37 @@ def intervals(rows: Sequence[Row], unit: str, title: str, middle: float = 1.0) -
 def stacked(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], unit: str, title: str) -> str:
     """The parts of a whole for each row, one after the other; a part's name is its tooltip."""
     axis = Axis(0.0, max(sum(value for _, value in parts) for _, parts in rows))
-    drawn = []
+    shapes = []
     for number, (label, parts) in enumerate(rows):
         y, start = number * (ROW + 8) + 14, 0.0
-        drawn.append(_text(LEFT, y, f"{label}: {sum(v for _, v in parts):.3g} {unit}"))
+        shapes.append(_text(LEFT, y, f"{label}: {sum(v for _, v in parts):.3g} {unit}"))
         for place, (name, value) in enumerate(parts):
             x, width = axis.at(start), round(axis.at(start + value) - axis.at(start), 1)
             tip = f"<title>{escape(name)} {value:.3g} {escape(unit)}</title>"
-            drawn.append(
+            shapes.append(
                 f'<rect class="part{place % PARTS}" x="{x}" y="{y + 5}" '
                 f'width="{width}" height="14">'
                 f"{tip}</rect>"
             )
             start += value
-    return _figure(drawn, axis, len(rows) * (ROW + 8), unit, title)
+    return _figure(shapes, axis, len(rows) * (ROW + 8), unit, title)
 
 
 def lines(series: Sequence[Series], x_unit: str, y_unit: str, title: str) -> str:
     """Values over a count such as the batch size; both axes logarithmic."""
-    xs = [x for one in series for x, _ in one.points]
+    xs = [x for line in series for x, _ in line.points]
     across = replace(axis_of(xs, log=True), first=BESIDE)
-    up = _upwards([y for one in series for _, y in one.points], True)
+    up = _upwards([y for line in series for _, y in line.points], True)
     parts = _levels(up, y_unit)
-    for one in series:
-        path = " ".join(f"{across.at(x)},{up.at(y)}" for x, y in one.points)
-        parts.append(f'<polyline class="{one.style} open" points="{path}"/>')
+    for line in series:
+        path = " ".join(f"{across.at(x)},{up.at(y)}" for x, y in line.points)
+        parts.append(f'<polyline class="{line.style} open" points="{path}"/>')
         parts += [
-            f'<circle class="{one.style}" cx="{across.at(x)}" cy="{up.at(y)}" r="3.5"/>'
-            for x, y in one.points
+            f'<circle class="{line.style}" cx="{across.at(x)}" cy="{up.at(y)}" r="3.5"/>'
+            for x, y in line.points
         ]
-    shown = sorted(set(xs))
-    parts += [_text(across.at(x), 194, f"{x:g}", "middle") for x in shown]
+    marks = sorted(set(xs))
+    parts += [_text(across.at(x), 194, f"{x:g}", "middle") for x in marks]
     return _svg([*parts, _text(RIGHT, 210, x_unit, "end")], 216, title)
 
 
@@ -194,8 +194,8 @@ def history(
 
 def _upwards(values: Sequence[float], log: bool) -> Axis:
     """An axis from the bottom of a figure to its top."""
-    found = axis_of(values, log and min(values) > 0)
-    return Axis(found.low, found.high, found.log, first=176, last=22)
+    axis = axis_of(values, log and min(values) > 0)
+    return Axis(axis.low, axis.high, axis.log, first=176, last=22)
 
 
 def _levels(up: Axis, unit: str) -> list[str]:
@@ -208,15 +208,15 @@ def _levels(up: Axis, unit: str) -> list[str]:
 
 def _figure(parts: Sequence[str], axis: Axis, height: float, unit: str, title: str) -> str:
     """With the axis below."""
-    drawn = [*parts, _line(LEFT, height, RIGHT, height, "faint")]
+    shapes = [*parts, _line(LEFT, height, RIGHT, height, "faint")]
     for tick in axis.ticks():
         x = axis.at(tick)
-        drawn += [
+        shapes += [
             _line(x, height, x, height + 4, "faint"),
             _text(x, height + 17, f"{tick:g}", "middle"),
         ]
-    drawn.append(_text(RIGHT, height + 33, unit, "end"))
-    return _svg(drawn, height + 38, title)
+    shapes.append(_text(RIGHT, height + 33, unit, "end"))
+    return _svg(shapes, height + 38, title)
 
 
 def _svg(parts: Sequence[str], height: float, title: str) -> str:

@@ -117,12 +117,12 @@ def _history(summary: Summary) -> Markup:
     points, failed = [], []
     for measured in summary.measured:
         style = "base" if summary.space.is_baseline(measured.configuration) else "best"
-        shown = style if measured.batch_size == batch else "faint"
+        colour = style if measured.batch_size == batch else "faint"
         for recorded in measured.runs:
             if recorded.measurement is None:
                 failed.append(recorded.trial)
             else:
-                points.append((recorded.trial, summary.objective.of(recorded.measurement), shown))
+                points.append((recorded.trial, summary.objective.of(recorded.measurement), colour))
     unit = summary.objective.unit
     title = say("the search: {unit} of each trial; pale: at another batch size", unit=unit)
     return Markup(plots.history(points, failed, unit, title))

@@ -9,7 +9,7 @@ from ..evidence.effects import Effect
 from ..evidence.figures import Figures
 from ..evidence.result import CurveResult, Evidence, FinalistResult, Result
 from ..evidence.stats import median
-from ..language import N_, say, translated
+from ..language import N_, say, with_translation
 from ..text import describe
 from .cells import Rows, mebibytes, milliseconds, percentile, shortened, times, with_interval
 
@@ -52,7 +52,7 @@ def knobs(result: Result, width: int | None = None) -> Rows:
             f"{knob.name}={knob.value}",
             shortened(knob.read_back, width) + ("" if knob.certain else say(" (unverified)")),
             fresh.get(knob.name) or effect(knob.effect),
-            say(translated(knob.why, knob.why_zh)),
+            say(with_translation(knob.why, knob.why_zh)),
         )
         for knob in result.knobs
     ]

@@ -182,8 +182,8 @@ def _checks(recorded: RecordedRun) -> Iterator[tuple[str, str]]:
     result = recorded.run.result
     if result.output:
         error = result.output.relative_error
-        shown = "" if error is None else say(", relative error {error:.2g}", error=error)
-        yield say("output"), f"{result.output.status}{shown} {result.output.reason}".strip()
+        error_text = "" if error is None else say(", relative error {error:.2g}", error=error)
+        yield say("output"), f"{result.output.status}{error_text} {result.output.reason}".strip()
     phases = ", ".join(f"{name} {seconds:.2f}" for name, seconds in result.phases_s.items())
     yield say("phases, s"), f"{phases}; wall {recorded.run.wall_ns / 1e9:.2f}"
     for name, back in result.read_back.items():
