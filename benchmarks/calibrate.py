@@ -5,8 +5,8 @@
 - How long a run should be: the scatter of runs, had each ended after so many seconds of samples.
 - What sentinels would do: the error that the drift makes, and what is left of it when every run is
   compared with the latest run of the baseline instead.
-- One constant of tuner/evidence/finalists.py at a time is changed, the others stay as they are, and whole
-  studies are replayed (see trust.py): the regret and the runs that it takes, for each value.
+- One constant of tuner/evidence/finalists.py at a time is changed, the others stay as they are, and
+  whole studies are replayed (see trust.py): the regret and the runs that it takes, for each value.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
         [RECORDING …]
 
 A recording (record.py makes one) gives a world with a known truth: the level of each configuration,
-with the scatter, the spikes and the drift that were seen (tuner/study/replay.py). In it whole studies of
-40 trials are made, confirmed as `npu-tune` does, and judged:
+with the scatter, the spikes and the drift that were seen (tuner/study/replay.py). In it whole
+studies of 40 trials are made, confirmed as `npu-tune` does, and judged:
 
 - A/A: every configuration is answered with runs of the baseline. How often is the verdict anything
   but same or unclear?
