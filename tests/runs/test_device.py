@@ -15,8 +15,8 @@ A3 = npu_smi.parse((DATA / "npu_smi" / "a3.txt").read_text())
 
 def told(physical_id: int, **changes: Any) -> dict[str, Any]:
     """A fingerprint of a worker on such a chip, which is number 0 to it."""
-    found = {"physical_id": physical_id, "source": "driver", "logic_id": 0, "pci_bus_id": ""}
-    return {"chip": {**found, **changes}}
+    identity = {"physical_id": physical_id, "source": "driver", "logic_id": 0, "pci_bus_id": ""}
+    return {"chip": {**identity, **changes}}
 
 
 def test_a_chip_is_named_by_its_number_on_the_host() -> None:

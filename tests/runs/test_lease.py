@@ -55,8 +55,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_second_study_fails_and_names_the_holder() -> None:
     with start(HOLDER, "NPU 0") as holder:
         assert line_of(holder) == "held"
-        said = rf"NPU 0 is being measured by study first \(process {holder.pid} on .*--no-wait"
-        with pytest.raises(StudyConflictError, match=said):
+        message = rf"NPU 0 is being measured by study first \(process {holder.pid} on .*--no-wait"
+        with pytest.raises(StudyConflictError, match=message):
             lease.wait_until_free("NPU 0", None, lambda: False)
         lease.wait_until_free("NPU 1", None, lambda: False)
         holder.communicate("")

@@ -23,9 +23,9 @@ def read(name: str) -> npu_smi.Listing:
 def test_chips_and_driver_are_read(
     name: str, driver: str, chips: list[tuple[str, str, str]]
 ) -> None:
-    found = read(name)
-    assert found.driver == driver
-    assert [(chip.npu, chip.name, chip.health) for chip in found.chips] == chips
+    listing = read(name)
+    assert listing.driver == driver
+    assert [(chip.npu, chip.name, chip.health) for chip in listing.chips] == chips
 
 
 def test_values_are_found_under_their_header() -> None:

@@ -51,14 +51,14 @@ def launch(
 
 def left_behind(folder: Path) -> list[int]:
     """Processes of runs in this folder."""
-    found = []
+    pids = []
     for process in psutil.process_iter():
         try:
             if process.environ().get(TOKEN_VARIABLE, "").startswith(f"{folder.resolve()}:"):
-                found.append(process.pid)
+                pids.append(process.pid)
         except (psutil.Error, OSError):
             continue
-    return found
+    return pids
 
 
 def test_knobs_reach_the_worker_behind_a_prefix_and_nothing_else_does(

@@ -31,17 +31,17 @@ FINDINGS = [
 
 def test_what_is_written_loads_back(tmp_path: Path) -> None:
     disturbed = replace(recorded(0, 40.0), disturbed=("steal",))
-    kept = Recording(study_record(), (disturbed, recorded(1, 10.0, mode="fast")), {"a": 1})
-    recording.write(kept, tmp_path / "r.json.gz", {})
-    assert recording.read(tmp_path / "r.json.gz") == kept
+    study = Recording(study_record(), (disturbed, recorded(1, 10.0, mode="fast")), {"a": 1})
+    recording.write(study, tmp_path / "r.json.gz", {})
+    assert recording.read(tmp_path / "r.json.gz") == study
 
 
 def test_recordings_of_the_version_before_load_with_their_facts() -> None:
-    kept = recording.read(ROOT / "benchmarks" / "recordings" / "npu-emulated.jsonl.gz")
-    assert kept.study is not None
-    assert kept.study.facts.probe.inputs == ["1x3x224x224:float32"]
-    assert kept.study.facts.fingerprint["soc"] == "Ascend910B3"
-    paths = {run.run.result.convolutions for run in kept.runs}
+    old = recording.read(ROOT / "benchmarks" / "recordings" / "npu-emulated.jsonl.gz")
+    assert old.study is not None
+    assert old.study.facts.probe.inputs == ["1x3x224x224:float32"]
+    assert old.study.facts.fingerprint["soc"] == "Ascend910B3"
+    paths = {run.run.result.convolutions for run in old.runs}
     assert paths == {
         Convolutions("aclop", "52 Conv2D"),
         Convolutions("aclnn", "52 aclnnConvolution"),
@@ -54,8 +54,8 @@ def test_names_of_host_user_and_folder_are_replaced(tmp_path: Path) -> None:
     run = replace(run, run=replace(run.run, log_tail=log))
     hidden = {"node17": "HOST", "/home/ann": "~", "ann": "USER", "trial": "USER", "ok": "USER"}
     recording.write(Recording(None, (run,)), tmp_path / "r.json.gz", hidden)
-    found = recording.read(tmp_path / "r.json.gz").runs[0].run.log_tail
-    assert found == "at HOST: ~/models/net.py, from ADDRESS; ann-marie, node171"
+    tail = recording.read(tmp_path / "r.json.gz").runs[0].run.log_tail
+    assert tail == "at HOST: ~/models/net.py, from ADDRESS; ann-marie, node171"
 
 
 def test_nothing_of_this_host_is_left_in_a_file(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_nothing_of_this_host_is_left_in_a_file(tmp_path: Path) -> None:
 
 
 def test_the_key_of_a_translation_is_no_name(tmp_path: Path) -> None:
-    said = {"text": "{count} usable at ann", "fields": {"count": "of ann"}}
-    recording.write(Recording(None, (), {"a": said}), tmp_path / "r", {"ann": "U", "count": "U"})
-    assert recording.read(tmp_path / "r").notes["a"] == {**said, "fields": {"count": "of U"}}
+    message = {"text": "{count} usable at ann", "fields": {"count": "of ann"}}
+    recording.write(Recording(None, (), {"a": message}), tmp_path / "r", {"ann": "U", "count": "U"})
+    assert recording.read(tmp_path / "r").notes["a"] == {**message, "fields": {"count": "of U"}}
 
 
 DAMAGED = gzip.compress(b"[]" * 500)[:20] + b"damage" * 9
@@ -87,10 +87,14 @@ def test_another_file_is_refused_in_one_line(body: bytes, tmp_path: Path) -> Non
 
 def test_a_configuration_against_itself() -> None:
     values = [10.0, 10.05, 10.02, 10.0, 9.99, 10.0, 10.0, 10.01, 10.03, 10.0, 10.0, 9.98]
-    found = against_itself(values)
-    assert found is not None
-    assert found.interval is not None
-    assert (found.verdict, found.interval.low, found.interval.high) == ("same", 0.995, 1.003)
+    comparison = against_itself(values)
+    assert comparison is not None
+    assert comparison.interval is not None
+    assert (comparison.verdict, comparison.interval.low, comparison.interval.high) == (
+        "same",
+        0.995,
+        1.003,
+    )
     assert against_itself(values[:11]) is None
 
 
@@ -114,12 +118,12 @@ def test_a_full_check_keeps_what_it_has_whatever_happens(
     monkeypatch.setattr(doctor, "examine", lambda *_: FINDINGS)
     monkeypatch.setattr(full, "profile", fails)
     path = tmp_path / "full.json.gz"
-    asked = full.setup("m", "", None)
-    found = full.make(asked, path, Caller())
-    assert list(found.findings) == FINDINGS
-    assert found.stopped == Message("the device was lost" if error else "no profiler")
-    assert found == full.read(path)
-    assert found.recording.study is not None
-    line = self_check(found)
+    setup = full.setup("m", "", None)
+    check = full.make(setup, path, Caller())
+    assert list(check.findings) == FINDINGS
+    assert check.stopped == Message("the device was lost" if error else "no profiler")
+    assert check == full.read(path)
+    assert check.recording.study is not None
+    line = self_check(check)
     assert line.startswith("A/A check, the baseline against itself in 6 pairs: same, 1.000x")
-    assert [row["latency_ms"] for row in found.to_dict()["measured"]] == [10.0, 40.0]
+    assert [row["latency_ms"] for row in check.to_dict()["measured"]] == [10.0, 40.0]

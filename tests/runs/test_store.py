@@ -94,11 +94,11 @@ def test_a_database_of_every_version_still_opens(version: int, tmp_path: Path) -
     path = tmp_path / "old.db"
     shutil.copy(DATA / f"store-v{version}.db", path)
     store = Store(f"sqlite:///{path}")
-    found = store.study("s")
-    assert found is not None
-    assert options.from_dict(found.setup) == options.from_dict(study_record().setup)
-    assert model.from_dict(found.space).baseline() == SPACE.baseline()
-    assert (found.created_at, found.facts) == (study_record().created_at, study_record().facts)
+    study = store.study("s")
+    assert study is not None
+    assert options.from_dict(study.setup) == options.from_dict(study_record().setup)
+    assert model.from_dict(study.space).baseline() == SPACE.baseline()
+    assert (study.created_at, study.facts) == (study_record().created_at, study_record().facts)
     assert [r.run.result.outcome.value for r in store.runs("s")] == ["ok", "ok", "crashed"]
     assert [r.trial for r in store.runs("s")] == [0, 1, 2]
     first = store.runs("s")[0].run.result.measurement
@@ -184,5 +184,5 @@ def test_an_error_shows_no_password(url: str) -> None:
 
 
 def test_the_command_that_resumes_shows_no_password() -> None:
-    told = tune._how_to_resume("s", "postgresql://u:s3cret@h/db")
-    assert "npu-tune --resume --study s --storage 'postgresql://u:***@h/db'" in told
+    text = tune._how_to_resume("s", "postgresql://u:s3cret@h/db")
+    assert "npu-tune --resume --study s --storage 'postgresql://u:***@h/db'" in text

@@ -39,9 +39,9 @@ def test_a_run_carries_how_many_others_its_npu_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(tmp_path, f"cat {DATA / 'npu_smi' / 'a2.txt'}", monkeypatch)
-    seen = [watched(launch, chip(n))(RUN.spec).result.witnesses_before for n in (0, 1)]
-    assert [one["device_processes"] for one in seen] == [0.0, 1.0]
-    assert seen[0]["load_1min"] == 1.0
+    witnesses = [watched(launch, chip(n))(RUN.spec).result.witnesses_before for n in (0, 1)]
+    assert [w["device_processes"] for w in witnesses] == [0.0, 1.0]
+    assert witnesses[0]["load_1min"] == 1.0
 
 
 def test_npu_smi_that_does_not_answer_is_asked_once(

@@ -31,7 +31,7 @@ def test_a_pin_binds_the_search_and_not_the_baseline() -> None:
     pinned = narrowing.pin(SPACE, "mode", "fast")
     assert pinned.pins() == {"mode": "fast"}
     assert pinned.baseline()["mode"] == "unset"
-    assert {one["mode"] for one in pinned.configurations(1)} == {"fast"}
+    assert {c["mode"] for c in pinned.configurations(1)} == {"fast"}
 
 
 def test_a_pinned_batch_size_is_the_baselines_too() -> None:
@@ -75,9 +75,9 @@ def test_another_default_batch_joins_the_domain() -> None:
 
 
 def test_enumeration_keeps_the_rules_and_leaves_the_baseline_out() -> None:
-    found = SPACE.shuffled(1, limit=10, seed=0)
-    assert found is not None
-    assert sorted((one["mode"], one["spin"]) for one in found) == [
+    configurations = SPACE.shuffled(1, limit=10, seed=0)
+    assert configurations is not None
+    assert sorted((c["mode"], c["spin"]) for c in configurations) == [
         ("fast", "unset"),
         ("unset", "on"),
     ]
