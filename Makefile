@@ -11,9 +11,10 @@ WORKER_PYTHON ?= $(VENV)/bin/python
 PIP_OPTIONS ?=
 OTHER := .envs/$(TORCH_NPU)
 
-# Tests at once. What some make and others read goes to one process, the largest first.
+# Tests at once. By files: what the tests of one file share, no other process waits for; in their
+# order: the longest are not the last.
 JOBS ?= 2
-PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: tune test test-npu lint setup bundle
 

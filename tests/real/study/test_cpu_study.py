@@ -10,8 +10,6 @@ import pytest
 import tuner
 from tests.support.command import npu_tune
 
-pytestmark = pytest.mark.xdist_group("cpu study")  # no process waits while another makes it
-
 
 def test_it_is_confirmed_by_real_runs_with_the_same_output(cpu_study: Path) -> None:
     printed = json.loads((cpu_study / "stdout.json").read_text())

@@ -10,8 +10,6 @@ import pytest
 import tuner
 from tests.support.command import npu_tune
 
-pytestmark = pytest.mark.xdist_group("npu study")  # no process waits while another makes it
-
 LABEL = "emulated CANN: no figure below is a device's"
 
 

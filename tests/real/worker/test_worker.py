@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support import DATA, ROOT
+from tests.support.once import once
 from tuner.runs.launcher import Launcher
 from tuner.runs.records import Run
+from tuner.worker import exchange
 from tuner.worker.protocol import (
     InputSpec,
     KnobSetting,
@@ -20,6 +23,7 @@ from tuner.worker.protocol import (
     Outcome,
     ProbeRequest,
     Role,
+    TrialResult,
     TrialSpec,
 )
 
@@ -34,10 +38,9 @@ def setting(name: str, value: Any, apply: str = "model") -> KnobSetting:
     return KnobSetting(name, value, apply, name)
 
 
-@pytest.fixture
-def launch(torch_python: str, tmp_path: Path) -> Launch:
-    """Run a spec that differs from a baseline run of the tiny convnet in some fields."""
-    spec = TrialSpec(
+def spec_in(folder: Path) -> TrialSpec:
+    """A baseline run of the tiny convnet, which leaves weights and reference in a folder."""
+    return TrialSpec(
         study="s",
         trial=0,
         role=Role.BASELINE,
@@ -46,11 +49,30 @@ def launch(torch_python: str, tmp_path: Path) -> Launch:
         batch_size=1,
         rule=RULE,
         deadline_s=120,
-        weights_path=str(tmp_path / "weights.pt"),
-        reference_path=str(tmp_path / "reference.pt"),
+        weights_path=str(folder / "weights.pt"),
+        reference_path=str(folder / "reference.pt"),
     )
+
+
+@pytest.fixture
+def launch(torch_python: str, tmp_path: Path) -> Launch:
+    """Run a spec that differs from a baseline run of the tiny convnet in some fields."""
     launcher = Launcher(torch_python, tmp_path / "runs")
-    return lambda **fields: launcher.run(replace(spec, **fields))
+    return lambda **fields: launcher.run(replace(spec_in(tmp_path), **fields))
+
+
+@pytest.fixture
+def baseline(torch_python: str, shared: Path, tmp_path: Path) -> TrialResult:
+    """The result of such a run, made once; its weights and its reference are the test's as well."""
+
+    def make(folder: Path) -> None:
+        run = Launcher(torch_python, folder / "runs").run(spec_in(folder))
+        exchange.write(run.result, str(folder / "result.json"))
+
+    folder = once(shared / "cpu-baseline", make)
+    for name in ("weights.pt", "reference.pt"):
+        shutil.copy(folder / name, tmp_path)
+    return exchange.read(TrialResult, str(folder / "result.json"))
 
 
 def test_a_run_keeps_every_sample_and_leaves_nothing_loaded_that_is_not_torch(
@@ -75,8 +97,8 @@ def test_a_run_keeps_every_sample_and_leaves_nothing_loaded_that_is_not_torch(
     assert all(d <= t for d, t in zip(measured.dispatch_ns, measured.latency_ns, strict=True))
 
 
-def test_phases_are_all_there(launch: Launch) -> None:
-    phases = launch().result.phases_s
+def test_phases_are_all_there(baseline: TrialResult) -> None:
+    phases = baseline.phases_s
     assert {"interpreter", "import", "device", "build", "transform"} <= phases.keys()
     assert {"first_call", "warmup", "samples"} <= phases.keys()
 
@@ -91,10 +113,10 @@ def test_phases_are_all_there(launch: Launch) -> None:
         (setting("execution", "inductor-freezing"), "inductor-freezing"),
     ],
 )
+@pytest.mark.usefixtures("baseline")
 def test_a_knob_in_the_process_is_read_back_with_certainty(
     launch: Launch, knob: KnobSetting, read_back: object
 ) -> None:
-    launch()
     result = launch(role=Role.SEARCH, knobs=[knob]).result
     assert result.outcome is Outcome.OK, result.message
     assert result.output is not None
@@ -139,8 +161,8 @@ def test_a_batch_repeats_every_input_of_the_example(launch: Launch, factory: str
     assert result.measurement.batch_size == 6
 
 
+@pytest.mark.usefixtures("baseline")
 def test_a_configuration_that_computes_something_else_is_wrong_output(launch: Launch) -> None:
-    launch()
     result = launch(role=Role.SEARCH, seed=1).result
     assert result.outcome is Outcome.WRONG_OUTPUT
     assert result.message.startswith("relative error")
