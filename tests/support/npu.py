@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ RULE = MeasurementRule(
 )
 CONVNET = f"{DATA / 'models' / 'tiny.py'}:convnet"
 SPACE = file.load(file.find("npu-extended"))
+UNSET = {knob.name: "unset" for knob in SPACE.space.knobs if knob.default == "unset"}
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,14 @@ class Emulated:
             probe=request or ProbeRequest({"task_queue": [0, 1, 2]}, variables=rules()),
         )  # fmt: skip
         return launcher.run(spec).result
+
+
+def env_script(folder: Path, variables: dict[str, str]) -> str:
+    """A script for --env-script that sets these variables."""
+    script = folder / "set_env.sh"
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    script.write_text("".join(lines))
+    return str(script)
 
 
 def settings(knobs: dict[str, Any]) -> list[KnobSetting]:

@@ -11,9 +11,11 @@ import subprocess
 import pytest
 
 from tests.support.cann_emulator.calls import threads, total
-from tests.support.npu import A2, A3, OLD, Emulated
+from tests.support.npu import A2, A3, OLD, UNSET, Emulated
 from tuner.runs.launcher import WORKER
 from tuner.worker.protocol import Outcome, Role
+
+NEWER = {"soc": A3, "cann": "8.5.0", "driver": "25.5.0"}
 
 
 @pytest.mark.parametrize(("level", "first", "second"), [(0, 0, 0), (1, 0, 1), (2, 1, 1)])
@@ -59,11 +61,9 @@ def test_every_run_is_a_fresh_process_with_first_call_costs(emulated: Emulated) 
 
 
 def test_the_default_of_jit_depends_on_the_soc(emulated: Emulated) -> None:
-    values = {}
-    for soc in (A2, A3, OLD):
-        run = emulated.run({"jit_compile": "unset"}, soc=soc)
-        values[soc] = run.result.read_back["jit_compile"].value
-    assert values == {A2: "off", A3: "off", OLD: "on"}
+    runs = [emulated.run(UNSET, **chip) for chip in ({"soc": A2}, NEWER, {"soc": OLD})]
+    values = [run.result.read_back["jit_compile"].value for run in runs]
+    assert values == ["off", "off", "on"]
 
 
 def test_outputs_are_compared_on_this_path_too(emulated: Emulated) -> None:
@@ -76,7 +76,7 @@ def test_outputs_are_compared_on_this_path_too(emulated: Emulated) -> None:
 
 
 def test_the_fingerprint_names_device_cann_and_emulation(emulated: Emulated) -> None:
-    found = emulated.run(soc=A3, cann="8.5.0", driver="25.5.0").result.fingerprint
+    found = emulated.run(UNSET, **NEWER).result.fingerprint
     assert (found["soc"], found["cann"]) == (A3, "8.5.0")
     # 2.1.0.post10 cannot ask CANN, whose files tell its own version but not the driver's.
     older = found["torch_npu"].startswith("2.1.0.post10")
@@ -123,9 +123,7 @@ def test_a_batch_that_does_not_fit_is_out_of_memory(emulated: Emulated) -> None:
     assert "NPU out of memory" in run.result.message
 
 
-@pytest.mark.parametrize(
-    ("level", "phase", "call"), [(0, "1", 5), (1, "2", 0), (2, "1", 0), (2, "2", 5)]
-)
+@pytest.mark.parametrize(("level", "phase", "call"), [(0, "1", 5), (1, "2", 0), (2, "1", 0)])
 def test_a_failing_operator_ends_the_run_and_nothing_is_measured(
     level: int, phase: str, call: int, emulated: Emulated
 ) -> None:

@@ -53,17 +53,12 @@ def test_a_program_without_it_is_as_it_was(
     assert seen([torch_python, "-c", SEEN], tmp_path, variables) == WITHOUT
 
 
-@pytest.mark.parametrize("how", ["itself", "by its parent"])  # more ways: test_programs.py
 def test_a_program_that_is_started_with_it_has_it(
-    how: str, torch_python: str, variables: dict[str, str], tmp_path: Path
+    torch_python: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
     best_file.write(best(CONFIGURATION, VARIABLES, "npu"), tmp_path / "best.yaml")
     (tmp_path / "serve.py").write_text(SEEN)
-    (tmp_path / "parent.py").write_text(
-        "import subprocess, sys\nsys.exit(subprocess.call([sys.executable, 'serve.py']))\n"
-    )
-    command = [torch_python, "serve.py" if how == "itself" else "parent.py"]
-    assert seen([*RUN, "best.yaml", "--", *command], tmp_path, variables) == WITH
+    assert seen([*RUN, "best.yaml", "--", torch_python, "serve.py"], tmp_path, variables) == WITH
 
 
 @pytest.mark.parametrize("form", ["env", "python"])

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.cann_emulator.calls import total
-from tests.support.npu import A2, OLD, SPACE, Emulated
+from tests.support.npu import A2, OLD, SPACE, UNSET, Emulated
 from tuner.space import narrowing
-from tuner.worker.protocol import KnobSetting, Outcome
+from tuner.worker.protocol import Outcome
 
 
 def missing_values(emulated: Emulated, soc: str = A2, **variables: str) -> dict[str, Any]:
@@ -44,13 +44,13 @@ def test_the_run_says_which_path_convolutions_took(
 
 
 def test_what_unset_means_for_internal_formats_is_seen_in_a_cast(emulated: Emulated) -> None:
-    done = emulated.run({"internal_format": "unset"})
+    done = emulated.run(UNSET)
     back = done.result.read_back["internal_format"]
     took_aclop = total(done.calls, "aclop:Conv2D") > 0
     assert (back.value, back.certain) == ("on" if took_aclop else "off", True)
 
 
-UNSET = {  # knob -> what unset is read back as, and whether that is certain
+READ_BACK = {  # knob -> what unset is read back as, and whether that is certain
     "hf32": ("conv", True),
     "precision": ("float32", True),
     "npu_allocator": ("unset", False),
@@ -70,7 +70,7 @@ OTHERS = {"precision": ("float16", True), "npu_allocator": ("split-250", False)}
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (dict.fromkeys(UNSET, "unset"), UNSET),
+        (UNSET, READ_BACK),
         ({name: value for name, (value, _) in SET.items()}, SET),
         ({name: value for name, (value, _) in OTHERS.items()}, OTHERS),
     ],
@@ -81,17 +81,8 @@ def test_knobs_are_read_back(
 ) -> None:
     done = emulated.run(values)
     assert done.result.outcome is Outcome.OK, done.result.message
-    back = {name: (one.value, one.certain) for name, one in done.result.read_back.items()}
-    assert back == expected
-
-
-def test_a_worker_on_fewer_processors_has_as_many_threads(emulated: Emulated) -> None:
-    knobs = [
-        KnobSetting("worker_cpus", 1, "process", "worker_cpus"),
-        KnobSetting("threads", "unset", "process", "threads"),
-    ]
-    back = emulated.run(spec={"knobs": knobs}).result.read_back
-    assert (back["worker_cpus"].value, back["threads"].value) == (1, 1)
+    back = done.result.read_back
+    assert {name: (back[name].value, back[name].certain) for name in expected} == expected
 
 
 def has_graphs(emulated: Emulated) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cann_emulator import build
-from tests.support.npu import CONVNET
+from tests.support.npu import CONVNET, env_script
 from tests.support.runs import recorded, study_record
 from tuner.errors import BaselineError, StudyConflictError
 from tuner.options import Setup
@@ -38,9 +37,8 @@ def tune(
     monkeypatch.setenv("NPU_TUNE_LOCKS", str(tmp_path / "locks"))
     emulated = build.environment(cann, devices=2, physical_ids="4,5")
     variables = {**emulated, "PYTHONPATH": str(torch_npu_site), "ASCEND_RT_VISIBLE_DEVICES": "1"}
-    script = tmp_path / "set_env.sh"
-    script.write_text("".join(f"export {n}={shlex.quote(v)}\n" for n, v in variables.items()))
-    asked = Setup(CONVNET, trials=1, backend="npu", python=torch_python, env_script=str(script))
+    script = env_script(tmp_path, variables)
+    asked = Setup(CONVNET, trials=1, backend="npu", python=torch_python, env_script=script)
     return lambda: session.tune(asked, store, "s", Caller(), tmp_path / "results")
 
 

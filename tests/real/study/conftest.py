@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.support import DATA
 from tests.support.cann_emulator import build
 from tests.support.command import process
+from tests.support.npu import CONVNET, env_script
 from tests.support.once import once
 from tests.support.studies import copied
+from tuner.deploy import best
+from tuner.options import Setup
+from tuner.runs.store import Store
+from tuner.study import session
+from tuner.study.runner import Caller
 
-TINY = DATA / "models" / "tiny.py"
 ON_CPU = ["--backend", "cpu", "--trials", "2", "--confirm", "6", "--set", "execution=torchscript"]
-ON_NPU = ["--backend", "npu", "--trials", "2", "--confirm", "off"]
-
-
-def make(folder: Path, *options: str) -> None:
-    """Run the study `real` in a folder, and keep what it printed there."""
-    done = process(folder, "--model", f"{TINY}:convnet", "--study", "real", "--json", *options)
-    assert done.returncode == 0, done.stderr
-    (folder / "stdout.json").write_text(done.stdout)
 
 
 @pytest.fixture
@@ -31,9 +26,14 @@ def cpu_study(
 ) -> Path:
     """A copy of a confirmed study on the CPU."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # other tests run beside
-    options = [*ON_CPU, "--python", torch_python]
-    folder = once(shared / "cpu-study", lambda folder: make(folder, *options))
-    return copied(folder, tmp_path, monkeypatch)
+
+    def make(folder: Path) -> None:
+        options = [*ON_CPU, "--python", torch_python, "--study", "real", "--json"]
+        done = process(folder, "--model", CONVNET, *options)
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout.json").write_text(done.stdout)
+
+    return copied(once(shared / "cpu-study", make), tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -45,12 +45,17 @@ def npu_study(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """A copy of a study on an emulated NPU."""
-    variables = {**build.environment(cann), "PYTHONPATH": str(torch_npu_site)}
+    """A copy of a study on an emulated NPU, of one run of each trial."""
 
-    def begin(folder: Path) -> None:
-        script = folder / "set_env.sh"
-        script.write_text("".join(f"export {n}={shlex.quote(v)}\n" for n, v in variables.items()))
-        make(folder, *ON_NPU, "--python", torch_python, "--env-script", str(script))
+    def make(folder: Path) -> None:
+        script = env_script(folder, {**build.environment(cann), "PYTHONPATH": str(torch_npu_site)})
+        setup = Setup(
+            CONVNET, trials=2, backend="npu", confirm="off", baseline_runs=1, python=torch_python,
+            env_script=script,
+        )  # fmt: skip
+        store = Store(f"sqlite:///{folder}/results/npu-tune.db")
+        summary = session.tune(setup, store, "real", Caller(), folder / "results")
+        store.close()
+        best.export(summary, folder / "results")
 
-    return copied(once(shared / "npu-study", begin), tmp_path, monkeypatch)
+    return copied(once(shared / "npu-study", make), tmp_path, monkeypatch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -38,10 +37,3 @@ def test_the_report_says_so_too(npu_study: Path) -> None:
 def test_an_exported_file_keeps_the_knobs_of_the_npu() -> None:
     assert npu_tune("export", "real", "-o", "again.yaml").exit_code == 0
     assert tuner.load_best(Path("again.yaml")).backend == "npu"
-
-
-@pytest.mark.usefixtures("npu_study")
-def test_profile_is_labelled() -> None:
-    done = npu_tune("profile", "real", "--baseline", "--json", "-o", "trace")
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["emulated_cann"] is True

@@ -39,7 +39,7 @@ def setting(name: str, value: Any, apply: str = "model") -> KnobSetting:
 
 
 def spec_in(folder: Path) -> TrialSpec:
-    """A baseline run of the tiny convnet, which leaves weights and reference in a folder."""
+    """A baseline run of the tiny convnet, which leaves its reference output in a folder."""
     return TrialSpec(
         study="s",
         trial=0,
@@ -63,15 +63,14 @@ def launch(torch_python: str, tmp_path: Path) -> Launch:
 
 @pytest.fixture
 def baseline(torch_python: str, shared: Path, tmp_path: Path) -> TrialResult:
-    """The result of such a run, made once; its weights and its reference are the test's as well."""
+    """The result of such a run, made once; its reference output is the test's as well."""
 
     def make(folder: Path) -> None:
         run = Launcher(torch_python, folder / "runs").run(spec_in(folder))
         exchange.write(run.result, str(folder / "result.json"))
 
     folder = once(shared / "cpu-baseline", make)
-    for name in ("weights.pt", "reference.pt"):
-        shutil.copy(folder / name, tmp_path)
+    shutil.copy(folder / "reference.pt", tmp_path)
     return exchange.read(TrialResult, str(folder / "result.json"))
 
 
@@ -125,6 +124,12 @@ def test_a_knob_in_the_process_is_read_back_with_certainty(
         read_back,
         True,
     )
+
+
+def test_a_worker_on_fewer_processors_has_as_many_threads(launch: Launch) -> None:
+    names = {"worker_cpus": 1, "threads": "unset"}
+    back = launch(knobs=[setting(*knob, "process") for knob in names.items()]).result.read_back
+    assert (back["worker_cpus"].value, back["threads"].value) == (1, 1)
 
 
 def test_environment_knobs_are_seen_in_the_runtime(launch: Launch) -> None:
