@@ -77,7 +77,9 @@ DAMAGED = gzip.compress(b"[]" * 500)[:20] + b"damage" * 9
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b"[1]\n2"), DAMAGED]
+    "body",
+    [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b"[1]\n2"), DAMAGED],
+    ids=["empty", "no gzip", "no lines", "no objects", "damaged"],
 )
 def test_another_file_is_refused_in_one_line(body: bytes, tmp_path: Path) -> None:
     (tmp_path / "r").write_bytes(body)
