@@ -13,10 +13,10 @@ import pytest
 
 from tests.support.pretend import pretend
 from tests.support.programs import exported
-from tests.support.studies import stored, won
+from tests.support.studies import study, study_original
 from tuner import language
 
-__all__ = ["exported", "pretend", "stored", "won"]
+__all__ = ["exported", "pretend", "study", "study_original"]
 
 
 def pytest_report_header() -> str:

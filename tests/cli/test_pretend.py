@@ -38,8 +38,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_planted_knob_is_found(won: Path) -> None:
-    best = best_file.load(won / "results" / "s.yaml")
+def test_a_planted_knob_is_found(study_original: Path) -> None:
+    best = best_file.load(study_original / "results" / "s.yaml")
     assert (best.verdict, best.recommendation) == ("faster", "apply")
     assert best.configuration["memory_format"] == "channels_last"
     assert (round(best.evidence.speedup, 1), best.evidence.pairs) == (2.0, 6)
@@ -72,9 +72,9 @@ def test_what_is_not_won_keeps_the_defaults(
     ],
 )  # fmt: skip
 def test_check_says_by_its_exit_code_whether_it_holds(
-    code: int, answer: str, table: dict[str, Any], won: Path, pretend: Pretend
+    code: int, answer: str, table: dict[str, Any], study_original: Path, pretend: Pretend
 ) -> None:
-    file = str(won / "results" / "s.yaml")
+    file = str(study_original / "results" / "s.yaml")
     done = npu_tune("check", file, "--confirm", "6", "--quiet", *pretend(**table))
     assert (done.exit_code, answer in done.output) == (code, True), done.output
 

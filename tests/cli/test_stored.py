@@ -19,24 +19,25 @@ SHARED = ("study", "verdict", "recommendation", "configuration", "evidence", "en
 RESUME = ["--resume", "--study", "s", "--quiet"]
 
 
-def test_what_it_printed_and_what_it_wrote_are_the_same(stored: Path) -> None:
-    printed = json.loads((stored / "stdout.json").read_text())
-    written = yaml.safe_load((stored / "results" / "s.yaml").read_text())
+def test_what_it_printed_and_what_it_wrote_are_the_same(study: Path) -> None:
+    printed = json.loads((study / "stdout.json").read_text())
+    written = yaml.safe_load((study / "results" / "s.yaml").read_text())
     assert printed["file"] == "results/s.yaml"
     assert {name: printed[name] for name in SHARED} == {name: written[name] for name in SHARED}
 
 
-def test_its_file_loads_back_through_the_library(stored: Path) -> None:
-    best = tuner.load_best(stored / "results" / "s.yaml")
+def test_its_file_loads_back_through_the_library(study: Path) -> None:
+    best = tuner.load_best(study / "results" / "s.yaml")
     assert (best.study, best.verdict, best.evidence.pairs) == ("s", "faster", 6)
     assert best.configuration["memory_format"] == "channels_last"
 
 
-def test_it_left_no_folder(won: Path) -> None:
-    assert sorted(path.name for path in (won / "results").iterdir()) == ["npu-tune.db", "s.yaml"]
+def test_it_left_no_folder(study_original: Path) -> None:
+    names = sorted(path.name for path in (study_original / "results").iterdir())
+    assert names == ["npu-tune.db", "s.yaml"]
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_show_has_a_row_for_each_configuration() -> None:
     text = npu_tune("show", "s").stdout
     assert "defaults" in text
@@ -44,12 +45,12 @@ def test_show_has_a_row_for_each_configuration() -> None:
     assert "pairs of fresh runs" in text
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_it_is_shown_in_chinese() -> None:
     assert "基线" in npu_tune("show", "s", "--lang", "zh").stdout
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_show_of_a_trial_has_phases_read_back_and_the_command() -> None:
     text = npu_tune("show", "s", "--trial", "1").stdout
     assert "interpreter" in text
@@ -57,7 +58,7 @@ def test_show_of_a_trial_has_phases_read_back_and_the_command() -> None:
     assert "npu-tune rerun s --trial 1" in text
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_rerun_repeats_a_trial_outside_the_record() -> None:
     before = npu_tune("show", "s").stdout
     done = npu_tune("rerun", "s", "--trial", "1")
@@ -67,7 +68,7 @@ def test_rerun_repeats_a_trial_outside_the_record() -> None:
     assert npu_tune("show", "s").stdout == before
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_rerun_keeps_off_a_device_that_is_being_measured() -> None:
     with lease.held("CPU", "first", None, lambda: False):
         done = npu_tune("rerun", "s", "--trial", "1", "--no-wait")
@@ -75,7 +76,7 @@ def test_rerun_keeps_off_a_device_that_is_being_measured() -> None:
     assert "measured by study first" in done.stderr
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_a_winner_is_profiled() -> None:
     done = npu_tune("profile", "s", "--json")
     profiled = json.loads(done.stdout)
@@ -83,42 +84,42 @@ def test_a_winner_is_profiled() -> None:
     assert profiled["configuration"]["memory_format"] == "channels_last"
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_profile_takes_one_of_trial_best_and_baseline() -> None:
     done = npu_tune("profile", "s", "--best", "--baseline")
     assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
     assert "give one of them" in done.stderr
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_profile_of_a_trial_that_is_not_there_names_those_that_are() -> None:
     done = npu_tune("profile", "s", "--trial", "99")
     assert done.exit_code == 7
     assert "no recorded trial 99; it has 3, from 0 to 2" in done.stderr
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_the_same_name_again_is_a_conflict() -> None:
     done = npu_tune("--model", "m.py:make", "--study", "s")
     assert done.exit_code == 7
     assert "--resume --study s" in done.stderr
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_resume_with_another_option_is_refused() -> None:
     done = npu_tune(*RESUME, "--seed", "5")
     assert done.exit_code == 2
     assert "begun with seed (--seed) 0, not 5" in done.stderr
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_a_finished_study_is_extended() -> None:
     done = npu_tune(*RESUME, "--trials", "4", "--confirm", "off")
     assert done.exit_code == 0, done.output
     assert "4 of 4" in npu_tune("list").stdout
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_what_a_study_won_is_explained_when_it_is_asked_for_later() -> None:
     done = npu_tune(*RESUME, "--ablate", "--json")
     assert done.exit_code == 0, done.output
@@ -128,7 +129,7 @@ def test_what_a_study_won_is_explained_when_it_is_asked_for_later() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("study")
 def test_an_explanation_needs_a_confirmation() -> None:
     assert npu_tune(*RESUME, "--confirm", "off").exit_code == 0
     done = npu_tune(*RESUME, "--ablate")

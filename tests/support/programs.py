@@ -34,13 +34,13 @@ def best(
 ) -> BestConfiguration:
     """What a study exports, of this configuration."""
     summary = summarize(study_record(), [recorded(0, 10), recorded(1, 4, threads=1)])
-    made = best_file.best_configuration(conclude(summary), summary.study.setup)
+    best_of_study = best_file.best_configuration(conclude(summary), summary.study.setup)
     changes = {
         "configuration": configuration,
         "environment_variables": variables or {},
         "backend": backend,
     }
-    return made.model_copy(update=changes)
+    return best_of_study.model_copy(update=changes)
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ def make(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def won(shared: Path) -> Path:
+def study_original(shared: Path) -> Path:
     """The folder of a study `s` that a planted knob won twofold; not to be written to."""
-    return once(shared / "won", make)
+    return once(shared / "study", make)
 
 
 def copied(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -37,6 +37,6 @@ def copied(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture
-def stored(won: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study(study_original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that study."""
-    return copied(won, tmp_path, monkeypatch)
+    return copied(study_original, tmp_path, monkeypatch)

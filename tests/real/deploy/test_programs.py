@@ -62,9 +62,9 @@ def test_a_setting_that_fails_is_said_and_the_program_goes_on(
     torch_python: str, tmp_path: Path
 ) -> None:
     knobs = json.dumps({"module": "torch", "knobs": [["threads", "many", "threads"]]})
-    held = {after_import.VARIABLE: knobs, "PYTHONPATH": str(apply.STARTUP)}
+    variables = {after_import.VARIABLE: knobs, "PYTHONPATH": str(apply.STARTUP)}
     code = "import torch; print('goes on')"
-    done = ran([torch_python, "-c", code], tmp_path, **held)
+    done = ran([torch_python, "-c", code], tmp_path, **variables)
     assert done.stdout == "goes on\n"
     assert "nothing; could not be set: threads=many (" in done.stderr
 
@@ -107,8 +107,8 @@ def test_the_python_file_gives_the_same_read_back(torch_python: str, tmp_path: P
     before, after = "import best", code.replace("import best", "", 1)
     done = ran([torch_python, "-c", before + SEEN + after], tmp_path, **KEEP)
     assert done.returncode == 0, done.stderr
-    seen, prepared = done.stdout.splitlines()
-    assert json.loads(seen) == EXPECTED
+    values, prepared = done.stdout.splitlines()
+    assert json.loads(values) == EXPECTED
     assert prepared == "True True 1 4 6 6"
     too_late = ran([torch_python, "-c", "import best"], tmp_path)
     assert "to be set before Python starts: MALLOC_TRIM_THRESHOLD_" in too_late.stderr

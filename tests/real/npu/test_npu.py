@@ -76,13 +76,13 @@ def test_outputs_are_compared_on_this_path_too(emulated: Emulated) -> None:
 
 
 def test_the_fingerprint_names_device_cann_and_emulation(emulated: Emulated) -> None:
-    found = emulated.run(UNSET, **NEWER).result.fingerprint
-    assert (found["soc"], found["cann"]) == (A3, "8.5.0")
+    fingerprint = emulated.run(UNSET, **NEWER).result.fingerprint
+    assert (fingerprint["soc"], fingerprint["cann"]) == (A3, "8.5.0")
     # 2.1.0.post10 cannot ask CANN, whose files tell its own version but not the driver's.
-    older = found["torch_npu"].startswith("2.1.0.post10")
-    assert found["driver"] == ("" if older else "25.5.0")
-    assert found["emulated_cann"] is True
-    assert found["torch_npu"].startswith("2.")
+    older = fingerprint["torch_npu"].startswith("2.1.0.post10")
+    assert fingerprint["driver"] == ("" if older else "25.5.0")
+    assert fingerprint["emulated_cann"] is True
+    assert fingerprint["torch_npu"].startswith("2.")
 
 
 @pytest.mark.parametrize(

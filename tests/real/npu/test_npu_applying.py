@@ -30,14 +30,14 @@ print(json.dumps([os.environ.get("TASK_QUEUE_ENABLE"), bool(off), option or ""])
 WITHOUT, WITH = [None, False, ""], ["2", True, "disable"]
 
 
-def seen(command: list[str], folder: Path, variables: dict[str, str]) -> list[object]:
+def values_in(command: list[str], folder: Path, variables: dict[str, str]) -> list[object]:
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found: list[object] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    values: list[object] = json.loads(done.stdout.splitlines()[-1])
+    return values
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def variables(torch_npu_site: Path, cann: Path) -> dict[str, str]:
 def test_a_program_without_it_is_as_it_was(
     torch_python: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    assert seen([torch_python, "-c", SEEN], tmp_path, variables) == WITHOUT
+    assert values_in([torch_python, "-c", SEEN], tmp_path, variables) == WITHOUT
 
 
 def test_a_program_that_is_started_with_it_has_it(
@@ -58,17 +58,18 @@ def test_a_program_that_is_started_with_it_has_it(
 ) -> None:
     best_file.write(best(CONFIGURATION, VARIABLES, "npu"), tmp_path / "best.yaml")
     (tmp_path / "serve.py").write_text(SEEN)
-    assert seen([*RUN, "best.yaml", "--", torch_python, "serve.py"], tmp_path, variables) == WITH
+    command = [*RUN, "best.yaml", "--", torch_python, "serve.py"]
+    assert values_in(command, tmp_path, variables) == WITH
 
 
 @pytest.mark.parametrize("form", ["env", "python"])
 def test_the_exported_files_give_the_same(
     form: str, torch_python: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    one = best(CONFIGURATION, VARIABLES, "npu")
-    entries = space_file.entries_of(one.configuration, one.backend)
+    exported = best(CONFIGURATION, VARIABLES, "npu")
+    entries = space_file.entries_of(exported.configuration, exported.backend)
     stages = {name: entry.apply for name, entry in entries.items()}
-    text = formats.text(one, form, entries, stages)
+    text = formats.text(exported, form, entries, stages)
     if form == "python":
         (tmp_path / "tuned.py").write_text(text)
         command = [torch_python, "-c", "import tuned\n" + SEEN]
@@ -78,4 +79,4 @@ def test_the_exported_files_give_the_same(
         code = "import torch, torch_npu\n" + "\n".join(lines) + "\n" + SEEN
         (tmp_path / "by_hand.py").write_text(code)
         command = ["sh", "-c", f". ./best.env; {torch_python} by_hand.py"]
-    assert seen(command, tmp_path, variables) == WITH
+    assert values_in(command, tmp_path, variables) == WITH

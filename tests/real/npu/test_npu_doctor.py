@@ -21,11 +21,12 @@ def test_the_emulated_device_is_examined_and_labelled(
     emulated = build.environment(cann, devices=2, cann="7.0.0", driver="25.2.0")
     for name, value in emulated.items():
         monkeypatch.setenv(name, value)
-    found = {one.name: one for one in doctor.examine(torch_python, 1)}
-    assert str(found["device"].seen) == "2 x Ascend910B3 (emulated CANN: no device)"
-    assert (found["CANN"].state, str(found["CANN"].seen)) == ("WARN", "7.0.0, older than 8.0.RC1")
-    assert found["driver"] == Finding("driver", "OK", Message("25.2.0"))
-    assert found["torch_npu"].state == "OK"
+    findings = {finding.name: finding for finding in doctor.examine(torch_python, 1)}
+    assert str(findings["device"].seen) == "2 x Ascend910B3 (emulated CANN: no device)"
+    assert findings["CANN"].state == "WARN"
+    assert str(findings["CANN"].seen) == "7.0.0, older than 8.0.RC1"
+    assert findings["driver"] == Finding("driver", "OK", Message("25.2.0"))
+    assert findings["torch_npu"].state == "OK"
 
 
 def test_torch_npu_without_cann_is_its_own_sentence(
@@ -34,8 +35,8 @@ def test_torch_npu_without_cann_is_its_own_sentence(
     monkeypatch.setenv("PYTHONPATH", str(torch_npu_site))
     for name in ("LD_LIBRARY_PATH", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH"):
         monkeypatch.delenv(name, raising=False)
-    found = {one.name: one for one in doctor.examine(torch_python, None)}
-    assert found["torch"].state == "OK"
-    assert found["torch_npu"].state == "FAIL"
-    assert "source set_env.sh" in str(found["torch_npu"].todo)
-    assert os.linesep not in str(found["torch_npu"].seen)
+    findings = {finding.name: finding for finding in doctor.examine(torch_python, None)}
+    assert findings["torch"].state == "OK"
+    assert findings["torch_npu"].state == "FAIL"
+    assert "source set_env.sh" in str(findings["torch_npu"].todo)
+    assert os.linesep not in str(findings["torch_npu"].seen)

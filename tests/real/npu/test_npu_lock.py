@@ -38,8 +38,8 @@ def tune(
     emulated = build.environment(cann, devices=2, physical_ids="4,5")
     variables = {**emulated, "PYTHONPATH": str(torch_npu_site), "ASCEND_RT_VISIBLE_DEVICES": "1"}
     script = env_script(tmp_path, variables)
-    asked = Setup(CONVNET, trials=1, backend="npu", python=torch_python, env_script=script)
-    return lambda: session.tune(asked, store, "s", Caller(), tmp_path / "results")
+    setup = Setup(CONVNET, trials=1, backend="npu", python=torch_python, env_script=script)
+    return lambda: session.tune(setup, store, "s", Caller(), tmp_path / "results")
 
 
 def test_what_a_script_makes_visible_decides_which_chip_is_locked(tune: Tune) -> None:
@@ -93,8 +93,8 @@ class Probed:
         """The probe's answer."""
         chip = {"physical_id": self.physical_id, "source": "driver", "logic_id": 0}
         run = recorded(0, 1).run
-        found = replace(run.result, fingerprint={"chip": {**chip, "pci_bus_id": ""}})
-        return replace(run, spec=spec, result=found)
+        result = replace(run.result, fingerprint={"chip": {**chip, "pci_bus_id": ""}})
+        return replace(run, spec=spec, result=result)
 
 
 def test_runs_that_are_repeated_hold_the_chips_that_their_probes_find(

@@ -13,7 +13,7 @@ from tuner.evidence.summary import summarize
 from tuner.runs.records import Run
 from tuner.space import file
 from tuner.space import model as space_model
-from tuner.views import profile
+from tuner.views import profile as view
 from tuner.worker.protocol import ModelSpec, Outcome, Role
 
 CONV = ModelSpec("python_file", CONVNET)
@@ -43,34 +43,34 @@ def profiled(
 def test_dominating_host_costs_are_dispatch_bound_and_level_2_fools_a_timer(
     emulated: Emulated,
 ) -> None:
-    _, found = profiled(emulated, 2, phase1_us=3000, phase2_us=3000, kernel_us=1)
-    assert found.diagnosis.kind == "dispatch-bound"
-    assert found.times.device_certain
-    assert "wrong by" in profile.unsynchronised(found.times)
+    _, profile = profiled(emulated, 2, phase1_us=3000, phase2_us=3000, kernel_us=1)
+    assert profile.diagnosis.kind == "dispatch-bound"
+    assert profile.times.device_certain
+    assert "wrong by" in view.unsynchronised(profile.times)
 
 
 def test_dominating_device_costs_are_device_bound(emulated: Emulated) -> None:
-    _, found = profiled(emulated, 1, phase1_us=1, phase2_us=1, kernel_us=20000)
-    assert found.diagnosis.kind == "device-bound"
-    assert found.emulated_cann
+    _, profile = profiled(emulated, 1, phase1_us=1, phase2_us=1, kernel_us=20000)
+    assert profile.diagnosis.kind == "device-bound"
+    assert profile.emulated_cann
 
 
 def test_operators_that_fall_back_to_the_cpu_are_named(emulated: Emulated) -> None:
     falls_back = ModelSpec("python_file", f"{DATA / 'models' / 'tiny.py'}:falls_back")
-    run, found = profiled(emulated, 1, falls_back)
-    assert found.fallbacks == ("aten::linalg_matrix_exp",)
+    run, profile = profiled(emulated, 1, falls_back)
+    assert profile.fallbacks == ("aten::linalg_matrix_exp",)
     # The call waits for the device inside, so its device time is an upper bound, and is called so.
     assert run.result.profile is not None
-    assert (found.times.device_certain, run.result.profile.ahead) == (False, False)
+    assert (profile.times.device_certain, run.result.profile.ahead) == (False, False)
 
 
 def test_the_wheels_own_files_are_read_and_name_the_hosts_operators(emulated: Emulated) -> None:
-    run, found = profiled(emulated, 1)
-    calls = {row.name: row.count for row in found.host_operators}
+    run, profile = profiled(emulated, 1)
+    calls = {row.name: row.count for row in profile.host_operators}
     assert run.result.profile is not None
     assert calls["aten::convolution"] == len(run.result.profile.traced_ns)
-    assert found.missing_activities == ("NPU",)  # the emulation collects nothing of the device
-    assert found.profiler_error == ""
+    assert profile.missing_activities == ("NPU",)  # the emulation collects nothing of the device
+    assert profile.profiler_error == ""
     output = profile_files.output_folder(emulated.folder / "profile")
     assert output is not None
     assert (output / "trace_view.json").stat().st_size > 0

@@ -55,8 +55,8 @@ def test_knobs_take_effect_behind_a_prefix(torch_python: str, tmp_path: Path) ->
         rule=RULE, deadline_s=120, weights_path=f"{tmp_path}/w.pt",
         reference_path=f"{tmp_path}/r.pt",
     )  # fmt: skip
-    asked = Setup("m", launch_prefix=PREFIX, python=torch_python)
-    result = make_launcher(asked, tmp_path).run(spec).result
+    setup = Setup("m", launch_prefix=PREFIX, python=torch_python)
+    result = make_launcher(setup, tmp_path).run(spec).result
     back = {name: (knob.value, knob.certain) for name, knob in result.read_back.items()}
     assert back == {name: (value, True) for name, value in KNOBS.items()}
     assert result.fingerprint["variables"]["MALLOC_TOP_PAD_"] == "67108864"

@@ -318,5 +318,5 @@ def test_nothing_forks_beside_the_threads_that_end_a_run(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     run = launch(knobs=[KnobSetting("allocator", "unset", "environment", "allocator")])
     assert run.result.read_back["allocator"].certain, run.log_tail
-    told = [line for line in run.log_tail.splitlines() if line.startswith("threads at fork")]
-    assert told[:1] == ["threads at fork: 1"]
+    lines = [line for line in run.log_tail.splitlines() if line.startswith("threads at fork")]
+    assert lines[:1] == ["threads at fork: 1"]

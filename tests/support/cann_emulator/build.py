@@ -74,9 +74,9 @@ def _installation(folder: Path, version: str) -> Path:
     home = folder / f"home-{version}"
     for name in ("runtime", "compiler", "opp"):
         (home / name).mkdir(parents=True, exist_ok=True)
-    told = home / f"{platform.machine()}-linux" / "ascend_toolkit_install.info"
-    told.parent.mkdir(exist_ok=True)
-    told.write_text(f"package_name=Ascend-cann-toolkit\nversion={version}\n")
+    information = home / f"{platform.machine()}-linux" / "ascend_toolkit_install.info"
+    information.parent.mkdir(exist_ok=True)
+    information.write_text(f"package_name=Ascend-cann-toolkit\nversion={version}\n")
     return home
 
 
