@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.space.test_file import GOOD
 from tests.support.command import npu_tune
 from tests.support.pretend import Pretend
+from tests.support.space_file import GOOD
 from tests.support.studies import SEARCH, STUDY, TWICE
 from tuner.deploy import best as best_file
 from tuner.evidence.objectives import latency

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.evidence.test_ablation import ablated, ms
+from tests.support.ablations import ablated, ms
 from tests.support.runs import SPACE, confirmed, recorded, study_record
 from tuner.deploy.compare import compare
 from tuner.evidence.ablation import minimal

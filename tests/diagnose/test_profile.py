@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.evidence.test_ablation import ablated, ms
 from tests.support import DATA
+from tests.support.ablations import ablated, ms
 from tests.support.runs import confirmed, recorded, study_record
 from tuner.diagnose.profile import Profile, choose, profile_of
 from tuner.errors import StudyConflictError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from tests.support.ablations import ASKED, SEARCHED, ablated, ms, planted
 from tests.support.runs import SPACE, NextRun, confirmed, next_runs, recorded, study_record
 from tuner.deploy import best as best_file
 from tuner.evidence.ablation import findings, minimal
@@ -22,34 +22,12 @@ from tuner.views.result import why_lines
 from tuner.views.rows import finding
 from tuner.worker.protocol import Outcome, Role
 
-ASKED = Setup("m", trials=10, ablate=True)
-SEARCHED = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on", threads=1)]
-NOISE = (1.0, 1.002, 0.998, 1.001, 0.999, 1.003)  # from block to block, of all that but the winner
-
-
-def ms(knobs: Configuration) -> float:
-    """mode=fast halves the time, threads=1 costs a tenth, spin=on does nothing."""
-    return 10.0 / (2.0 if "mode" in knobs else 1.0) * (1.1 if "threads" in knobs else 1.0)
-
 
 def redundant(knobs: Configuration) -> float:
     """Either of mode and spin halves the time; both together do no more. threads=1 helps."""
     return (
         10.0 / (2.0 if {"mode", "spin"} & set(knobs) else 1.0) / (1.5 if "threads" in knobs else 1)
     )
-
-
-def planted(of: Callable[[Configuration], float]) -> Callable[[NextRun], float]:
-    def answer(step: NextRun) -> float:
-        changed = SPACE.changed(step.configuration)
-        return of(changed) * (1.0 if len(changed) == 3 else NOISE[step.block % 6])
-
-    return answer
-
-
-def ablated(of: Callable[[Configuration], float]) -> tuple[list[NextRun], Summary]:
-    steps, summary = confirmed(SEARCHED, planted(of), asked=ASKED)
-    return [step for step in steps if step.role == Role.ABLATION], summary
 
 
 def verdicts(summary: Summary) -> dict[str, str]:

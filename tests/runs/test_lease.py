@@ -30,9 +30,10 @@ import sys
 from pathlib import Path
 from tuner.runs import lease
 from tuner.runs.launcher import Launcher
-from tests.runs.test_launcher import SPEC
+from tuner.worker.protocol import ModelSpec, Role, TrialSpec
+spec = TrialSpec("s", 0, Role.SEARCH, "cpu", ModelSpec("torchvision", "none"), deadline_s=20)
 with lease.held("NPU 0", "first", None, lambda: False) as lock:
-    Launcher(sys.executable, Path(sys.argv[1]), worker=Path(sys.argv[2]), lease=lock).run(SPEC)
+    Launcher(sys.executable, Path(sys.argv[1]), worker=Path(sys.argv[2]), lease=lock).run(spec)
 """
 
 

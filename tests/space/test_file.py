@@ -7,35 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
+from tests.support.space_file import GOOD
 from tuner.errors import UsageError
 from tuner.space import file
 
 SHIPPED = sorted((ROOT / "search_spaces").glob("*.yaml"))
-GOOD = """\
-name: mine
-backend: cpu
-knobs:
-  threads:
-    why: how many
-    apply: process
-    default: unset
-    values: [1, 2]
-  spin:
-    why: whether to wait
-    apply: environment
-    default: unset
-    values:
-      - value: "on"
-        set: {SPIN: "1"}
-presets:
-  few:
-    why: small models
-    configuration: {threads: 1}
-rules:
-  - when: {threads: 1}
-    require: {spin: unset}
-    why: nobody waits
-"""
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.space.test_file import GOOD
 from tests.support.runs import recorded
+from tests.support.space_file import GOOD
 from tuner.options import Setup
 from tuner.runs.records import Run
 from tuner.study.probe import probe
