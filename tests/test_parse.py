@@ -28,6 +28,8 @@ def test_cpus_are_a_sorted_list_of_usable_ones(monkeypatch: pytest.MonkeyPatch) 
     assert parse.processors("6,0-2") == (0, 1, 2, 6)
     with pytest.raises(ValueError, match="usable on this host: 0,1,2,3,4,5,6,7"):
         parse.processors("9")
+    with pytest.raises(ValueError, match="usable on this host"):
+        parse.processors("0-99999999999")  # without counting up to there
 
 
 def test_a_share_reads_as_a_percentage() -> None:

@@ -31,12 +31,14 @@ def shape_and_dtype(text: str) -> InputSpec:
 def processors(text: str) -> tuple[int, ...]:
     """`0-3,6` -> (0, 1, 2, 3, 6). Refuses processors that this host lacks."""
     cpus: set[int] = set()
+    usable = os.sched_getaffinity(0)
+    beyond = max(usable) + 1  # the first that is surely not there: no list is longer
     for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        match = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", part.strip())
         if not match:
             raise ValueError("a list reads like 0-3,6")
-        cpus.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    usable = os.sched_getaffinity(0)
+        first, last = int(match[1]), int(match[2] or match[1])
+        cpus.update(range(min(first, beyond), min(last, beyond) + 1))
     if not cpus or not cpus <= usable:
         raise ValueError(f"usable on this host: {','.join(map(str, sorted(usable)))}")
     return tuple(sorted(cpus))
