@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tuner.options import Setup
 from tuner.runs.records import RecordedRun
@@ -17,8 +17,13 @@ from tuner.worker.protocol import Role
 class Lines:
     """An observer: one line a run."""
 
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+    def run_started(
+        self, done: int, total: int, role: Role, configurations: Sequence[Configuration]
+    ) -> None:
         """Nothing: the line comes when the run has ended."""
+
+    def heat_at(self, number: int, phase: str, turn: int) -> None:
+        """Nothing."""
 
     def run_ended(self, recorded: RecordedRun) -> None:
         """What came of it."""

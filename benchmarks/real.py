@@ -33,8 +33,9 @@ from tuner.options import Setup
 from tuner.runs.store import Store
 from tuner.space.model import Configuration
 from tuner.study import stored
+from tuner.study.heats import Entry
 from tuner.study.runner import Runner
-from tuner.study.together import Entry, entries_of, measure_together
+from tuner.study.together import entries_of, measure_together
 from tuner.worker.protocol import Role
 
 STORAGE = "sqlite:///results/real.db"

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import parse
 from .errors import UsageError
-from .policy import BASELINE_RUNS, MAX_PAIRS, MIN_PAIRS, PRACTICAL_EFFECT
+from .policy import BASELINE_RUNS, MAX_HEAT, MAX_PAIRS, MIN_PAIRS, PRACTICAL_EFFECT
 
 RESULTS = Path("results")
 DEFAULT_STORAGE = "sqlite:///results/npu-tune.db"
@@ -142,6 +142,10 @@ class Setup:
     ablate: bool = _option(
         False, "After a confirmed win: measure what each of its knobs does, and export the needed "
         "ones.", on_resume=True)
+    heat: str = _option(
+        AUTO, "Runs that are alive together and measured in turns; 1: one after the other.",
+        metavar="auto|N", convert=str, in_check="")
+    heat_size: int = 0  # what came of it, once the baseline has run; 0: not decided yet
     baseline_runs: int = BASELINE_RUNS
     spent: float = 0.0  # how often looks at the hold-out under an earlier `confirm` may err
     without: tuple[str, ...] = ()  # variables that the workers do not inherit: for a check
@@ -160,6 +164,9 @@ class Setup:
             is_number = isinstance(value, (int, float))
             if option.allowed and not (is_number and option.allowed(value)):
                 raise refusal(name, value, option.must)
+        size = int(self.heat) if re.fullmatch("[0-9]{1,2}", self.heat) else 0
+        if self.heat != AUTO and not 1 <= size <= MAX_HEAT:
+            raise refusal("heat", self.heat, f"must be auto or a number of runs, 1 to {MAX_HEAT}")
         if self.max_latency_ms is not None and self.objective != "throughput":
             raise UsageError(
                 f"{called('max_latency_ms')} limits {called('objective')} throughput: choose that"
@@ -273,5 +280,6 @@ def to_dict(options: Setup) -> dict[str, Any]:
 
 def from_dict(data: Mapping[str, Any]) -> Setup:
     """The reverse of `to_dict`; without what only an earlier version asked."""
-    known = {name: data[name] for name in OPTIONS if name in data}
+    known: dict[str, Any] = {"heat": "1", "heat_size": 1}  # an earlier version knew no heats
+    known |= {name: data[name] for name in OPTIONS if name in data}
     return Setup(**{**known, **{name: tuple(data.get(name, ())) for name in SEQUENCES}})

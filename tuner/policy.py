@@ -7,6 +7,7 @@ NOISY_SPREAD = 0.03  # above it even a 5 % gain takes more than a dozen pairs
 TOO_BUSY = 1.0  # where no gain below 2x can be shown
 
 BASELINE_RUNS = 5  # before the search: they show the noise, and everything is compared with them
+MAX_HEAT = 16  # runs; more in flight than a search of some forty trials can learn from
 MIN_PAIRS = 6  # the fewest whose extremes cover the median with more than 95 %: 1 - 2/64
 MAX_PAIRS = 1000  # of a few more the binomial coefficients are no floats any more
 

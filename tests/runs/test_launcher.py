@@ -15,10 +15,11 @@ import pytest
 from tests.support import DATA
 from tuner.errors import Interrupted, StudyConflictError
 from tuner.runs.folder import work_folder
-from tuner.runs.launcher import TOKEN_VARIABLE, Launcher, kill_descendants, wait
+from tuner.runs.launcher import Launcher
 from tuner.runs.log import without_traces
+from tuner.runs.process import kill_carriers
 from tuner.runs.records import Run
-from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
+from tuner.worker.protocol import TOKEN_VARIABLE, KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
 SPEC = TrialSpec("s", 0, Role.SEARCH, "cpu", ModelSpec("torchvision", "none"), deadline_s=20)
 
@@ -117,16 +118,16 @@ def test_an_interpreter_that_a_preloaded_library_kills_is_the_configurations_doi
 
 
 def test_an_old_kernel_that_cannot_watch_a_process_is_no_obstacle(
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(_: int) -> int:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    process = subprocess.Popen(["sleep", "60"])
-    assert not wait(process, 0.1)
-    process.kill()
-    assert wait(process, 60)
+    assert launch("ok", tmp_path).result.outcome is Outcome.OK
+    result = launch("hangs", tmp_path, replace(SPEC, deadline_s=1)).result
+    assert result.outcome is Outcome.TIMEOUT
 
 
 def test_a_variable_may_be_kept_from_the_workers(
@@ -142,7 +143,7 @@ def test_a_variable_may_be_kept_from_the_workers(
 
 
 def test_only_processes_with_the_token_are_killed(tmp_path: Path) -> None:
-    assert kill_descendants(f"{tmp_path}:nothing") == 0
+    assert kill_carriers([f"{tmp_path}:nothing"]) == 0
 
 
 def test_an_interrupted_study_keeps_its_folder_and_a_finished_one_does_not(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from tests.support.pretend import Pretend
 from tuner import tune
 from tuner.errors import UnfitEnvironmentError, UsageError
 from tuner.options import DEFAULT_STORAGE, Setup
-from tuner.runs.launcher import TOKEN_VARIABLE, Launcher
+from tuner.runs.launcher import Launcher
 from tuner.runs.records import Run
 from tuner.runs.store import Store
 from tuner.study.probe import make_launcher
-from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
+from tuner.worker.protocol import TOKEN_VARIABLE, KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
 PREFIX = str(DATA / "prefix.sh")
 KNOB = KnobSetting("a", "x", "environment", "", {"A_KNOB": "with space"})

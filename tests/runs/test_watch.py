@@ -12,9 +12,7 @@ from tests.support import DATA
 from tests.support.runs import recorded
 from tuner.runs import npu_smi
 from tuner.runs.device import CPU, Device
-from tuner.runs.records import Run
-from tuner.runs.watch import other_processes, watched
-from tuner.worker.protocol import TrialSpec
+from tuner.runs.watch import Watch, other_processes, watching, witnessed
 
 RUN = recorded(0, 10).run
 
@@ -23,8 +21,10 @@ def chip(physical_id: int) -> Device:
     return Device(f"NPU {physical_id}", physical_id, physical_id)
 
 
-def launch(spec: TrialSpec) -> Run:
-    return replace(RUN, spec=spec, result=replace(RUN.result, witnesses_before={"load_1min": 1.0}))
+def witnesses(watch: Watch) -> dict[str, float]:
+    """Of a run that this watched."""
+    run = replace(RUN, result=replace(RUN.result, witnesses_before={"load_1min": 1.0}))
+    return witnessed(run, watch()).result.witnesses_before
 
 
 def answering(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,23 +39,23 @@ def test_a_run_carries_how_many_others_its_npu_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(tmp_path, f"cat {DATA / 'npu_smi' / 'a2.txt'}", monkeypatch)
-    witnesses = [watched(launch, chip(n))(RUN.spec).result.witnesses_before for n in (0, 1)]
-    assert [w["device_processes"] for w in witnesses] == [0.0, 1.0]
-    assert witnesses[0]["load_1min"] == 1.0
+    both = [witnesses(watching(chip(n))) for n in (0, 1)]
+    assert [w["device_processes"] for w in both] == [0.0, 1.0]
+    assert both[0]["load_1min"] == 1.0
 
 
 def test_npu_smi_that_does_not_answer_is_asked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(tmp_path, "exit 1", monkeypatch)
-    ask = watched(launch, chip(0))
-    assert [ask(RUN.spec).result.witnesses_before for _ in range(3)] == [{"load_1min": 1.0}] * 3
+    watch = watching(chip(0))
+    assert [witnesses(watch) for _ in range(3)] == [{"load_1min": 1.0}] * 3
     assert (tmp_path / "asked").read_text() == "once\n"
 
 
 def test_processors_are_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answering(tmp_path, "exit 0", monkeypatch)
-    assert watched(launch, CPU)(RUN.spec).result.witnesses_before == {"load_1min": 1.0}
+    assert witnesses(watching(CPU)) == {"load_1min": 1.0}
     assert not (tmp_path / "asked").exists()
 
 
@@ -63,8 +63,8 @@ def test_a_chip_that_is_not_listed_is_not_asked_about_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(tmp_path, f"cat {DATA / 'npu_smi' / 'a2.txt'}", monkeypatch)
-    ask = watched(launch, chip(7))
-    assert [ask(RUN.spec).result.witnesses_before for _ in range(2)] == [{"load_1min": 1.0}] * 2
+    watch = watching(chip(7))
+    assert [witnesses(watch) for _ in range(2)] == [{"load_1min": 1.0}] * 2
     assert (tmp_path / "asked").read_text() == "once\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from tests.support.runs import SPACE, recorded
 from tuner.evidence.objectives import OBJECTIVES
 from tuner.study.progress import Progress
@@ -11,7 +13,8 @@ from tuner.worker.protocol import Outcome, Role
 
 def test_the_line_shows_trial_baseline_best_time_left_and_failures() -> None:
     lines: list[str] = []
-    progress = Progress(OBJECTIVES["latency"], lines.append)
+    ticks = itertools.count()
+    progress = Progress(OBJECTIVES["latency"], lines.append, clock=lambda: float(next(ticks)))
     for number, run in enumerate(
         [
             recorded(0, 10),
@@ -19,9 +22,9 @@ def test_the_line_shows_trial_baseline_best_time_left_and_failures() -> None:
             recorded(2, outcome=Outcome.TIMEOUT, spin="on"),
         ]
     ):
-        progress.run_started(number, 9, run.run.spec.role, run.configuration)
+        progress.run_started(number, 9, run.run.spec.role, [run.configuration])
         progress.run_ended(run)
-    progress.run_started(3, 9, Role.SEARCH, {**SPACE.baseline(), "threads": 1})
+    progress.run_started(3, 9, Role.SEARCH, [{**SPACE.baseline(), "threads": 1}])
     assert lines[0] == "trial 1 of 9 · defaults"
     assert lines[-1] == (
         "trial 4 of 9 · baseline 10 ms · best so far 2.50x (one run) · about 6 s left · "
@@ -42,10 +45,11 @@ def test_durations_read_naturally() -> None:
 
 def test_a_confirming_run_is_called_so_and_changes_no_best() -> None:
     lines: list[str] = []
-    progress = Progress(OBJECTIVES["latency"], lines.append)
+    ticks = itertools.count()
+    progress = Progress(OBJECTIVES["latency"], lines.append, clock=lambda: float(next(ticks)))
     progress.run_ended(recorded(0, 10))
-    progress.run_started(4, 40, Role.HOLD_OUT, SPACE.baseline())
+    progress.run_started(4, 40, Role.HOLD_OUT, [SPACE.baseline()])
     progress.run_ended(recorded(1, 1, mode="fast"))
     assert lines[-1] == "confirming: run 5 of 40 · baseline 10 ms · about 36 s left · defaults"
-    progress.run_started(0, 18, Role.ABLATION, SPACE.baseline())
+    progress.run_started(0, 18, Role.ABLATION, [SPACE.baseline()])
     assert lines[-1].startswith("why it is faster: run 1 of 18 · baseline 10 ms")

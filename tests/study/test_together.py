@@ -8,8 +8,9 @@ from tests.support.runner import is_fast, runner_of
 from tests.support.runs import SPACE
 from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
 from tuner.space.model import Configuration
+from tuner.study.heats import Entry
 from tuner.study.runner import Runner
-from tuner.study.together import Entry, measure_together
+from tuner.study.together import measure_together
 from tuner.worker.protocol import Outcome, Role
 
 FAST: Configuration = {**SPACE.baseline(), "mode": "fast"}

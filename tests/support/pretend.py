@@ -21,7 +21,7 @@ FINGERPRINT = {
 # factors, failures and digests are by label (see pretend_python.py). factors: of the latency.
 # failures: outcome and message, or signal or exit code and a message for the log.
 # scatter: from run to run, standard deviation of log(latency). missing: handler=value -> why.
-# resolved: what an unset knob is.
+# resolved: what an unset knob is. memory: of a run's `Memory`; empty for none.
 TABLE: dict[str, Any] = {
     "backend": "cpu",
     "fingerprint": FINGERPRINT,
@@ -34,6 +34,7 @@ TABLE: dict[str, Any] = {
     "failures": {},
     "resolved": {},
     "digests": {},
+    "memory": {},
 }
 
 

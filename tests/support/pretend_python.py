@@ -2,7 +2,8 @@
 
     PRETEND_TABLE=table.json python pretend_python.py -u <folder>/worker/__main__.py <run_dir>
 
-It reads the spec and writes the result by the worker's own protocol, in a tenth of a second. The
+The worker's own supervisor starts it once more, to measure: it reads the spec and writes what the
+worker would have written, by the worker's own protocol, in a tenth of a second. The
 table's keys are in `pretend.TABLE`. A label says of which runs an entry is: `knob=value`, or
 `role=hold-out`; `a=1&b=2` of those with both. Every run is noted in `<table>.runs`: a run that is
 made again scatters anew, a study that is begun anew in another folder does not.
@@ -10,6 +11,7 @@ made again scatters anew, a study that is begun anew in another folder does not.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import json
@@ -22,26 +24,37 @@ from types import SimpleNamespace
 from typing import Any
 
 SAMPLES, BLOCKS, CALLS_PER_BLOCK = 100, 5, 10
+SAMPLES_IN_TURN = 7  # ten turns make enough
 SCATTER_WITHIN = 0.002  # of the calls of one run
 
 
-def load_worker(folder: Path) -> tuple[Any, Any]:
-    """The worker's protocol with its facts, and what reads and writes messages."""
-    spec = importlib.util.spec_from_file_location("worker_main", folder / "__main__.py")
+def load_main(worker: Path) -> Any:
+    """The worker's own beginning; its package is `npu_tune_worker` then."""
+    spec = importlib.util.spec_from_file_location("worker_main", worker)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.load_worker_package()
-    names = ("protocol", "facts", "exchange")
-    protocol, facts, exchange = (importlib.import_module(f"npu_tune_worker.{n}") for n in names)
-    return SimpleNamespace(**{**vars(facts), **vars(protocol)}), exchange
+    return module
 
 
-def main(worker: Path, run_dir: Path) -> None:
-    """Mark the start, read the spec, write the result."""
-    protocol, exchange = load_worker(worker.parent)
-    (run_dir / protocol.STARTED_FILE).touch()
+def main(worker: Path, arguments: list[str]) -> None:
+    """Supervise as the worker does, with this interpreter for the measuring process; or measure."""
+    main_module = load_main(worker)
+    if "--measure" not in arguments:
+        python = os.environ["PRETEND_TABLE"].removesuffix(".json")
+        main_module.main(arguments, [python, "-u"])
+        return
+    names = ("protocol", "facts", "exchange", "line", "lifeline")
+    parts = {n: importlib.import_module(f"npu_tune_worker.{n}") for n in names}
+    parts["lifeline"].end_with_parent(int(arguments[-1]))
+    protocol = SimpleNamespace(**{**vars(parts["facts"]), **vars(parts["protocol"])})
+    measure(protocol, parts["exchange"], Path(arguments[0]), parts["line"].Line())
+
+
+def measure(protocol: Any, exchange: Any, run_dir: Path, line: Any) -> None:
+    """Read the spec; write the result, or hand over the samples of one heat after the other."""
     spec = exchange.read(protocol.TrialSpec, str(run_dir / protocol.SPEC_FILE))
     file = Path(os.environ["PRETEND_TABLE"])
     table = json.loads(file.read_text())
@@ -56,8 +69,56 @@ def main(worker: Path, run_dir: Path) -> None:
     elif spec.role == protocol.Role.PROBE:
         result = probed(protocol, spec, table)
     else:
-        result = measured(protocol, spec, table, labels, file.with_suffix(".runs"))
+        note = file.with_suffix(".runs")
+        result = measured(protocol, spec, table, labels, note, prepared=bool(spec.heat))
+        if spec.heat and result.outcome == protocol.Outcome.OK:
+            take_turns(protocol, exchange, spec, result, run_dir, line)
+            return
     exchange.write(result, str(run_dir / protocol.RESULT_FILE))
+
+
+def take_turns(
+    protocol: Any, exchange: Any, spec: Any, result: Any, run_dir: Path, line: Any
+) -> None:
+    """Answer every command at once; the samples of a turn are some of those of a run alone."""
+    turns: list[int] = []
+    line.answer(protocol.READY)
+    for word, number in line:
+        if word == protocol.LEAVE:
+            return
+        if word == protocol.WARM and no_reference(protocol, spec):
+            exchange.write(no_reference(protocol, spec), str(run_dir / protocol.RESULT_FILE))
+            return
+        if word == protocol.TURN:
+            turns.append(number)
+        if word == protocol.PART:
+            part = dataclasses.replace(
+                result, measurement=in_turns(result.measurement, turns, spec.rule.in_blocks)
+            )
+            exchange.write(part, str(run_dir / protocol.PART_FILE.format(number)))
+            turns = []
+        line.answer(word, SAMPLES_IN_TURN * len(turns))
+
+
+def in_turns(measurement: Any, turns: list[int], in_blocks: bool) -> Any:
+    """The run's samples, dealt out."""
+    count = SAMPLES_IN_TURN * len(turns)
+    blocks = turns if in_blocks else turns[2::3]
+    times = len(blocks) // BLOCKS + 1
+    return dataclasses.replace(
+        measurement,
+        dispatch_ns=(measurement.dispatch_ns * 2)[:count],
+        latency_ns=(measurement.latency_ns * 2)[:count],
+        block_ns=(measurement.block_ns * times)[: len(blocks)],
+        latency_turns=[turn for turn in turns for _ in range(SAMPLES_IN_TURN)],
+        block_turns=blocks,
+        turns=turns,
+        turn_started_ns=[10**9 * turn for turn in turns],
+        unscored_ns=measurement.latency_ns[: len(turns)],
+        turn_cpu_ns=[10**8] * len(turns),
+        turn_wait_ns=[0] * len(turns),
+        turn_pressure_ns=[0] * len(turns),
+    )
 
 
 def applying(entries: dict[str, Any], labels: set[str]) -> list[Any]:
@@ -101,14 +162,31 @@ def probed(protocol: Any, spec: Any, table: dict[str, Any]) -> Any:
     return protocol.TrialResult(protocol.Outcome.OK, **known)
 
 
-def measured(protocol: Any, spec: Any, table: dict[str, Any], labels: set[str], note: Path) -> Any:
-    """Times by the table; the baseline leaves its reference output, an empty file."""
-    is_profile = spec.role == protocol.Role.PROFILE
+def no_reference(protocol: Any, spec: Any) -> Any:
+    """The result of a run that cannot be checked; None where it can. The baseline makes it."""
     if spec.role == protocol.Role.BASELINE:
         Path(spec.reference_path).touch()
-    if not is_profile and not Path(spec.reference_path).exists():
-        message = f"FileNotFoundError: {spec.reference_path}"
-        return protocol.TrialResult(protocol.Outcome.CRASHED, message)
+    if spec.role == protocol.Role.PROFILE or Path(spec.reference_path).exists():
+        return None
+    message = f"FileNotFoundError: {spec.reference_path}"
+    return protocol.TrialResult(protocol.Outcome.CRASHED, message)
+
+
+def measured(
+    protocol: Any,
+    spec: Any,
+    table: dict[str, Any],
+    labels: set[str],
+    note: Path,
+    prepared: bool = False,
+) -> Any:
+    """Times by the table; the baseline leaves its reference output, an empty file.
+
+    prepared: only that far; the output is checked in the first turn.
+    """
+    is_profile = spec.role == protocol.Role.PROFILE
+    if not prepared and (failure := no_reference(protocol, spec)):
+        return failure
     chance = chance_of(spec, labels, note)
     call_ns = 1e6 * table["latency_ms"] * math.exp(chance.gauss(0, table["scatter"]))
     call_ns *= math.prod(applying(table["factors"], labels))
@@ -121,6 +199,7 @@ def measured(protocol: Any, spec: Any, table: dict[str, Any], labels: set[str], 
         output=None if is_profile else protocol.OutputCheck("passed", digest, 0.0),
         read_back={knob.name: read_back(protocol, knob, table["resolved"]) for knob in spec.knobs},
         peak_memory_bytes=2**20,
+        memory=protocol.Memory(**table["memory"]) if table["memory"] else None,
         fingerprint=table["fingerprint"],
         profile=profile_of(protocol, measurement, call_ns) if is_profile else None,
     )
@@ -173,4 +252,4 @@ def profile_of(protocol: Any, measurement: Any, call_ns: float) -> Any:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[-2]), Path(sys.argv[-1]))
+    main(Path(sys.argv[2]), sys.argv[3:])  # after -u

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,9 +22,15 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+    def run_started(
+        self, done: int, total: int, role: Role, configurations: Sequence[Configuration]
+    ) -> None:
         """How far it is."""
-        self.lines.append(f"{done} of {total}: {role.value} {configuration['mode']}")
+        modes = " ".join(str(configuration["mode"]) for configuration in configurations)
+        self.lines.append(f"{done} of {total}: {role.value} {modes}")
+
+    def heat_at(self, number: int, phase: str, turn: int) -> None:
+        """Nothing."""
 
     def run_ended(self, recorded: object) -> None:
         """Nothing."""

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tuner.worker.backends import cpu
+from tuner import worker
 
+MAIN = Path(worker.__file__).with_name("__main__.py")
 CHILD = (
-    "import importlib.util as loading\n"
-    f"spec = loading.spec_from_file_location('cpu', {str(Path(cpu.__file__))!r})\n"
-    "backend = loading.module_from_spec(spec)\n"
-    "spec.loader.exec_module(backend)\n"
+    "import importlib, runpy\n"
+    f"runpy.run_path({str(MAIN)!r})['load_worker_package']()\n"
+    "backend = importlib.import_module('npu_tune_worker.backends.cpu')\n"
     "print(backend.peak_memory_bytes())"
 )
 FAT_PARENT = (

@@ -24,7 +24,7 @@ from ..evidence.intervals import Verdict
 from ..evidence.result import Evidence, Recommendation, Result
 from ..evidence.summary import Summary
 from ..language import Message
-from ..options import EXPORTED, Setup, from_dict, to_dict
+from ..options import AUTO, EXPORTED, Setup, from_dict, to_dict
 from ..policy import MIN_PAIRS, WARMUP
 from ..text import EMULATED_CANN
 from ..worker.exchange import replacing
@@ -128,7 +128,7 @@ def best_configuration(result: Result, setup: Mapping[str, Any]) -> BestConfigur
 def _measured_with(setup: Mapping[str, Any]) -> Setup | None:
     if not set(EXPORTED) <= set(setup):  # of a study of an earlier version
         return None
-    return from_dict({name: setup[name] for name in EXPORTED})
+    return from_dict({**{name: setup[name] for name in EXPORTED}, "heat": AUTO, "heat_size": 0})
 
 
 def export(summary: Summary, folder: Path) -> tuple[Result, Path]:

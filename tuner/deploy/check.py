@@ -25,10 +25,12 @@ from ..runs.store import Store
 from ..space.model import Configuration
 from ..space.narrowing import why_not
 from ..study import notes, session, stored
+from ..study.heat_size import decide
+from ..study.heats import Entry
 from ..study.proposals import why_not_launched
 from ..study.repeat import run_folder
 from ..study.runner import Caller, Runner
-from ..study.together import Entry, entries_of, measure_together
+from ..study.together import entries_of, measure_together
 from ..worker.protocol import Outcome, Role
 from .best import BestConfiguration
 
@@ -142,7 +144,8 @@ def measure(runner: Runner, knobs: Configuration) -> None:
     space = runner.space
     _require_settable(next((why for n, v in knobs.items() if (why := why_not(space, n, v))), ""))
     base, configuration = space.baseline(), {**space.baseline(), **knobs}
-    _run_once(Entry(runner, 0, base, Role.BASELINE))
+    measured = _run_once(Entry(runner, 0, base, Role.BASELINE))
+    runner.keep_heat_size(decide(runner, measured, session.beside(runner)).size)
     _require_settable(why_not_launched(space, configuration, runner.runs))
     recorded = _run_once(Entry(runner, 1, configuration, Role.SEARCH))
     identity = runner.summary().identity(configuration)

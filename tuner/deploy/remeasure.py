@@ -19,9 +19,10 @@ from ..runs.launcher import Launcher
 from ..runs.records import RecordedRun
 from ..runs.store import MemoryStore
 from ..space.model import Configuration
+from ..study.heats import Entry
 from ..study.repeat import ready, run_folder
 from ..study.runner import Caller, Runner
-from ..study.together import Entry, measure_together
+from ..study.together import measure_together
 from ..worker.protocol import Role
 from .compare import Change, best
 
@@ -84,7 +85,7 @@ def _runner(summary: Summary, launcher: Launcher, caller: Caller) -> Runner:
     setup, store = summary.options, MemoryStore()
     runner = Runner(
         summary.study, setup, summary.space, store, launcher.run, caller.observer, caller.stop,
-        launcher.folder,
+        launcher.folder, launcher,
     )  # fmt: skip
     base = _configurations(summary)[0]
     recorded = runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..policy import BATCH_SIZE
@@ -53,14 +53,18 @@ def grouped(
     runs: Sequence[RecordedRun],
     objective: Objective,
     disturbed: frozenset[str] = frozenset(),
+    value: Callable[[RecordedRun], float] | None = None,
+    beside: frozenset[str] = frozenset(),
 ) -> Measured:
     """The runs of one configuration, with the medians over the good ones.
 
     Disturbed ones count only where there is no other: what disturbed them is no merit or fault of
-    the configuration.
+    the configuration. So do those that were alone, where others were `beside` a companion: by their
+    uids. value: of a run; what the objective makes of it alone.
     """
     failures = [r.outcome for r in runs if not r.ok]
     good = [r for r in runs if r.measurement is not None]
+    good = [r for r in good if r.run.uid in beside] or good
     measured = Measured(
         configuration=configuration,
         runs=tuple(runs),
@@ -72,8 +76,13 @@ def grouped(
     measurements = measured.measurements()
     if not measurements:
         return measured
-    value = median([objective.of(m) for m in measurements])
-    return replace(measured, value=value, latency_ms=median([latency(m) for m in measurements]))
+    values = (
+        [objective.of(m) for m in measurements]
+        if value is None
+        else [value(r) for r in measured.counted]
+    )
+    latency_ms = median([latency(m) for m in measurements])
+    return replace(measured, value=median(values), latency_ms=latency_ms)
 
 
 def ranked(

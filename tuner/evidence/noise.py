@@ -100,7 +100,8 @@ def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]
     if busy not in after:
         busy, steal = "host_busy_s", "steal_s"
         cores = OLD_DISTURBED_SHARE * float(result.fingerprint.get("cpus") or 1)
-    foreign_s = _grown(before, after, busy) - _grown(before, after, "process_cpu_s")
+    own_s = _grown(before, after, "process_cpu_s") + after.get("company_cpu_s", 0.0)
+    foreign_s = _grown(before, after, busy) - own_s
     switches = _switches_per_s(result)
     kinds = {
         "other processes": foreign_s > cores * passed_s,

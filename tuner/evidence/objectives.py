@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,12 +23,33 @@ def throughput(measurement: Measurement) -> float:
     return per_block / (median(measurement.block_ns) / 1e9)
 
 
+def latency_by_turn(measurement: Measurement) -> dict[int, float]:
+    """Median ms of a synchronised call in each turn; empty for a run alone."""
+    turns = _by_turn(measurement.latency_ns, measurement.latency_turns)
+    return {turn: median(times) / 1e6 for turn, times in turns.items()}
+
+
+def throughput_by_turn(measurement: Measurement) -> dict[int, float]:
+    """Samples per second of the blocks in each turn; empty for a run alone."""
+    per_block = measurement.calls_per_block * measurement.batch_size
+    turns = _by_turn(measurement.block_ns, measurement.block_turns)
+    return {turn: per_block / (median(times) / 1e9) for turn, times in turns.items()}
+
+
+def _by_turn(times: Sequence[int], turns: Sequence[int]) -> dict[int, list[int]]:
+    groups: dict[int, list[int]] = defaultdict(list)
+    for time, turn in zip(times, turns, strict=False):
+        groups[turn].append(time)
+    return groups
+
+
 @dataclass(frozen=True)
 class Objective:
-    """What is optimised; `direction` is Optuna's word."""
+    """What is optimised; `direction` is Optuna's word. by_turn: the same for each turn of a run."""
 
     name: str
     of: Callable[[Measurement], float]
+    by_turn: Callable[[Measurement], dict[int, float]]
     direction: Literal["minimize", "maximize"]
     unit: str
 
@@ -35,12 +57,27 @@ class Objective:
         """Its logarithm, turned so that less is better: differences are ratios of values."""
         return math.log(value) if self.direction == "minimize" else -math.log(value)
 
+    def of_log_cost(self, log_cost: float) -> float:
+        """The reverse of `log_cost`."""
+        return math.exp(log_cost if self.direction == "minimize" else -log_cost)
+
+    def log_ratio(self, mine: Measurement, other: Measurement) -> float:
+        """log(cost of mine / cost of the other): the median over the turns that both had.
+
+        Where they share none, because either was alone, of the runs as they are.
+        """
+        own, others = self.by_turn(mine), self.by_turn(other)
+        shared = own.keys() & others.keys()
+        if not shared:
+            return self.log_cost(self.of(mine)) - self.log_cost(self.of(other))
+        return median([self.log_cost(own[t]) - self.log_cost(others[t]) for t in shared])
+
     def speedup(self, value: float, baseline: float) -> float:
         """How many times better than the baseline: above 1 is better."""
         return baseline / value if self.direction == "minimize" else value / baseline
 
 
 OBJECTIVES = {
-    "latency": Objective("latency", latency, "minimize", "ms"),
-    "throughput": Objective("throughput", throughput, "maximize", "samples/s"),
+    "latency": Objective("latency", latency, latency_by_turn, "minimize", "ms"),
+    "throughput": Objective("throughput", throughput, throughput_by_turn, "maximize", "samples/s"),
 }

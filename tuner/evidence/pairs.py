@@ -81,13 +81,14 @@ def next_step(summary: Summary, winner: Configuration) -> Step | None:
     """The pair that comes next; None where there are enough, or the winner itself fails.
 
     winner: its identity. The sides alternate; a pair that the baseline spoiled is made again under
-    a further number.
+    a further number, and so is one of which a heat has left one side: the other would be alone.
     """
     wanted, number, good = pairs_wanted(summary, winner), 0, 0
     while good < wanted and number < wanted + SPARE_PAIRS:
         order = [baseline(summary), winner] if number % 2 == 0 else [winner, baseline(summary)]
         end = next((look.pairs for look in summary.looks if look.pairs > number), number + 1)
-        if step := step_of(summary, Role.HOLD_OUT, number, order, 2 * end, winner):
+        step = step_of(summary, Role.HOLD_OUT, number, order, 2 * end, winner)
+        if step and not (summary.in_turns and len(step.runs) < len(order)):
             return step
         if not all(r.ok for r in summary.fresh_runs(winner, Role.HOLD_OUT, number)):
             return None  # there is nothing to claim
@@ -119,10 +120,15 @@ def pairs_of(summary: Summary, winner: Configuration) -> list[Pair]:
 
 
 def pair_of(summary: Summary, winner: Configuration, number: int) -> Pair | None:
-    """The pair of that number; None where a run is missing, failed, or long after the other."""
+    """The pair of that number; None where a run is missing, failed, or long after the other.
+
+    Runs of one heat are never apart.
+    """
     pair = block_pair(summary, winner, baseline(summary), Role.HOLD_OUT, number)
     if pair is None:
         return None
+    if same_heat(*pair):
+        return pair
     first, second = sorted((r.run for r in pair), key=lambda run: run.started_at)
     gap_s = (second.started_at - first.started_at).total_seconds() - first.wall_ns / 1e9
     run_s = max(first.wall_ns, second.wall_ns) / 1e9  # one may have been made again between
@@ -138,10 +144,22 @@ def block_pair(
     return (good[0][0], good[1][0]) if all(good) else None
 
 
+def same_heat(first: RecordedRun, second: RecordedRun) -> bool:
+    """Were they measured in turns?"""
+    return first.run.spec.heat == second.run.spec.heat > 0
+
+
 def log_speedups(summary: Summary, pairs: Sequence[Pair]) -> list[float]:
-    """log(how many times better the first of each pair is)."""
-    costs = [[summary.objective.log_cost(summary.value(run)) for run in pair] for pair in pairs]
-    return [theirs - mine for mine, theirs in costs]
+    """log(how many times better the first of each pair is): turn by turn, within a heat."""
+    return [-log_ratio(summary, mine, theirs) for mine, theirs in pairs]
+
+
+def log_ratio(summary: Summary, mine: RecordedRun, theirs: RecordedRun) -> float:
+    """log(cost of mine / cost of theirs) of two runs that measured something."""
+    if same_heat(mine, theirs) and mine.measurement and theirs.measurement:
+        return summary.objective.log_ratio(mine.measurement, theirs.measurement)
+    costs = [summary.objective.log_cost(summary.value(run)) for run in (mine, theirs)]
+    return costs[0] - costs[1]
 
 
 def pairs_wanted(summary: Summary, winner: Configuration) -> int:

@@ -21,7 +21,9 @@ from .intervals import Look, looks
 from .measured import Measured, find, grouped, ranked
 from .noise import RUNS_FOR_SPREAD, relative_spread
 from .objectives import OBJECTIVES, Objective
+from .ruler import Ruler, ruler
 
+SEARCH_ROLES = (Role.BASELINE, Role.SEARCH)
 CONFIRMATION_ROLES = (Role.CONFIRM, Role.HOLD_OUT, Role.ABLATION)
 Key = frozenset[tuple[str, Value]]
 
@@ -40,7 +42,8 @@ class Summary:
     """A study's findings. `best` is the best single-study value, not yet a confirmed claim.
 
     confirmation_runs: of the search as long as it is now. resolved: what unset turned out to be.
-    disturbed: uids of runs with witnesses of a disturbance.
+    disturbed: uids of runs with witnesses of a disturbance. ruler: what the search's runs are
+    measured by, where they were beside a companion.
     """
 
     study: StudyRecord
@@ -55,6 +58,7 @@ class Summary:
     confirmation_runs: tuple[RecordedRun, ...]
     resolved: Configuration
     disturbed: frozenset[str]
+    ruler: Ruler
 
     @cached_property
     def options(self) -> Setup:
@@ -68,9 +72,19 @@ class Summary:
 
     @property
     def baseline_spread(self) -> float | None:
-        """Of the search's good runs of the baseline; None for fewer than three."""
+        """Of the search's good runs of the baseline, against their companion where they have one.
+
+        None for fewer than three.
+        """
+        if self.in_turns:
+            return self.ruler.spread
         values = [self.value(r) for r in self.baseline.good] if self.baseline else []
         return relative_spread(values) if len(values) >= RUNS_FOR_SPREAD else None
+
+    @property
+    def in_turns(self) -> bool:
+        """Is it measured in heats? An earlier version's studies are not, nor one of heats of 1."""
+        return self.options.heat_size > 1
 
     @cached_property
     def looks(self) -> tuple[Look, ...]:
@@ -82,11 +96,13 @@ class Summary:
         return {}
 
     def value(self, recorded: RecordedRun) -> float:
-        """What the objective makes of a run that measured something, computed once."""
+        """Of the objective, computed once, of a run that measured something.
+
+        Beside a companion: the ratio to the baseline, times what the baseline takes.
+        """
         uid = recorded.run.uid
         if uid not in self._values:
-            assert recorded.measurement is not None
-            self._values[uid] = self.objective.of(recorded.measurement)
+            self._values[uid] = _value(recorded, self.objective, self.ruler)
         return self._values[uid]
 
     @cached_property
@@ -143,8 +159,12 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
     objective, limit_ms = OBJECTIVES[setup.objective], setup.max_latency_ms
     resolved, disturbed = resolve_unset(space, runs), disturbed_among(runs)
     trials_done = len(finished_trials(runs))
+    scale = ruler(runs, space.baseline(), objective)
+    beside = frozenset(scale.relative)
     measured = tuple(
-        grouped(identity, group, objective, disturbed)
+        grouped(
+            identity, group, objective, disturbed, lambda r: _value(r, objective, scale), beside
+        )
         for identity, group in _groups(space, resolved, runs)
     )
 
@@ -174,7 +194,16 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
         ),
         resolved=resolved,
         disturbed=disturbed,
+        ruler=scale,
     )
+
+
+def _value(recorded: RecordedRun, objective: Objective, scale: Ruler) -> float:
+    assert recorded.measurement is not None
+    log_cost = scale.log_cost(recorded.run.uid)
+    if log_cost is None:
+        return objective.of(recorded.measurement)
+    return objective.of_log_cost(log_cost)
 
 
 def _groups(
@@ -183,8 +212,7 @@ def _groups(
     """The search's runs that say something, by the configuration that they are runs of."""
     groups: dict[Key, tuple[Configuration, list[RecordedRun]]] = {}
     for recorded in runs:
-        counts = recorded.role not in CONFIRMATION_ROLES
-        if counts and recorded.outcome != Outcome.ENVIRONMENT_ERROR:
+        if recorded.role in SEARCH_ROLES and recorded.outcome != Outcome.ENVIRONMENT_ERROR:
             identity = identify(space, recorded.configuration, resolved)
             groups.setdefault(_key(identity), (identity, []))[1].append(recorded)
     return list(groups.values())

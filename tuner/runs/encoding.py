@@ -9,7 +9,7 @@ from typing import Any
 
 from ..worker import exchange
 from ..worker.facts import ProbeFacts
-from ..worker.protocol import TrialResult, TrialSpec
+from ..worker.protocol import FORMAT_VERSION, TrialResult, TrialSpec
 from .records import RecordedRun, Run, StudyFacts, StudyRecord
 
 
@@ -56,9 +56,11 @@ def run_to_dict(recorded: RecordedRun) -> dict[str, Any]:
 
 
 def run_from_dict(data: Mapping[str, Any]) -> RecordedRun:
-    """Reverse `run_to_dict`, of the version before as well. Raises ValueError for another."""
+    """Reverse `run_to_dict`, of the versions before as well. Raises ValueError for another."""
     if data["result"]["format_version"] == 1:
         data = from_version_1(data)
+    if data["result"]["format_version"] == 2:
+        data = from_version_2(data)
     run = Run(
         spec=exchange.from_dict(TrialSpec, data["spec"]),
         result=exchange.from_dict(TrialResult, data["result"]),
@@ -83,3 +85,9 @@ def from_version_1(run: Mapping[str, Any]) -> dict[str, Any]:
         "result": {**result, "format_version": 2},
         "disturbed": facts.get("disturbed", []),
     }
+
+
+def from_version_2(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Upgrade a run that was alone: what it lacks is what only a run in a heat has."""
+    version = {"format_version": FORMAT_VERSION}
+    return {**run, "spec": {**run["spec"], **version}, "result": {**run["result"], **version}}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import Interrupted, StudyConflictError, UsageError
-from .launcher import kill_descendants
+from .process import kill_carriers
 
 REFERENCES = "reference-*.pt"  # a baseline's output for each batch size, as the runner names them
 
@@ -27,7 +27,7 @@ def work_folder(root: Path, study: str) -> Iterator[Path]:
     new = not folder.exists()
     make_folder(folder)
     with _claimed(folder, study):
-        kill_descendants(f"{folder}:")
+        kill_carriers([f"{folder}:"])
         for stale in folder.glob("run-*"):
             shutil.rmtree(stale, ignore_errors=True)
         try:

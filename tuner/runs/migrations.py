@@ -92,6 +92,11 @@ def m002_typed_facts(connection: Connection) -> None:
         connection.execute(update(runs).where(runs.c.uid == row.uid).values(values))
 
 
+@migration
+def m003_heats(connection: Connection) -> None:
+    """Nothing changes here: but runs may be of heats, which an earlier version would misjudge."""
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date. Raises StorageError for one newer than this program.
 

@@ -23,7 +23,7 @@ from ..worker import exchange
 from . import encoding
 from .records import RecordedRun, StudyRecord
 
-FORMAT, VERSION, VERSIONS = "npu-tune recording", 2, (1, 2)
+FORMAT, VERSION, VERSIONS = "npu-tune recording", 3, (1, 2, 3)
 SHORTEST_NAME = 4  # replacing shorter names would spoil other words
 KEPT = ("format", "role", "outcome", "backend", "source", "state", "verdict")  # words of our own
 KEPT_TEXT = ("text",)

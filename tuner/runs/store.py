@@ -29,6 +29,14 @@ SAMPLE_SERIES = (
     "block_ns",
     "host_to_device_ns",
     "device_to_host_ns",
+    "latency_turns",
+    "block_turns",
+    "turns",
+    "turn_started_ns",
+    "unscored_ns",
+    "turn_cpu_ns",
+    "turn_wait_ns",
+    "turn_pressure_ns",
 )
 STUDY_IN_JSON = ("setup", "space", "facts", "owner")  # columns
 RUN_IN_JSON = ("configuration", "disturbed", "spec", "result")
@@ -40,8 +48,11 @@ class RunStore(Protocol):
     def runs(self, study: str) -> list[RecordedRun]:
         """Every run of a study, in the order in which they started."""
 
-    def record(self, study: str, recorded: RecordedRun) -> None:
-        """Keep one run."""
+    def record(self, study: str, *runs: RecordedRun) -> None:
+        """Keep a run that was made alone, or all of a heat."""
+
+    def update_study(self, name: str, **fields: Any) -> None:
+        """Set `setup`, `owner` or `finished_at`."""
 
     def optuna_storage(self) -> BaseStorage:
         """For Optuna's own trials."""
@@ -148,15 +159,11 @@ class Store:
         with self._reading() as connection:
             return {study: count for study, count in connection.execute(counted)}
 
-    def record(self, study: str, recorded: RecordedRun) -> None:
-        """Commit one run. Called before Optuna is told, so that nothing told is missing here."""
-        run = encoding.run_to_dict(recorded)
-        measurement = run["result"]["measurement"] or {}
-        series = {name: measurement.pop(name) for name in SAMPLE_SERIES if measurement}
-        own = {"study": study, "role": recorded.role.value, "outcome": recorded.outcome.value}
-        values = {**_as_columns(run, RUN_IN_JSON), **own, "samples": pack(series)}
+    def record(self, study: str, *runs: RecordedRun) -> None:
+        """Commit a run, or all of a heat. Before Optuna is told: nothing told is missing here."""
+        rows = [_row(study, recorded) for recorded in runs]
         with self._writing() as connection:
-            connection.execute(insert(RUNS).values(values))
+            connection.execute(insert(RUNS), rows)
 
     def runs(self, study: str) -> list[RecordedRun]:
         """Every run of a study, in the order in which they started."""
@@ -181,9 +188,12 @@ class MemoryStore:
         """Every run, in the order in which they started."""
         return list(self._runs)
 
-    def record(self, _: str, recorded: RecordedRun) -> None:
-        """Keep one run."""
-        self._runs.append(recorded)
+    def record(self, _: str, *runs: RecordedRun) -> None:
+        """Keep them."""
+        self._runs += runs
+
+    def update_study(self, name: str, **fields: Any) -> None:
+        """Nothing: there is no record of the study here."""
 
     def optuna_storage(self) -> InMemoryStorage:
         """For Optuna's own trials."""
@@ -218,6 +228,14 @@ def _as_columns(data: Mapping[str, Any], in_json: Sequence[str]) -> dict[str, An
 def _from_columns(row: Any, in_json: Sequence[str]) -> dict[str, Any]:
     columns = row._mapping
     return {**columns, **{name: json.loads(columns[name] or "null") for name in in_json}}
+
+
+def _row(study: str, recorded: RecordedRun) -> dict[str, Any]:
+    run = encoding.run_to_dict(recorded)
+    measurement = run["result"]["measurement"] or {}
+    series = {name: measurement.pop(name) for name in SAMPLE_SERIES if measurement}
+    own = {"study": study, "role": recorded.role.value, "outcome": recorded.outcome.value}
+    return {**_as_columns(run, RUN_IN_JSON), **own, "samples": pack(series)}
 
 
 def _recorded(row: Any) -> RecordedRun:

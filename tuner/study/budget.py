@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ..evidence.finalists import FINALISTS, block_runs
 from ..evidence.intervals import effect_shown
 from ..evidence.pairs import Step
-from ..evidence.summary import CONFIRMATION_ROLES, Summary, finished_trials
+from ..evidence.summary import SEARCH_ROLES, Summary, finished_trials
 from ..language import N_, say
 from ..policy import BASELINE_RUNS, MIN_PAIRS, TOO_BUSY
 from ..runs.records import RecordedRun
 from ..text import duration
+from ..worker.protocol import Role
+from .heat_size import HeatSize, expected_s
+
+if TYPE_CHECKING:
+    from .runner import Runner
 
 
 def wanted_trials(summary: Summary, budget_s: float, runs: Sequence[RecordedRun]) -> int:
@@ -26,7 +32,7 @@ def wanted_trials(summary: Summary, budget_s: float, runs: Sequence[RecordedRun]
     least = 1 + len(summary.space.presets)
     if summary.confirmation_runs or not runs:
         return max(done, least)
-    left_s = budget_s - sum(r.run.wall_ns for r in runs) / 1e9 - confirmation_s(summary, runs)
+    left_s = budget_s - elapsed_s(runs) - confirmation_s(summary, runs)
     return max(done + max(0, math.floor(left_s / _run_s(runs))), least)
 
 
@@ -42,10 +48,29 @@ def confirmation_s(summary: Summary, runs: Sequence[RecordedRun]) -> float:
     return (block_runs(FINALISTS) + 2 * pairs) * _run_s(runs)
 
 
+def elapsed_s(runs: Sequence[RecordedRun]) -> float:
+    """How long these took together: runs of one heat are in the same seconds."""
+    spans = sorted(
+        (r.run.started_at, r.run.started_at + timedelta(microseconds=r.run.wall_ns / 1e3))
+        for r in runs
+    )
+    total, until = timedelta(), None
+    for began, ended in spans:
+        if until is None or began > until:
+            total, until = total + (ended - began), ended
+        elif ended > until:
+            total, until = total + (ended - until), ended
+    return total.total_seconds()
+
+
 def _run_s(runs: Sequence[RecordedRun]) -> float:
-    """Mean seconds of a run of the search."""
-    searched = [r.run.wall_ns for r in runs if r.run.spec.role not in CONFIRMATION_ROLES]
-    return statistics.fmean(searched) / 1e9
+    """Mean seconds of a run of the search: of a heat its share, the companion's time with it.
+
+    A heat's companion is no run. Trial 0, which is alone, counts only while there is nothing else.
+    """
+    searched = [r for r in runs if r.role in (*SEARCH_ROLES, Role.COMPANION)]
+    searched = [r for r in searched if r.run.spec.heat] or searched
+    return elapsed_s(searched) / len([r for r in searched if r.role != Role.COMPANION])
 
 
 def noise_found(summary: Summary, runs: Sequence[RecordedRun]) -> list[str]:
@@ -60,8 +85,13 @@ def _noise(summary: Summary) -> str:
     if spread is None or base is None:
         return ""
     count = len([r for r in base.runs if r.run.result.measurement is not None])
-    said = N_("noise: {runs} runs of the baseline differ by {spread:.1%}")
-    parts = [say(said, runs=count, spread=spread)]
+    parts = [
+        say("noise: {runs} runs of the baseline differ by {spread:.1%}", runs=count, spread=spread)
+    ]
+    if summary.in_turns and summary.ruler.host is not None:
+        text = N_("noise: the host moved by {host:.1%}, ratios by {spread:.1%} ({runs} runs)")
+        count = len(base.counted)
+        parts = [say(text, host=summary.ruler.host, spread=spread, runs=count)]
     shown = [(one.pairs, effect_shown(one.pairs, spread, one.alpha)) for one in summary.looks]
     if shown and shown[-1][1] > TOO_BUSY:
         busy = say("too busy a machine for an answer, unless that changes: stop what else runs")
@@ -101,9 +131,24 @@ def _short(summary: Summary, runs: Sequence[RecordedRun]) -> str:
     return say(said, time=duration(needed_s)) if needed_s > budget_s else ""
 
 
+def of_heats(runner: Runner, decided: HeatSize, baseline: RecordedRun) -> Iterator[str]:
+    """How the study is measured, and why so; about how long its search takes."""
+    if decided.size == 1:
+        yield say("measured alone, one run after the other: {why}", why=decided.why)
+        return
+    text = N_("measured in turns, {size} runs alive together: {why}")
+    if runner.setup.budget_s is None:
+        text = N_(
+            "measured in turns, {size} runs alive together: {why}; the search takes about {time} "
+            "and what compiling takes"
+        )
+    seconds = expected_s(runner, decided.size, baseline)
+    yield say(text, size=decided.size, why=decided.why, time=duration(seconds))
+
+
 def ablation_cost(summary: Summary, step: Step) -> str:
     """How many runs of an ablation are to come and how long they take, as the fresh runs took."""
-    each_s = statistics.fmean(r.run.wall_ns / 1e9 for r in summary.confirmation_runs)
+    each_s = elapsed_s(summary.confirmation_runs) / len(summary.confirmation_runs)
     runs, more = step.total - step.done, 3 * MIN_PAIRS
     said = N_(
         "why it is faster: {runs} runs, about {time}, with one knob at a time back at its default; "

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 
 from ..errors import Interrupted, UsageError
 from ..evidence import ablation, finalists
+from ..evidence.measured import Measured
 from ..evidence.objectives import OBJECTIVES
 from ..evidence.pairs import Step
-from ..evidence.summary import finished_trials, identify, resolve_unset
+from ..evidence.summary import finished_trials
 from ..options import Setup
 from ..runs.records import RecordedRun
 from ..space.model import Configuration, SearchSpace
-from ..worker.protocol import Outcome, Role
-from .budget import ablation_cost, noise_found, wanted_trials
+from ..worker.protocol import Outcome, Role, TrialSpec
+from .budget import ablation_cost, noise_found, of_heats, wanted_trials
+from .heat_size import decide
+from .heats import Entry
+from .in_turns import SearchInTurns
 from .proposals import has_failed, next_fixed, why_not_launched
 from .runner import Runner
 from .sampler import Proposal, Sampler, Search
-from .together import Entry, entries_of, measure, measure_together, require_fit
+from .together import entries_of, measure, measure_together, require_fit
 
 REFUSALS_IN_A_ROW = 500
 TABU_PROPOSALS = 20  # after so many in a row even what has failed before is run again
@@ -31,6 +35,7 @@ class Study:
     runner: Runner
     note: Callable[[str], None] = lambda _: None
     sampler: Sampler | None = None  # None: TPE
+    probe: TrialSpec | None = None  # tried beside a waiting run, where a device may take only one
     noise_told: bool = False
     announced: bool = False
 
@@ -41,21 +46,46 @@ class Study:
         search = Search(runner.store, *about, self.sampler)
         self._enqueue_first(search)
         self._restore_references()
+        if self._is_in_turns(search):
+            SearchInTurns(self, search).run()
+        else:
+            self._search_alone(search)
+        self.tell_noise()
+        while step := self._next_confirming():
+            self._confirm(step)
+
+    def _is_in_turns(self, search: Search) -> bool:
+        """How the study is measured; decided once, when the baseline has run alone."""
+        if self.setup.heat_size == 0 and self.runner.launcher is not None:
+            self._repeat_failed_baseline()
+            if not self._good_baselines() and not search.left_running():
+                search.ask()  # trial 0: it is told when there is something to compare it with
+            while not self._good_baselines():
+                self._run_baseline()
+            decided = decide(self.runner, self._good_baselines()[0], self.probe)
+            self.runner.keep_heat_size(decided.size)
+            for line in of_heats(self.runner, decided, self._good_baselines()[0]):
+                self.note(line)
+        return self.runner.in_turns
+
+    def _good_baselines(self) -> list[RecordedRun]:
+        base = self.space.baseline()
+        return [r for r in self.runs if r.trial == 0 and r.ok and r.configuration == base]
+
+    def _search_alone(self, search: Search) -> None:
+        """One run after the other."""
         self._finish_interrupted(search)
         self._repeat_failed_baseline()
         while self.done < self.trials:
             if self.done:
                 self._repeat_baseline()
-                self._tell_noise()
-            if runner.stop():
+                self.tell_noise()
+            if self.runner.stop():
                 raise Interrupted("")
             proposal = self._propose(search)
             self._run_trial(search, proposal)
-        if not runner.summary().confirmation_runs:
+        if not self.runner.summary().confirmation_runs:
             self._repeat_baseline()
-        self._tell_noise()
-        while step := self._next_confirming():
-            self._confirm(step)
 
     @property
     def setup(self) -> Setup:
@@ -110,18 +140,19 @@ class Study:
         )
 
     def _run_trial(self, search: Search, proposal: Proposal) -> None:
-        entry = self._entry(proposal.number, proposal.configuration)
+        entry = self.entry(proposal.number, proposal.configuration)
         recorded = measure(entry, self.done, self.trials)
-        self._tell(search, proposal)
+        self.tell(search, proposal)
         require_fit(self.runner, recorded)
 
-    def _entry(self, trial: int, configuration: Configuration) -> Entry:
+    def entry(self, trial: int, configuration: Configuration) -> Entry:
+        """A run of the search, of the baseline at whichever batch size or of another."""
         role = Role.BASELINE if self.space.is_baseline(configuration) else Role.SEARCH
         return Entry(self.runner, trial, configuration, role)
 
     def _run_baseline(self, trial: int = 0, configuration: Configuration | None = None) -> None:
         """Make one more run of the baseline, or of that of another batch size."""
-        entry = self._entry(trial, configuration or self.space.baseline())
+        entry = self.entry(trial, configuration or self.space.baseline())
         measure_together([entry], self.done, self.trials)
 
     def _repeat_failed_baseline(self) -> None:
@@ -136,7 +167,7 @@ class Study:
         while len([r for r in self.runs if r.trial == 0]) < self.setup.baseline_runs:
             self._run_baseline()
 
-    def _tell_noise(self) -> None:
+    def tell_noise(self) -> None:
         """Once: what the baseline's runs say of this host, and what the confirmation will cost."""
         if not self.noise_told:
             self.noise_told = True
@@ -155,27 +186,34 @@ class Study:
             self.note(ablation_cost(self.runner.summary(), step))
         measure_together(entries_of(self.runner, step), step.done, step.total)
 
-    def _tell(self, search: Search, proposal: Proposal) -> None:
+    def tell(self, search: Search, proposal: Proposal) -> None:
         """Tell the median over all runs of the proposal's configuration."""
         own = [r.outcome for r in self.runs if r.trial == proposal.number]
         outcome = Outcome.OK if Outcome.OK in own else own[-1]
-        if outcome != Outcome.OK:
+        if outcome == Outcome.OK:
+            measured = self.known(proposal.configuration)
+            assert measured is not None
+            self.tell_value(search, proposal.number, measured)
+        else:
             search.tell(proposal.number, outcome, None)
-            return
+
+    def known(self, configuration: Configuration) -> Measured | None:
+        """What is measured of a configuration; None where it is not, or has failed."""
         summary = self.runner.summary()
-        identity = identify(
-            self.space, proposal.configuration, resolve_unset(self.space, self.runs)
-        )
-        measured = next(m for m in summary.measured if m.configuration == identity)
+        measured = summary.measured_of(summary.identity(configuration))
+        return measured if measured and measured.value is not None else None
+
+    def tell_value(self, search: Search, number: int, measured: Measured) -> None:
+        """Tell a value that is known."""
         limit = self.setup.max_latency_ms
         excess = None if limit is None else (measured.latency_ms or 0.0) - limit
-        search.tell(proposal.number, outcome, measured.value, excess)
+        search.tell(number, Outcome.OK, measured.value, excess)
 
     def _finish_interrupted(self, search: Search) -> None:
         """Trials of a controller that died: tell what is recorded, run again what is complete."""
         for proposal in search.left_running():
             if any(recorded.trial == proposal.number for recorded in self.runs):
-                self._tell(search, proposal)
+                self.tell(search, proposal)
             elif search.is_complete(proposal):
                 if why_not_launched(self.space, proposal.configuration, self.runs):
                     search.refuse(proposal.number)

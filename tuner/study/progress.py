@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..evidence.objectives import Objective
@@ -30,19 +31,32 @@ class Progress:
     baselines: dict[object, float] = field(default_factory=dict)
     best: float | None = None
     failures: Counter[str] = field(default_factory=Counter)
-    wall_s: list[float] = field(default_factory=list)
+    began: float | None = None
+    began_at: int = 0
+    together: int = 1
+    heat: str = ""
+    clock: Callable[[], float] = time.monotonic
 
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+    def run_started(
+        self, done: int, total: int, role: Role, configurations: Sequence[Configuration]
+    ) -> None:
         """Show what is about to be measured."""
-        self.done, self.total = done, total
+        if self.began is None or self.confirming != (role in CONFIRMATION_ROLES):
+            self.began, self.began_at = self.clock(), done
+        self.done, self.total, self.together, self.heat = done, total, len(configurations), ""
         self.confirming = role in CONFIRMATION_ROLES
         self.explaining = role == Role.ABLATION
-        self.current = describe(configuration)
+        self.current = ", ".join(describe(configuration) for configuration in configurations)
+        self.redraw(self.line())
+
+    def heat_at(self, number: int, phase: str, turn: int) -> None:
+        """Show where the heat is."""
+        text = {"prepare": N_("heat {n}: preparing"), "turn": N_("heat {n}: turn {turn}")}
+        self.heat = say(text.get(phase, N_("heat {n}: warming up")), n=number, turn=turn + 1)
         self.redraw(self.line())
 
     def run_ended(self, recorded: RecordedRun) -> None:
         """Take the result in."""
-        self.wall_s.append(recorded.run.wall_ns / 1e9)
         if not recorded.ok:
             self.failures[recorded.outcome.value] += 1
         elif recorded.measurement is not None:
@@ -62,14 +76,18 @@ class Progress:
         )
         if self.explaining:
             text = N_("why it is faster: run {n} of {total}")
-        parts = [say(text, n=min(self.done + 1, self.total), total=self.total)]
+        numbers = str(min(self.done + 1, self.total))
+        if self.together > 1:
+            numbers += f"-{min(self.done + self.together, self.total)}"
+        parts = [say(text, n=numbers, total=self.total)]
         if self.baselines:
             first = next(iter(self.baselines.values()))
             parts.append(say("baseline {value:.4g} {unit}", value=first, unit=self.objective.unit))
         if self.best:
             parts.append(say("best so far {speedup:.2f}x (one run)", speedup=self.best))
-        if self.wall_s:
-            left_s = max(0, self.total - self.done) * sum(self.wall_s) / len(self.wall_s)
+        if self.began is not None and self.done > self.began_at:
+            each_s = (self.clock() - self.began) / (self.done - self.began_at)
+            left_s = max(0, self.total - self.done) * each_s
             parts.append(say("about {time} left", time=duration(left_s)))
         parts += [f"{count} {outcome}" for outcome, count in self.failures.items()]
-        return " · ".join([*parts, self.current])
+        return " · ".join([*parts, *filter(None, [self.heat]), self.current])

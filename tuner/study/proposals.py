@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..evidence.objectives import Objective
-from ..evidence.summary import finished_trials, identify, resolve_unset
+from ..evidence.summary import SEARCH_ROLES, finished_trials, identify, resolve_unset
 from ..policy import BATCH_SIZE
 from ..runs.records import RecordedRun
 from ..space.model import Configuration, SearchSpace
@@ -26,28 +26,65 @@ def next_fixed(
 ) -> Configuration:
     """Fixed knobs of the next trial: pins, batch size, or a whole configuration to enumerate."""
     batches = usable_batches(space, runs)
-    missing = [batch for batch in batches if batch not in baseline_batches(runs)]
+    missing = missing_batches(space, runs)
+    batch = None
     if objective.name == "latency":
-        default = space.default_batch()
         done = len(finished_trials(runs))
         batch_slot = bool(batches) and done % BATCH_SLOT_EVERY == BATCH_SLOT_EVERY - 1
         if batch_slot and missing:
             return space.baseline(missing[0])
+        default = space.default_batch()
         batch = batches[done // BATCH_SLOT_EVERY % len(batches)] if batch_slot else default
-        share = (BATCH_SLOT_EVERY - 1) / BATCH_SLOT_EVERY if batches else 1.0
-        enumerated = None if batch_slot else space.shuffled(default, int(trials * share), seed)
-    else:
-        if missing:
-            return space.baseline(missing[0])
-        batch = None
-        enumerated = space.shuffled(None, trials, seed)
-    unmeasured = _first_unmeasured(space, enumerated or [], runs)
+    elif missing:
+        return space.baseline(missing[0])
+    candidates = enumerated(space, objective, batch, trials, seed)
+    unmeasured = first_unmeasured(space, candidates, runs)
     if unmeasured:
         return unmeasured
     fixed = space.pins()
     if batch is not None:
         fixed[BATCH_SIZE] = batch
     return fixed
+
+
+def next_batch(space: SearchSpace, objective: Objective, runs: Sequence[RecordedRun]) -> int | None:
+    """The batch size of a heat: under latency one trial of four is not at the default.
+
+    First those at which the baseline has not run. None: any, or the space has no such knob.
+    """
+    batches, missing = usable_batches(space, runs), missing_batches(space, runs)
+    if objective.name != "latency":
+        return missing[0] if missing else None
+    default, done = space.default_batch(), len(finished_trials(runs))
+    others = [r for r in runs if r.role in SEARCH_ROLES and BATCH_SIZE in r.configuration]
+    other = len(finished_trials([r for r in others if r.configuration[BATCH_SIZE] != default]))
+    if not batches or other >= (done + 1) // BATCH_SLOT_EVERY:
+        return default
+    return missing[0] if missing else batches[other // 2 % len(batches)]
+
+
+def missing_batches(
+    space: SearchSpace, runs: Sequence[RecordedRun], beside: Sequence[Configuration] = ()
+) -> list[int]:
+    """The batch sizes at which the baseline has not run, nor is about to."""
+    there = baseline_batches(runs) | {int(c[BATCH_SIZE]) for c in beside if BATCH_SIZE in c}
+    return [batch for batch in usable_batches(space, runs) if batch not in there]
+
+
+def enumerated(
+    space: SearchSpace, objective: Objective, batch: object, trials: int, seed: int
+) -> Sequence[Configuration]:
+    """All configurations in a random order, where there are no more than there are to be trials.
+
+    Of the default batch size under latency, which three of four trials are at; else of any.
+    """
+    default = space.default_batch()
+    if objective.name != "latency":
+        return space.shuffled(None, trials, seed) or []
+    if batch != default:
+        return []
+    share = (BATCH_SLOT_EVERY - 1) / BATCH_SLOT_EVERY if space.other_batches() else 1.0
+    return space.shuffled(default, int(trials * share), seed) or []
 
 
 def baseline_batches(runs: Sequence[RecordedRun]) -> set[int]:
@@ -77,9 +114,15 @@ def usable_batches(space: SearchSpace, runs: Sequence[RecordedRun]) -> list[int]
 
 
 def why_not_launched(
-    space: SearchSpace, configuration: Configuration, runs: Sequence[RecordedRun]
+    space: SearchSpace,
+    configuration: Configuration,
+    runs: Sequence[RecordedRun],
+    beside: Sequence[Configuration] = (),
 ) -> str:
-    """Why a proposal is not launched: a rule, or a batch size that has no reference output."""
+    """Why a proposal is not launched: a rule, or a batch size that has no reference output.
+
+    beside: what is in its heat; a baseline there makes the reference first.
+    """
     broken = space.broken_rule(configuration)
     broken = broken or space.broken_once_resolved(configuration, resolve_unset(space, runs))
     if broken or BATCH_SIZE not in configuration:
@@ -88,6 +131,7 @@ def why_not_launched(
     if space.is_baseline(configuration) or batch == space.default_batch():
         return ""
     known = baseline_batches(runs).intersection(usable_batches(space, runs))
+    known |= {int(c[BATCH_SIZE]) for c in beside if space.is_baseline(c)}
     return "" if batch in known else f"the baseline did not run at batch size {batch}"
 
 
@@ -104,11 +148,16 @@ def has_failed(
     )
 
 
-def _first_unmeasured(
-    space: SearchSpace, candidates: Sequence[Configuration], runs: Sequence[RecordedRun]
+def first_unmeasured(
+    space: SearchSpace,
+    candidates: Sequence[Configuration],
+    runs: Sequence[RecordedRun],
+    beside: Sequence[Configuration] = (),
 ) -> Configuration | None:
+    """The first candidate that was not run, nor is about to be."""
     resolved = resolve_unset(space, runs)
-    measured = [identify(space, recorded.configuration, resolved) for recorded in runs]
+    known = [*(recorded.configuration for recorded in runs), *beside]
+    measured = [identify(space, configuration, resolved) for configuration in known]
     for candidate in candidates:
         if space.broken_once_resolved(candidate, resolved):
             continue

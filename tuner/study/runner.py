@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .. import options
 from ..evidence.noise import from_outside, usual
 from ..evidence.summary import (
     CONFIRMATION_ROLES,
@@ -18,11 +19,13 @@ from ..evidence.summary import (
 from ..options import BASELINE_DEADLINE_S, Setup
 from ..policy import BATCH_SIZE, WARMUP
 from ..runs.records import RecordedRun, Run, StudyRecord
+from ..runs.watch import Watch, witnessed
 from ..space.model import Configuration, SearchSpace
-from ..worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
+from ..worker.protocol import MeasurementRule, Role, TrialSpec
 from .naming import model_spec
 
 if TYPE_CHECKING:
+    from ..runs.launcher import Launcher
     from ..runs.store import RunStore
 
 MIN_DEADLINE_S = 120.0
@@ -33,8 +36,16 @@ SURELY_REPEATED = 3  # disturbed runs, before it matters how many of all runs ar
 class Observer(Protocol):
     """Told what happens, at events only."""
 
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
-        """A run is about to start; `done` of `total` are finished: trials, or confirming runs."""
+    def run_started(
+        self, done: int, total: int, role: Role, configurations: Sequence[Configuration]
+    ) -> None:
+        """A run is about to start, or several in a heat.
+
+        `done` of `total` are finished: trials, or confirming runs.
+        """
+
+    def heat_at(self, number: int, phase: str, turn: int) -> None:
+        """Where the heat in hand is: prepare, begin, warm, or turn of that number."""
 
     def run_ended(self, recorded: RecordedRun) -> None:
         """A run was recorded."""
@@ -43,7 +54,12 @@ class Observer(Protocol):
 class Silent:
     """An observer that tells nobody."""
 
-    def run_started(self, done: int, total: int, role: Role, configuration: Configuration) -> None:
+    def run_started(
+        self, done: int, total: int, role: Role, configurations: Sequence[Configuration]
+    ) -> None:
+        """Nothing."""
+
+    def heat_at(self, number: int, phase: str, turn: int) -> None:
         """Nothing."""
 
     def run_ended(self, recorded: RecordedRun) -> None:
@@ -68,6 +84,7 @@ class Caller:
 class Runner:
     """Makes the runs of a study. `runs` mirrors what the store holds.
 
+    launch: makes a run alone. launcher: starts the workers of heats; None: there are none.
     again: how the user goes on, once what has ended it is mended.
     """
 
@@ -79,6 +96,8 @@ class Runner:
     observer: Observer
     stop: Callable[[], bool]
     folder: Path
+    launcher: Launcher | None = None
+    watch: Watch = lambda: None
     again: str = "begin anew"
     runs: list[RecordedRun] = field(init=False)
     earlier: int = field(init=False)  # runs that were there before
@@ -97,12 +116,26 @@ class Runner:
         """The runs that were made here."""
         return self.runs[self.earlier :]
 
+    @property
+    def in_turns(self) -> bool:
+        """Are its runs made in heats?"""
+        return self.launcher is not None and self.setup.heat_size > 1
+
     def summary(self) -> Summary:
         """What the runs say so far."""
         return summarize(self.record, self.runs)
 
+    def keep_heat_size(self, size: int) -> None:
+        """Freeze how the study is measured."""
+        self.setup = replace(self.setup, heat_size=size)
+        self.record = replace(self.record, setup=options.to_dict(self.setup))
+        self.store.update_study(self.name, setup=self.record.setup)
+
     def run(self, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
-        """A run; once more where something disturbed it, unless that is usual on this host."""
+        """A run alone; once more where something disturbed it, unless that is usual on this host.
+
+        In a heat none is made again for that: it disturbed what the run is compared with, too.
+        """
         recorded = self.run_once(configuration, spec)
         disturbed = disturbed_among(self.runs)
         seldom = len(disturbed) <= max(SURELY_REPEATED, len(self.runs) / 2)
@@ -112,14 +145,23 @@ class Runner:
 
     def run_once(self, configuration: Configuration, spec: TrialSpec) -> RecordedRun:
         """Launch one run and commit it, with what disturbed it, before anybody is told."""
-        run = self.launch(spec)
-        normal = usual([*self.runs, RecordedRun(spec.trial, configuration, run)])
-        kinds = from_outside(run.result, normal) if run.result.outcome == Outcome.OK else ()
-        recorded = RecordedRun(spec.trial, configuration, run, tuple(kinds))
-        self.store.record(self.name, recorded)
-        self.runs.append(recorded)
-        self.observer.run_ended(recorded)
+        others = self.watch()
+        (recorded,) = self.commit([(configuration, witnessed(self.launch(spec), others))])
         return recorded
+
+    def commit(self, made: Sequence[tuple[Configuration, Run]]) -> list[RecordedRun]:
+        """Keep a run, or all of a heat at once, with what disturbed them."""
+        runs = [RecordedRun(run.spec.trial, configuration, run) for configuration, run in made]
+        normal = usual([*self.runs, *runs])
+        runs = [
+            replace(r, disturbed=tuple(from_outside(r.run.result, normal))) if r.ok else r
+            for r in runs
+        ]
+        self.store.record(self.name, *runs)
+        self.runs += runs
+        for recorded in runs:
+            self.observer.run_ended(recorded)
+        return runs
 
     def trial_spec(
         self, trial: int, configuration: Configuration, role: Role, block: int = 0
@@ -138,6 +180,7 @@ class Runner:
             rule=MeasurementRule(
                 warmup_calls=int(configuration.get(WARMUP, MeasurementRule.warmup_calls)),
                 timed_region=self.setup.timed_region,
+                in_blocks=self.setup.objective == "throughput",
             ),
             device=self.setup.device,
             seed=self.setup.seed,
@@ -156,6 +199,7 @@ class Runner:
         return self.folder / f"reference-{configuration.get(BATCH_SIZE, 'example')}.pt"
 
     def _deadline_s(self) -> float:
+        """By the first run that ended well: the baseline, alone. In a heat it would have waited."""
         if self.setup.timeout_s is not None:
             return self.setup.timeout_s
         for recorded in self.runs:

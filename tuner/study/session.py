@@ -20,13 +20,14 @@ from ..runs.device import CPU, Device, measured_on
 from ..runs.folder import work_folder
 from ..runs.records import StudyFacts, StudyRecord
 from ..runs.store import Store
-from ..runs.watch import other_processes, watched
+from ..runs.watch import other_processes, watching
 from ..space import model
 from ..space.model import SearchSpace
 from ..text import resume_command
+from ..worker.protocol import ProbeRequest, TrialSpec
 from . import naming, notes
 from .loop import Study
-from .probe import located, make_launcher, probe
+from .probe import located, make_launcher, probe, probe_spec
 from .runner import Caller, Runner
 from .stored import load
 
@@ -89,9 +90,16 @@ def _run(
     with opened(setup, store, name, caller, existing, results) as runner:
         runner.again = resume_command(name)
         caller.note(notes.of_space(runner.space))
-        Study(runner, caller.note).run()
+        Study(runner, caller.note, probe=beside(runner)).run()
     store.update_study(name, finished_at=datetime.now(timezone.utc))
     return load(store, name)
+
+
+def beside(runner: Runner) -> TrialSpec | None:
+    """What is tried beside a waiting run: only an NPU may take one process alone."""
+    if runner.space.backend == "cpu":
+        return None
+    return probe_spec(replace(runner.setup, backend="npu"), runner.folder, ProbeRequest())
 
 
 @contextlib.contextmanager
@@ -123,10 +131,11 @@ def opened(
         try:
             for line in _notes(existing, space, facts, device):
                 caller.note(line)
-            launch = watched(replace(launcher, lease=lock).run, device)
-            space = model.from_dict(record.space)
-            stop, observer = caller.stop, caller.observer
-            yield Runner(record, setup, space, store, launch, observer, stop, folder)
+            launcher = replace(launcher, lease=lock)
+            yield Runner(
+                record, setup, model.from_dict(record.space), store, launcher.run,
+                caller.observer, caller.stop, folder, launcher, watching(device),
+            )  # fmt: skip
         finally:
             store.update_study(name, owner=None)
 

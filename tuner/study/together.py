@@ -1,33 +1,21 @@
-"""Runs that are to be compared: made one after the other, for the loop, a check and fresh pairs."""
+"""Runs that are to be compared: in a heat, or one after the other; for loop, check and pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from ..errors import BaselineError, Interrupted, UnfitEnvironmentError
 from ..evidence.pairs import Step
 from ..policy import BATCH_SIZE
 from ..runs.log import without_traces
 from ..runs.records import RecordedRun, Run
-from ..space.model import Configuration
 from ..worker.protocol import Outcome, Role
+from .heats import Entry, make
 from .runner import Runner
 
 ENVIRONMENT_ERRORS_IN_A_ROW = 3
 SHOWN_LOG_LINES = 5
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A run that is wanted, and whose study it belongs to. block: of a step, else 0."""
-
-    runner: Runner
-    trial: int
-    configuration: Configuration
-    role: Role
-    block: int = 0
 
 
 def entries_of(runner: Runner, step: Step) -> list[Entry]:
@@ -39,28 +27,45 @@ def entries_of(runner: Runner, step: Step) -> list[Entry]:
 
 
 def measure_together(entries: Sequence[Entry], done: int, total: int) -> list[RecordedRun]:
-    """Make the runs in this order; one record for each, the last of a run that was made again.
+    """Make the runs, in heats where their studies are; one record for each, in their order.
 
-    The observer is told of `done` of `total` before the first, and so on.
+    Alone in this order, the last record of a run that was made again. The observer is told of
+    `done` of `total` before the first, and so on.
 
-    Raises Interrupted between two runs, BaselineError and UnfitEnvironmentError as `require_fit`.
+    Raises Interrupted between two heats, BaselineError and UnfitEnvironmentError as `require_fit`.
     """
-    records = []
-    for number, entry in enumerate(entries, start=done):
-        if entry.runner.stop():
+    records: list[RecordedRun] = []
+    for heat in _heats(entries):
+        runner, number = heat[0].runner, done + len(records)
+        if runner.stop():
             raise Interrupted("")
-        recorded = measure(entry, number, total)
-        require_fit(entry.runner, recorded)
-        records.append(recorded)
+        if len(heat) == 1:
+            fresh = [measure(heat[0], number, total)]
+        else:
+            configurations = [entry.configuration for entry in heat]
+            runner.observer.run_started(number, total, heat[0].role, configurations)
+            fresh = make(heat)
+        for entry, recorded in zip(heat, fresh, strict=True):
+            require_fit(entry.runner, recorded)
+        records += fresh
     return records
 
 
+def _heats(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
+    """As few heats as may be, of about the same size."""
+    if not all(entry.runner.in_turns for entry in entries) or not entries:
+        return [[entry] for entry in entries]
+    size = max(2, min(entry.runner.setup.heat_size for entry in entries))
+    count = -(-len(entries) // size)
+    bounds = [place * len(entries) // count for place in range(count + 1)]
+    return [entries[begin:end] for begin, end in pairwise(bounds)]
+
+
 def measure(entry: Entry, done: int, total: int) -> RecordedRun:
-    """Make one run, whatever comes of it."""
+    """Make one run alone, whatever comes of it."""
     runner, configuration = entry.runner, entry.configuration
-    runner.observer.run_started(done, total, entry.role, configuration)
-    spec = runner.trial_spec(entry.trial, configuration, entry.role, entry.block)
-    return runner.run(configuration, spec)
+    runner.observer.run_started(done, total, entry.role, [configuration])
+    return runner.run(configuration, entry.spec())
 
 
 def require_fit(runner: Runner, recorded: RecordedRun) -> None:

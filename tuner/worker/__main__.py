@@ -1,10 +1,12 @@
 """One run, in a process of its own.
 
-    python <path>/tuner/worker/__main__.py <run_dir>
+    python <path>/tuner/worker/__main__.py <run_dir> [--foreground]
 
-Reads `<run_dir>/spec.json`, writes `<run_dir>/result.json` atomically. stdout and stderr are the
-run's log and mean nothing. Standard input is a pipe that the controller holds open and never
-writes to: its end means that the controller is gone, and so is this process.
+Reads `<run_dir>/spec.json`, writes its results there, atomically. This process supervises: it
+starts the measuring one, which is this file with `--measure`, and passes turns on to it (see
+`supervisor.py`). Its standard input is a pipe that the controller holds open: lines are turns, its
+end means that the controller is gone, and so is the run. It answers on its standard output. What is
+said otherwise goes to `<run_dir>/worker.log`; with --foreground to standard error.
 
 Needs Python 3.8 or later and, for the run itself, torch. Imports nothing above this folder: the
 interpreter may belong to another environment than the controller's.
@@ -13,6 +15,7 @@ interpreter may belong to another environment than the controller's.
 import importlib.util
 import os
 import sys
+from typing import List
 
 
 def load_worker_package() -> None:
@@ -35,7 +38,18 @@ def load_worker_package() -> None:
     spec.loader.exec_module(package)
 
 
-if __name__ == "__main__":
+def main(arguments: List[str], python: List[str]) -> None:
+    """Supervise, or measure. python: starts the interpreter of the measuring process."""
     load_worker_package()
-    run = importlib.import_module("npu_tune_worker.run")
-    run.main(sys.argv[1])
+    run_dir, *rest = arguments
+    if rest[:1] == ["--measure"]:
+        run = importlib.import_module("npu_tune_worker.run")
+        run.main(run_dir, int(rest[1]))
+    else:
+        command = [*python, os.path.abspath(__file__), run_dir, "--measure"]
+        supervisor = importlib.import_module("npu_tune_worker.supervisor")
+        supervisor.supervise(run_dir, command, "--foreground" in rest)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], [sys.executable, "-u"])

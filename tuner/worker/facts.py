@@ -68,6 +68,19 @@ class ProfileFacts:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a run took at its peak and what was free beside it, in bytes; None where unknown.
+
+    Of the host, and of the device where that has its own.
+    """
+
+    host_peak_bytes: Optional[int]
+    host_free_bytes: Optional[int]
+    device_peak_bytes: Optional[int] = None
+    device_free_bytes: Optional[int] = None
+
+
+@dataclass(frozen=True)
 class Convolutions:
     """Which path convolutions took: aclnn, aclop, mixed, or "" where none was seen."""
 

@@ -1,37 +1,29 @@
-"""The worker never outlives its deadline or its controller, so that nothing holds a device."""
+"""The measuring process never outlives its supervisor, so that nothing holds a device."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import faulthandler
 import os
 import signal
-import sys
-import threading
 
 from .protocol import LEASE_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+LIKELIER_KILLED = 500  # of 1000 (proc(5), oom_score_adj): before the controller and the companion
 
 
-def end_at_deadline(deadline_s: float) -> None:
-    """Leave after `deadline_s` even when stuck in native code that holds the interpreter's lock.
-
-    faulthandler's watchdog is a C thread: it needs no lock, writes the stacks to the log, exits.
-    """
-    faulthandler.enable(file=sys.stderr)
-    faulthandler.dump_traceback_later(deadline_s, exit=True, file=sys.stderr)
-
-
-def end_with_parent() -> None:
-    """Have the kernel end this process when its parent dies."""
+def end_with_parent(parent: int) -> None:
+    """Have the kernel end this process when its parent, of that number, dies."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before that
+        os._exit(1)
 
 
-def end_with_input() -> None:
-    """End when standard input does: through a prefix the parent is not the controller."""
-    threading.Thread(target=_wait_for_end_of_input, name="lifeline", daemon=True).start()
+def die_first_of_memory() -> None:
+    """Where memory runs out, the kernel is to choose this process."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(str(LIKELIER_KILLED))
 
 
 def keep_lease_to_ourselves() -> None:
@@ -41,14 +33,3 @@ def keep_lease_to_ourselves() -> None:
     """
     with contextlib.suppress(KeyError, ValueError, OSError):  # behind a prefix there is none
         os.set_inheritable(int(os.environ.pop(LEASE_VARIABLE)), False)
-
-
-def _wait_for_end_of_input() -> None:
-    try:
-        while os.read(0, 4096):
-            pass
-    except OSError:
-        pass
-    if os.getpgrp() == os.getpid():
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(1)

@@ -59,8 +59,23 @@ def _enough(count: int, elapsed_ns: int, rule: MeasurementRule) -> bool:
 
 def calls_per_block(latency_ns: List[int], rule: MeasurementRule) -> int:
     """How many calls make a block of about `rule.block_time_s`; 2 at least: they may overlap."""
-    calls = rule.block_time_s * 1e9 / max(1.0, statistics.median(latency_ns))
+    return calls_in(rule.block_time_s * 1e9, latency_ns)
+
+
+def calls_in(time_ns: float, latency_ns: List[int]) -> int:
+    """How many calls last about so long; 2 at least."""
+    calls = time_ns / max(1.0, statistics.median(latency_ns))
     return max(2, min(MAX_CALLS_PER_BLOCK, round(calls)))
+
+
+def time_block(call: Call, synchronize: Call, clock: Clock, calls: int) -> int:
+    """Duration of so many calls back to back, synchronised only at the ends."""
+    synchronize()
+    start = clock()
+    for _ in range(calls):
+        call()
+    synchronize()
+    return clock() - start
 
 
 def time_blocks(
@@ -75,10 +90,5 @@ def time_blocks(
     while len(blocks) < rule.blocks:
         if len(blocks) >= MIN_BLOCKS and clock() - began >= rule.max_time_s * 1e9:
             break
-        synchronize()
-        start = clock()
-        for _ in range(calls):
-            call()
-        synchronize()
-        blocks.append(clock() - start)
+        blocks.append(time_block(call, synchronize, clock, calls))
     return blocks

@@ -11,19 +11,28 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Dict, List, Optional
 
-from .facts import Convolutions, ProbeFacts, ProfileFacts
+from .facts import Convolutions, Memory, ProbeFacts, ProfileFacts
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SPEC_FILE = "spec.json"
 RESULT_FILE = "result.json"
 LOG_FILE = "worker.log"
+PART_FILE = "part-{}.json"  # a TrialResult: what a run measured in the heat of that number
 STARTED_FILE = "started"  # made by the worker: whatever was to be run before it did run
 LEASE_VARIABLE = "NPU_TUNE_LEASE"  # number of the inherited file that locks the device
+TOKEN_VARIABLE = "NPU_TUNE_RUN"  # marks a run's descendants, wherever they moved themselves
 UNSET = "unset"  # a knob that is left as the user's environment has it
 
-# Added to the deadline before the worker ends itself, so that a living controller, which kills at
-# the deadline, is the one that says "timeout".
-SELF_DESTRUCT_GRACE_S = 15.0
+# What a run in a heat is told, a line each, and what it answers when it has done so. Lines to the
+# controller begin with the run's token; what does not is some program's talk.
+BEGIN = "begin"  # of a heat: read the witnesses
+WARM = "warm"  # first call, output check, warm-up
+TURN = "turn"  # of that round: samples, or a block -> how many calls were scored
+PART = "part"  # of that heat: write it
+LEAVE = "leave"
+READY = "ready"  # prepared
+ENDED = "ended"  # the supervisor's last word: exit code, or the signal's number below 0
+TIMED_OUT = "timeout"  # instead of a code
 
 
 # What torch, glibc and the C++ runtime say when memory is refused. Also looked for in a dead
@@ -52,10 +61,13 @@ class Role(str, Enum):
 
     `locate`, before the probe, says which device that will most likely use, and touches none.
     `profile` measures nothing that is scored: it finds out where the time of a call goes.
+    `companion` has the baseline's settings and stays alive beside a search, a ruler: what it
+    measures is never a run of the baseline.
     """
 
     LOCATE = "locate"
     PROBE = "probe"
+    COMPANION = "companion"
     BASELINE = "baseline"
     SEARCH = "search"
     CONFIRM = "confirm"
@@ -109,7 +121,9 @@ class KnobSetting:
 class MeasurementRule:
     """When to stop: after `min_samples` and `min_time_s`, or earlier after `max_time_s`.
 
-    timed_region: inference, inference+d2h or end-to-end.
+    All but the first of these are of a run alone; turns are as `turns.py` has them. in_blocks: what
+    a turn is made of first, blocks or samples. timed_region: inference, inference+d2h or
+    end-to-end.
     """
 
     warmup_calls: int = 10
@@ -119,6 +133,7 @@ class MeasurementRule:
     blocks: int = 5
     block_time_s: float = 0.2
     timed_region: str = "inference"
+    in_blocks: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +180,8 @@ class TrialSpec:
     probe: Optional[ProbeRequest] = None
     profile_folder: str = ""  # where the profiler writes; its path of [A-Za-z0-9_-] only
     block: int = 0  # of a confirm or ablation run its block, of a hold-out run its pair
+    heat: int = 0  # 0: alone. A companion's is that of its part
+    companion: int = 0  # of a companion, or of a run beside one: which process it is, from 1
     after_trials: int = 0  # how long the search was that is confirmed: a longer one needs another
     launched_ns: int = 0  # monotonic clock of the controller
     format_version: int = FORMAT_VERSION
@@ -199,6 +216,12 @@ class Measurement:
 
     dispatch_ns: call returned; latency_ns: device done. Both from the same synchronised start.
     block_ns: `calls_per_block` calls back to back between two synchronises.
+
+    In a heat: latency_turns, block_turns: the number of each one's turn, the same for all that had
+    theirs in one round. turns: those numbers in order, and for each: turn_started_ns (monotonic
+    clock of the host), unscored_ns (its first call), turn_cpu_ns (of this process), turn_wait_ns
+    (of its main thread, for a processor; schedstat), turn_pressure_ns (of all of the host; 0 where
+    the kernel has no /proc/pressure).
     """
 
     warmup_ns: List[int]
@@ -209,6 +232,14 @@ class Measurement:
     batch_size: int
     host_to_device_ns: List[int] = field(default_factory=list)
     device_to_host_ns: List[int] = field(default_factory=list)
+    latency_turns: List[int] = field(default_factory=list)
+    block_turns: List[int] = field(default_factory=list)
+    turns: List[int] = field(default_factory=list)
+    turn_started_ns: List[int] = field(default_factory=list)
+    unscored_ns: List[int] = field(default_factory=list)
+    turn_cpu_ns: List[int] = field(default_factory=list)
+    turn_wait_ns: List[int] = field(default_factory=list)
+    turn_pressure_ns: List[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -225,6 +256,7 @@ class TrialResult:
     output: Optional[OutputCheck] = None
     read_back: Dict[str, ReadBack] = field(default_factory=dict)
     peak_memory_bytes: Optional[int] = None
+    memory: Optional[Memory] = None
     fingerprint: Dict[str, Any] = field(default_factory=dict)
     witnesses_before: Dict[str, float] = field(default_factory=dict)
     witnesses_after: Dict[str, float] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import faulthandler
 import importlib
 import os
 import resource
@@ -28,6 +29,8 @@ from . import (
 )
 from .facts import ProbeFacts
 from .failure import environment_error, one_line, outcome_of
+from .in_turns import InTurns
+from .line import Line
 from .protocol import (
     UNSET,
     KnobSetting,
@@ -41,19 +44,24 @@ from .protocol import (
     TrialSpec,
 )
 from .timed_region import timed_region, transfers
+from .turns import Turns
 from .workload import Workload, batch_of, resize_batch
 
 
-def main(run_dir: str) -> None:
+def main(run_dir: str, supervisor: int) -> None:
     """Read the spec, run it, write the result, leave without tearing torch down."""
     started_ns = time.monotonic_ns()
-    with open(os.path.join(run_dir, protocol.STARTED_FILE), "w"):
-        pass
-    lifeline.end_with_parent()
+    lifeline.end_with_parent(supervisor)
     lifeline.keep_lease_to_ourselves()
+    line = Line()
+    faulthandler.enable(file=sys.stderr)
     spec = exchange.read(TrialSpec, os.path.join(run_dir, protocol.SPEC_FILE))
-    result = Measuring(spec, started_ns).result()
-    exchange.write(result, os.path.join(run_dir, protocol.RESULT_FILE))
+    if spec.role != Role.COMPANION:
+        lifeline.die_first_of_memory()
+    measuring = Measuring(spec, started_ns, run_dir, line)
+    result = measuring.result()
+    if not measuring.handed_over:
+        exchange.write(result, os.path.join(run_dir, protocol.RESULT_FILE))
     sys.stdout.flush()
     sys.stderr.flush()
     if spec.backend == "npu":
@@ -62,10 +70,14 @@ def main(run_dir: str) -> None:
 
 
 class Measuring:
-    """A run in progress with what is known so far, so that a failure keeps it."""
+    """A run in progress with what is known so far, so that a failure keeps it.
 
-    def __init__(self, spec: TrialSpec, started_ns: int) -> None:
-        self.spec = spec
+    handed_over: were all its samples written, heat by heat?
+    """
+
+    def __init__(self, spec: TrialSpec, started_ns: int, run_dir: str, line: Line) -> None:
+        self.spec, self.run_dir, self.line = spec, run_dir, line
+        self.handed_over = False
         self.known: Dict[str, Any] = {}
         self.phases_s: Dict[str, float] = {}
         if spec.launched_ns and started_ns > spec.launched_ns:
@@ -137,20 +149,29 @@ class Measuring:
             for stage in ("input", "model"):
                 self._apply(stage, workload)
         with torch.no_grad():
+            if spec.heat:
+                call = timed_region(workload, spec.rule.timed_region, device)
+                turns = Turns(call, backend.synchronize, time.perf_counter_ns, spec.rule)
+                InTurns(self, workload, backend, device, states, turns).run(
+                    any(compiles(knob) for knob in spec.knobs)
+                )
+                return
             if spec.role == Role.PROFILE:
                 self._profile(workload, backend, device)
             else:
                 self._measure_workload(workload, backend, device)
-            if spec.backend == "npu" and "measurement" in self.known:
-                self.known["convolutions"] = convolutions.taken(workload, backend.synchronize)
+            self.look_back(workload, backend, states)
+
+    def look_back(self, workload: Workload, backend: Any, states: Dict[str, Any]) -> None:
+        """What can be seen only after it was measured."""
+        if self.spec.backend == "npu" and "measurement" in self.known:
+            self.known["convolutions"] = convolutions.taken(workload, backend.synchronize)
         self.known["read_back"] = self._read_back(workload, states)
+        self.known["memory"] = backend.memory()
         self.known["fingerprint"] = _fingerprint(backend)
 
     def _prepare_process(self) -> Dict[str, Any]:
-        """Limits and affinity, what must be seen before torch is there, then what ends the run.
-
-        In this order: the threads that end it have its processors, and nothing forks beside them.
-        """
+        """Limits and affinity, then what must be seen before torch is there."""
         spec = self.spec
         if spec.memory_limit_bytes:
             limit = spec.memory_limit_bytes
@@ -163,8 +184,6 @@ class Measuring:
             module = _handler(handler)
             if hasattr(module, "at_start"):
                 states[handler] = module.at_start()
-        lifeline.end_at_deadline(spec.deadline_s + protocol.SELF_DESTRUCT_GRACE_S)
-        lifeline.end_with_input()
         return states
 
     def _import_torch(self) -> Any:
@@ -205,8 +224,8 @@ class Measuring:
         with self.phase("first_call"):
             _, first_ns, output = measure.timed_call(call, synchronize, clock)
         with self.phase("check"):
-            reference = self._reference(output)
-            if self._failed(output, reference):
+            reference = self.reference(output)
+            if self.has_failed(output, reference):
                 return
         with self.phase("warmup"):
             warmup_ns = measure.warm_up(call, synchronize, clock, max(0, rule.warmup_calls - 1))
@@ -219,7 +238,7 @@ class Measuring:
         self.known["witnesses_after"] = witnesses.counters(cpus)
         copies = transfers(workload, synchronize, clock, device)
         with self.phase("check"):
-            self._failed(call(), reference)
+            self.has_failed(call(), reference)
         self.known["peak_memory_bytes"] = backend.peak_memory_bytes()
         self.known["measurement"] = Measurement(
             warmup_ns=[first_ns] + warmup_ns,
@@ -243,14 +262,15 @@ class Measuring:
                 facts = profile.with_trace(facts, call, backend, clock, folder)
         self.known["profile"] = facts
 
-    def _reference(self, output: Any) -> List[Any]:
+    def reference(self, output: Any) -> List[Any]:
         """The baseline's output for this shape; the first baseline run makes it."""
         path = self.spec.reference_path
         if self.spec.role == Role.BASELINE and not os.path.exists(path):
             output_check.store_reference(output, path)
         return output_check.load_reference(path)
 
-    def _failed(self, output: Any, reference: List[Any]) -> bool:
+    def has_failed(self, output: Any, reference: List[Any]) -> bool:
+        """Check an output; the run ends where it is not the reference's."""
         check = self.known["output"] = output_check.check(output, reference, self.spec.tolerance)
         return check.status == "failed"
 
@@ -267,6 +287,12 @@ def _read_back_of(knob: KnobSetting, workload: Workload, states: Dict[str, Any])
         values = {name: os.environ.get(name, UNSET) for name in knob.variables}
         return ReadBack(str(values), False, "in the environment; its effect was not seen")
     return ReadBack(knob.value, knob.apply in ("input", "measurement"), "as asked")
+
+
+def compiles(knob: KnobSetting) -> bool:
+    """Does the first call compile what this knob says?"""
+    compiles = getattr(_handler(knob.handler), "compiles", None) if knob.handler else None
+    return compiles is not None and knob.value != UNSET and bool(compiles(knob.value))
 
 
 def _handler(name: str) -> Any:

@@ -9,4 +9,4 @@ print('noise on stdout {"outcome": "crashed"}')
 print("noise on stderr", file=sys.stderr)
 seen = {name: held for name, held in os.environ.items() if name.startswith("A_")}
 with open(os.path.join(run_dir, "result.json"), "w") as file:
-    json.dump({"format_version": 2, "outcome": "ok", "message": "", "fingerprint": seen}, file)
+    json.dump({"format_version": 3, "outcome": "ok", "message": "", "fingerprint": seen}, file)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional, Tuple
 
+from ..facts import Memory
+from ..memory import host_free_bytes, host_peak_bytes
+
 
 def device_name(device: Optional[int]) -> str:
     """The torch device string."""
@@ -15,13 +18,13 @@ def synchronize() -> None:
 
 
 def peak_memory_bytes() -> Optional[int]:
-    """Largest resident size of this process so far; None where the kernel does not say.
+    """Largest resident size of this process so far; None where the kernel does not say."""
+    return host_peak_bytes()
 
-    Not getrusage(2): its ru_maxrss begins with that of whoever started the process.
-    """
-    with open("/proc/self/status", encoding="utf-8") as file:
-        sizes = [line.split()[1] for line in file if line.startswith("VmHWM:")]
-    return int(sizes[0]) * 1024 if sizes else None
+
+def memory() -> Memory:
+    """The host's."""
+    return Memory(host_peak_bytes(), host_free_bytes())
 
 
 def fingerprint() -> Dict[str, Any]:

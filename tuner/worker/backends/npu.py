@@ -11,7 +11,9 @@ from typing import Any, Dict, Optional, Tuple
 
 from .. import cann, chip
 from ..device_time import Timer
+from ..facts import Memory
 from ..failure import environment_error
+from ..memory import host_free_bytes, host_peak_bytes
 
 
 def is_installed() -> bool:
@@ -61,6 +63,14 @@ def peak_memory_bytes() -> int:
     import torch
 
     return int(torch.npu.max_memory_reserved())
+
+
+def memory() -> Memory:
+    """The host's, and the device's."""
+    import torch
+
+    free = torch.npu.mem_get_info()[0] if hasattr(torch.npu, "mem_get_info") else None
+    return Memory(host_peak_bytes(), host_free_bytes(), peak_memory_bytes(), free)
 
 
 def fingerprint() -> Dict[str, Any]:

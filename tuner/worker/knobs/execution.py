@@ -36,6 +36,11 @@ def _why_no_inductor(torch: Any) -> str:
     return ""
 
 
+def compiles(value: str) -> bool:
+    """Does the first call compile it?"""
+    return value.startswith("inductor")
+
+
 def apply(value: str, workload: Workload) -> None:
     """Replace the workload's forward. The transform itself may happen in the first call."""
     import torch

@@ -8,6 +8,11 @@ from ..protocol import ReadBack
 from ..workload import Workload
 
 
+def compiles(value: str) -> bool:
+    """Are operators compiled when they are first called?"""
+    return value == "on"
+
+
 def apply(value: str, workload: Optional[Workload]) -> None:
     """Set it on the main thread before any operator: other threads latch what they see first."""
     import torch_npu

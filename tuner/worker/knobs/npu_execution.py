@@ -38,6 +38,11 @@ def missing(value: str) -> str:
     return ""
 
 
+def compiles(value: str) -> bool:
+    """Does the first call compile it? A graph is captured before it."""
+    return value != "npugraph"
+
+
 class Graphed:
     """A forward that was captured once: inputs are copied to where it was captured, then replayed.
 

@@ -1,0 +1,304 @@
+"""Heats: runs whose processes are alive together, and measured in turns.
+
+What happens to the host happens to all of them. They prepare at the same time; then one at a time
+has its turn, and what waits is still. Why and how: docs/explanation/heats.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from ..worker import exchange, protocol
+from ..worker.protocol import Outcome, Role, TrialResult, TrialSpec
+from .launcher import Launcher, cannot_start
+from .log import log_tail
+from .process import Process, end, wait_for_answers
+from .records import Run
+
+TURN_S = 0.1  # at least: `turns.TURN_NS` of the worker
+MIN_TURNS = 10
+MIN_SAMPLES = 64  # which a 90th percentile needs
+LONGEST_S = 12.0  # of a run's turns, on average over the heat
+LEAST_TURNS = 3  # however long they take: each has its block then
+LEAVING_S = 30.0
+
+Tell = Callable[[str, int], None]  # phase, number of the turn
+
+
+class CompanionEnded(Exception):
+    """A heat without its ruler. result: how the companion ended."""
+
+    def __init__(self, result: TrialResult) -> None:
+        super().__init__(result.message)
+        self.result = result
+
+
+@dataclass
+class Member:
+    """A run of a heat: alive until it has left. result: None while it is well.
+
+    out: it has left, or could not be checked, by no fault of its own.
+    """
+
+    launcher: Launcher
+    spec: TrialSpec
+    folder: Path
+    process: Process | None = None
+    result: TrialResult | None = None
+    out: bool = False
+    scored: int = 0
+    ended_ns: int = 0
+
+    @property
+    def alive(self) -> bool:
+        """May it have another turn?"""
+        return self.result is None and not self.out
+
+    def start(self) -> None:
+        """Start its process."""
+        try:
+            self.process = self.launcher.start(self.spec, self.folder)
+        except OSError as error:
+            self._ended(cannot_start(error))
+
+    def has_answered(self) -> bool:
+        """Take its answer; False where it has ended instead: then nothing is left of it."""
+        assert self.process is not None
+        if self.process.answers:
+            self.scored = int(self.process.answers.popleft()[1])
+            return True
+        end([self.process])
+        self._ended(self.launcher.result(self.spec, self.folder, self.process))
+        return False
+
+    def do(self, word: str, number: int = 0) -> bool:
+        """Tell it, and wait until it is done; False where it has ended."""
+        assert self.process is not None
+        self.process.send(word, number)
+        wait_for_answers([self.process], self.spec.deadline_s)
+        return self.has_answered()
+
+    def leave(self) -> None:
+        """End it, and remove what it needed; a second time there is nothing to do."""
+        _leave([self])
+
+    def part(self, heat: int) -> TrialResult:
+        """What it measured in a heat, or how it ended."""
+        if self.result is not None:
+            return self.result
+        return exchange.read(TrialResult, str(self.folder / protocol.PART_FILE.format(heat)))
+
+    def _ended(self, result: TrialResult) -> None:
+        self.result, self.ended_ns = result, time.monotonic_ns()
+        if result.outcome == Outcome.OK:  # it left before its time
+            message = "ended before its last turn"
+            self.result = TrialResult(Outcome.CRASHED, message)
+
+
+@dataclass
+class Heat:
+    """One heat in progress. number: from 1, of its study. tell: is told where it is."""
+
+    number: int
+    members: Sequence[Member]
+    companions: Sequence[Member] = ()
+    tell: Tell = lambda _phase, _turn: None
+    rounds: int = field(init=False, default=0)
+    _in_turns_s: float = field(init=False, default=0.0)
+
+    @property
+    def alive(self) -> list[Member]:
+        """Who is to have turns: companions first."""
+        return [m for m in (*self.companions, *self.members) if m.alive]
+
+    def measure(self) -> None:
+        """Prepare all, give them their turns, have each write its part.
+
+        Where a companion ends before that, nobody's samples are worth anything: it returns then.
+        """
+        self.prepare()
+        for word in (protocol.BEGIN, protocol.WARM):
+            for member in self._in_order_of_need():
+                if self._is_over():
+                    return
+                self.tell(word, 0)
+                if not member.do(word, self.number) and member.spec.role == Role.BASELINE:
+                    self._without_reference(member)
+        while not self._is_over() and not self._enough():
+            self._round()
+        for member in self.alive:
+            if not self._is_over():
+                member.do(protocol.PART, self.number)
+
+    def _is_over(self) -> bool:
+        return not all(c.alive for c in self.companions) or not self.alive
+
+    def prepare(self) -> None:
+        """Start who is new, all at once, and wait until each is ready or has ended."""
+        new = [m for m in (*self.companions, *self.members) if m.process is None and m.alive]
+        self.tell("prepare", 0)
+        for member in new:
+            member.start()
+        started = [m for m in new if m.process is not None]
+        wait_for_answers(
+            [m.process for m in started if m.process],
+            max((m.spec.deadline_s for m in started), default=0.0),
+        )
+        for member in started:
+            member.has_answered()
+
+    def _in_order_of_need(self) -> list[Member]:
+        """The baseline makes the reference that others are compared with."""
+        return sorted(self.alive, key=lambda m: m.spec.role not in (Role.COMPANION, Role.BASELINE))
+
+    def _without_reference(self, baseline: Member) -> None:
+        """Where the baseline made no reference output, the others cannot be checked: they end."""
+        path = Path(baseline.spec.reference_path)
+        if path.exists():
+            return
+        for member in self.members:
+            if member.alive and member.spec.reference_path == baseline.spec.reference_path:
+                assert member.process is not None
+                end([member.process])
+                member.out = True
+
+    def _enough(self) -> bool:
+        alive = self.alive
+        if not any(member.alive for member in self.members):
+            return True
+        if self.rounds >= MIN_TURNS and all(m.scored >= MIN_SAMPLES for m in alive):
+            return True
+        return self.rounds >= LEAST_TURNS and self._in_turns_s >= LONGEST_S * len(alive)
+
+    def _round(self) -> None:
+        """A turn for each."""
+        everybody = [*self.companions, *self.members]
+        self.tell(protocol.TURN, self.rounds)
+        for place in order(len(everybody), self.rounds):
+            member = everybody[place]
+            if self._is_over():
+                return
+            if member.alive:
+                began = time.monotonic()
+                member.do(protocol.TURN, self.rounds)
+                self._in_turns_s += time.monotonic() - began
+        self.rounds += 1
+
+
+def order(count: int, turn: int) -> list[int]:
+    """Who follows whom in a round: each each other equally often, and nobody himself.
+
+    Williams' square: a zigzag, shifted from round to round; for an odd number of runs, in every
+    other pass, from the last to the first (E. J. Williams, 1949). Two take A B, B A: there one does
+    have two turns running.
+    """
+    zigzag = [
+        place // 2 + 1 if place % 2 else (count - place // 2) % count for place in range(count)
+    ]
+    if count <= 2:
+        return zigzag if turn % 2 == 0 else zigzag[::-1]
+    passes, shift = divmod(turn, count)
+    if count % 2 and passes % 2:
+        return [(place + count - 2 - shift) % count for place in reversed(zigzag)]
+    return [(place + shift) % count for place in zigzag]
+
+
+@contextlib.contextmanager
+def companion(launcher: Launcher, spec: TrialSpec) -> Iterator[Member]:
+    """A process that stays alive from heat to heat; it is started by the first."""
+    with launcher.run_folder() as folder:
+        member = Member(launcher, spec, folder)
+        try:
+            yield member
+        finally:
+            _leave([member])
+
+
+def beside(waiting: Member, launcher: Launcher, spec: TrialSpec) -> TrialResult:
+    """The result of a run while another, prepared, waits for its turn; or why that one does not."""
+    Heat(0, (), (waiting,)).prepare()
+    return waiting.result or launcher.run(spec).result
+
+
+def measure(
+    number: int,
+    wanted: Sequence[tuple[Launcher, TrialSpec]],
+    companions: Sequence[Member] = (),
+    tell: Tell = lambda _phase, _turn: None,
+) -> tuple[list[Run | None], list[Run]]:
+    """Make these runs in one heat, beside the companions: the runs, and the companions' parts.
+
+    None for what was dropped, because the baseline beside it made no reference output. No parts
+    where no run came so far as to be measured. Raises CompanionEnded: the heat is to be made again
+    then.
+    """
+    began, began_ns = datetime.now(timezone.utc), time.monotonic_ns()
+    with contextlib.ExitStack() as stack:
+        members = [
+            Member(launcher, spec, stack.enter_context(launcher.run_folder()))
+            for launcher, spec in wanted
+        ]
+        try:
+            heat = Heat(number, members, companions, tell)
+            heat.measure()
+            dropped = [member.out for member in members]
+        finally:
+            _leave(members)
+        for lost in companions:
+            if lost.result is not None:
+                raise CompanionEnded(lost.result)
+        made = [m for m, out in zip(members, dropped, strict=True) if not out]
+        everybody = [*made, *(companions if heat.rounds else ())]
+        results = _with_company([member.part(number) for member in everybody])
+        runs = {
+            id(member): _run(
+                member, number, result, began + timedelta(microseconds=place), began_ns
+            )
+            for place, (member, result) in enumerate(zip(everybody, results, strict=True))
+        }
+        return (
+            [runs.get(id(member)) for member in members],
+            [runs[id(member)] for member in companions if id(member) in runs],
+        )
+
+
+def _run(member: Member, number: int, result: TrialResult, began: datetime, began_ns: int) -> Run:
+    """A member's share of the heat. began: its own, which keeps their order."""
+    wall_ns = (member.ended_ns or time.monotonic_ns()) - began_ns
+    tail = log_tail(member.folder / protocol.LOG_FILE)
+    return Run(replace(member.spec, heat=number), result, tail, began, wall_ns)
+
+
+def _leave(members: Sequence[Member]) -> None:
+    """Have them leave by themselves, as the device wants it; then nothing of them is left."""
+    leaving = [m for m in members if m.alive]
+    processes = [m.process for m in leaving if m.process is not None]
+    try:
+        for process in processes:
+            process.send(protocol.LEAVE)
+        wait_for_answers(processes, LEAVING_S)
+    finally:
+        end(processes)
+        for member in leaving:
+            member.out = True
+
+
+def _with_company(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """With what the others of the heat used of the processors: that is no disturbance."""
+    used = [
+        r.witnesses_after["process_cpu_s"] - r.witnesses_before["process_cpu_s"]
+        if "process_cpu_s" in r.witnesses_after
+        else 0.0
+        for r in results
+    ]
+    return [
+        replace(r, witnesses_after={**r.witnesses_after, "company_cpu_s": sum(used) - own})
+        if r.witnesses_after
+        else r
+        for r, own in zip(results, used, strict=True)
+    ]

@@ -1,0 +1,246 @@
+"""The search in heats: what is asked at once, measured beside the companion, told together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import Interrupted, UsageError
+from ..evidence.objectives import OBJECTIVES
+from ..evidence.ruler import RUNS_FOR_STEP
+from ..policy import BATCH_SIZE
+from ..space.model import Configuration
+from ..worker.protocol import Outcome, Role
+from . import heats
+from .heats import Company, Entry
+from .proposals import (
+    enumerated,
+    first_unmeasured,
+    has_failed,
+    missing_batches,
+    next_batch,
+    why_not_launched,
+)
+from .sampler import Proposal, Search
+from .together import require_fit
+
+if TYPE_CHECKING:
+    from .loop import Study
+
+REFUSALS_IN_A_ROW = 500
+TABU_PROPOSALS = 20  # after so many in a row what is known, or has failed, is run again
+CHECKED_EVERY = 4  # heats: then a fresh run of the baseline says whether the companion has moved
+BATCH_TRIALS = 2  # in a heat at another batch size, under latency
+
+
+@dataclass
+class SearchInTurns:
+    """A search in progress. held: a proposal of another batch size, for the next heat.
+
+    twins: proposals of the heat in hand that are what another of it is already.
+    """
+
+    study: Study
+    search: Search
+    held: list[Proposal] = field(default_factory=list)
+    twins: list[Proposal] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Heat after heat, until there are enough trials and runs of the baseline."""
+        study, runner = self.study, self.study.runner
+        with heats.company(runner) as company:
+            self._take_up(company)
+            while True:
+                if runner.stop():
+                    raise Interrupted("")
+                proposals = self._propose(company) if study.done < study.trials else []
+                baselines = self._baselines(company, proposals)
+                if not proposals and not baselines:
+                    return
+                self._measure(company, proposals, baselines)
+                if self._fresh_baselines() >= study.setup.baseline_runs:
+                    study.tell_noise()
+
+    def _take_up(self, company: Company) -> None:
+        """Trials of a controller that died, or trial 0: told where they are known, else measured.
+
+        In heats of one batch size each.
+        """
+        study, waiting = self.study, []
+        for proposal in self.search.left_running():
+            if any(r.trial == proposal.number for r in study.runs):
+                if proposal.number or self._fresh_baselines():
+                    study.tell(self.search, proposal)
+            elif not self.search.is_complete(proposal):
+                self.search.tell(proposal.number, Outcome.ENVIRONMENT_ERROR, None)
+            elif why_not_launched(study.space, proposal.configuration, study.runs):
+                self.search.refuse(proposal.number)
+            elif measured := study.known(proposal.configuration):
+                study.tell_value(self.search, proposal.number, measured)
+            else:
+                waiting.append(proposal)
+        for batch in dict.fromkeys(_batch(p.configuration) for p in waiting):
+            together = [p for p in waiting if _batch(p.configuration) == batch]
+            size = study.setup.heat_size - 1
+            for begin in range(0, len(together), size):
+                if study.runner.stop():
+                    raise Interrupted("")
+                self._measure(company, together[begin : begin + size], 0)
+
+    def _fresh_baselines(self) -> int:
+        return len(self._of_baseline())
+
+    def _of_baseline(self) -> list[int]:
+        """The heats that a good fresh run of the baseline was in, one for each run."""
+        base = self.study.space.baseline()
+        return [
+            r.run.spec.heat
+            for r in self.study.runs
+            if r.role == Role.BASELINE and r.run.spec.heat and r.ok and r.configuration == base
+        ]
+
+    def _baselines(self, company: Company, proposals: Sequence[Proposal]) -> int:
+        """How many fresh runs of the baseline are to be in the next heat.
+
+        Two in the first heat beside a companion, one in others, until there are enough; later one
+        now and then, which shows whether the companion is still what it was.
+        """
+        study = self.study
+        if any(_batch(p.configuration) != study.space.default_batch() for p in proposals):
+            return 0
+        room = study.setup.heat_size - 1 - len(proposals)
+        return min(self._wanted_baselines(company, bool(proposals)), room)
+
+    def _wanted_baselines(self, company: Company, searching: bool) -> int:
+        study, own = self.study, self._of_baseline()
+        current = company.current
+        here = len(current.baselines) if current else 0
+        missing = study.setup.baseline_runs - len(own)
+        if company.number > 1 and current is not None and current.error:
+            missing = max(missing, RUNS_FOR_STEP - here)
+        if not searching:
+            return max(0, missing)
+        if missing > 0:
+            return 1 if here else 2
+        last = max((r.run.spec.heat for r in study.runs), default=0)
+        return 1 if last - max(own, default=0) >= CHECKED_EVERY else 0
+
+    def _propose(self, company: Company) -> list[Proposal]:
+        """What is asked at once: of one batch size, no configuration twice."""
+        study = self.study
+        proposals, self.held = self.held, []
+        room = max(1, study.setup.heat_size - 1 - self._wanted_baselines(company, True))
+        left = study.trials - study.done
+        batch = self._next_batch() if not proposals else _batch(proposals[0].configuration)
+        while len(proposals) < min(self._room(batch, room), left):
+            proposal = self._ask(batch, [p.configuration for p in proposals])
+            if proposal is None:
+                break
+            if proposals and _batch(proposal.configuration) != batch:
+                self.held = [proposal]
+                break
+            batch = _batch(proposal.configuration)
+            proposals.append(proposal)
+        return proposals
+
+    def _room(self, batch: object, room: int) -> int:
+        """Fewer at another batch size, so that every size has its turn."""
+        default = self.study.space.default_batch()
+        if batch in (None, default):
+            return room
+        widest = self.study.setup.heat_size - 1
+        return min(BATCH_TRIALS, widest) if self.study.setup.objective == "latency" else widest
+
+    def _next_batch(self) -> int | None:
+        """The batch size of the next heat; None: as the sampler likes, or there is none."""
+        study, objective = self.study, OBJECTIVES[self.study.setup.objective]
+        if self.search.has_waiting():
+            return study.space.default_batch()
+        return next_batch(study.space, objective, study.runs)
+
+    def _ask(self, batch: object, beside: Sequence[Configuration]) -> Proposal | None:
+        """A proposal to be measured; None where there is none that differs from those beside it.
+
+        What is known already is told its median at once, and another is asked for.
+        """
+        study, why = self.study, ""
+        identity = study.runner.summary().identity
+        taken = [identity(configuration) for configuration in beside]
+        for attempt in range(REFUSALS_IN_A_ROW):
+            if not self.search.has_waiting():
+                self.search.enqueue(self._fixed(batch, beside))
+            proposal = self.search.ask()
+            configuration = proposal.configuration
+            why = why_not_launched(study.space, configuration, study.runs, beside)
+            if why:
+                self.search.refuse(proposal.number)
+            elif identity(configuration) in taken:
+                self.twins.append(proposal)
+                if attempt >= TABU_PROPOSALS:
+                    return None
+            elif attempt >= TABU_PROPOSALS:
+                return proposal
+            elif measured := study.known(configuration):
+                study.tell_value(self.search, proposal.number, measured)
+            elif has_failed(study.space, configuration, study.runs):
+                self.search.refuse(proposal.number)
+            else:
+                return proposal
+        if beside:
+            return None
+        raise UsageError(
+            f"{REFUSALS_IN_A_ROW} proposals in a row were refused ({why}): loosen the rules of "
+            f"search space {study.space.name}"
+        )
+
+    def _fixed(self, batch: object, beside: Sequence[Configuration]) -> Configuration:
+        """Knobs of the next proposal: pins and batch size, or all of them."""
+        study, space = self.study, self.study.space
+        objective = OBJECTIVES[study.setup.objective]
+        if batch in missing_batches(space, study.runs, beside):
+            return space.baseline(batch)  # type: ignore[arg-type]
+        candidates = enumerated(space, objective, batch, study.trials, study.setup.seed)
+        whole = first_unmeasured(space, candidates, study.runs, beside)
+        if whole:
+            return whole
+        fixed = space.pins()
+        if batch is not None:
+            fixed[BATCH_SIZE] = batch  # type: ignore[assignment]
+        return fixed
+
+    def _measure(self, company: Company, proposals: Sequence[Proposal], baselines: int) -> None:
+        """One heat: commit it, then tell all of it."""
+        study, runner = self.study, self.study.runner
+        entries = [
+            *(Entry(runner, 0, study.space.baseline(), Role.BASELINE) for _ in range(baselines)),
+            *(study.entry(p.number, p.configuration) for p in proposals),
+        ]
+        if not entries:
+            return
+        configurations = [entry.configuration for entry in entries]
+        runner.observer.run_started(study.done, study.trials, Role.SEARCH, configurations)
+        for recorded in heats.make(entries, company):
+            require_fit(runner, recorded)
+        for proposal in [*self._untold(), *proposals]:
+            if any(r.trial == proposal.number for r in study.runs):
+                study.tell(self.search, proposal)
+            else:  # the baseline at its batch size has failed
+                self.search.refuse(proposal.number)
+        for twin in self.twins:
+            measured = study.known(twin.configuration)
+            if measured:
+                study.tell_value(self.search, twin.number, measured)
+            else:
+                self.search.refuse(twin.number)
+        self.twins = []
+
+    def _untold(self) -> Iterator[Proposal]:
+        """Trial 0, until it is told what fresh runs of the baseline say."""
+        if self._fresh_baselines():
+            yield from (p for p in self.search.left_running() if p.number == 0)
+
+
+def _batch(configuration: Configuration) -> int | None:
+    size = configuration.get(BATCH_SIZE)
+    return None if size is None else int(size)
