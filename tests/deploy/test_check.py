@@ -332,7 +332,7 @@ def test_the_fresh_runs_are_a_finished_study_that_can_be_shown(
 
 def test_an_interrupted_check_begins_anew(tmp_path: Path, pretend: Pretend) -> None:
     best, setup, store = pretended(tmp_path, pretend)
-    caller = Caller(stop=lambda: len(store.runs("check-s-1")) == 3)
+    caller = Caller(stop=lambda: len(store.runs("check-s-1")) == 4)
     with pytest.raises(Interrupted, match="stopped: a check begins anew"):
         check.check(best, setup, store, caller)
     with pytest.raises(StudyConflictError, match="there is no unfinished study"):

@@ -121,7 +121,7 @@ def test_an_old_kernel_that_cannot_watch_a_process_is_no_obstacle(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(_: int) -> int:
+    def refuse(_: int, __: int = 0) -> int:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(os, "pidfd_open", refuse)

@@ -116,7 +116,8 @@ def test_the_worker_comes_along_behind_a_prefix(tmp_path: Path) -> None:
     launcher = make_launcher(Setup("m", launch_prefix="docker exec -i 'my box'"), tmp_path)
     command = launcher.command(SPEC, Path("/run"))
     assert command[:5] == ["docker", "exec", "-i", "my box", "env"]
-    assert command[-4:] == ["python3", "-u", str(tmp_path / "worker" / "__main__.py"), "/run"]
+    worker = str(tmp_path / "worker" / "__main__.py")
+    assert command[-5:] == ["python3", "-u", worker, "/run", "--foreground"]
     assert (tmp_path / "worker" / "knobs" / "threads.py").exists()
 
 

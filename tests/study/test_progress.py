@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 from tests.support.runs import SPACE, recorded
 from tuner.evidence.objectives import OBJECTIVES
 from tuner.study.progress import Progress
@@ -13,8 +11,8 @@ from tuner.worker.protocol import Outcome, Role
 
 def test_the_line_shows_trial_baseline_best_time_left_and_failures() -> None:
     lines: list[str] = []
-    ticks = itertools.count()
-    progress = Progress(OBJECTIVES["latency"], lines.append, clock=lambda: float(next(ticks)))
+    now = [0.0]
+    progress = Progress(OBJECTIVES["latency"], lines.append, clock=lambda: now[0])
     for number, run in enumerate(
         [
             recorded(0, 10),
@@ -24,6 +22,7 @@ def test_the_line_shows_trial_baseline_best_time_left_and_failures() -> None:
     ):
         progress.run_started(number, 9, run.run.spec.role, [run.configuration])
         progress.run_ended(run)
+        now[0] += 1.0
     progress.run_started(3, 9, Role.SEARCH, [{**SPACE.baseline(), "threads": 1}])
     assert lines[0] == "trial 1 of 9 · defaults"
     assert lines[-1] == (
@@ -45,9 +44,11 @@ def test_durations_read_naturally() -> None:
 
 def test_a_confirming_run_is_called_so_and_changes_no_best() -> None:
     lines: list[str] = []
-    ticks = itertools.count()
-    progress = Progress(OBJECTIVES["latency"], lines.append, clock=lambda: float(next(ticks)))
+    now = [0.0]
+    progress = Progress(OBJECTIVES["latency"], lines.append, clock=lambda: now[0])
     progress.run_ended(recorded(0, 10))
+    progress.run_started(3, 40, Role.HOLD_OUT, [SPACE.baseline()])
+    now[0] += 1.0
     progress.run_started(4, 40, Role.HOLD_OUT, [SPACE.baseline()])
     progress.run_ended(recorded(1, 1, mode="fast"))
     assert lines[-1] == "confirming: run 5 of 40 · baseline 10 ms · about 36 s left · defaults"

@@ -17,7 +17,7 @@ from tuner.study import repeat
 
 STARTED = "import json, os, sys; open(sys.argv[1] + '/started', 'w').close(); "
 RESULT = (
-    "json.dump({{'format_version': 2, 'outcome': '{}'}}, open(sys.argv[1] + '/result.json', 'w'))"
+    "json.dump({{'format_version': 3, 'outcome': '{}'}}, open(sys.argv[1] + '/result.json', 'w'))"
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..evidence.finalists import FINALISTS, block_runs
@@ -50,17 +49,11 @@ def confirmation_s(summary: Summary, runs: Sequence[RecordedRun]) -> float:
 
 def elapsed_s(runs: Sequence[RecordedRun]) -> float:
     """How long these took together: runs of one heat are in the same seconds."""
-    spans = sorted(
-        (r.run.started_at, r.run.started_at + timedelta(microseconds=r.run.wall_ns / 1e3))
-        for r in runs
-    )
-    total, until = timedelta(), None
-    for began, ended in spans:
-        if until is None or began > until:
-            total, until = total + (ended - began), ended
-        elif ended > until:
-            total, until = total + (ended - until), ended
-    return total.total_seconds()
+    heats: dict[int, int] = {}
+    for recorded in runs:
+        number, wall_ns = recorded.run.spec.heat, recorded.run.wall_ns
+        heats[number] = max(heats.get(number, 0), wall_ns) if number else heats.get(0, 0) + wall_ns
+    return sum(heats.values()) / 1e9
 
 
 def _run_s(runs: Sequence[RecordedRun]) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import options
 from ..errors import BaselineError, StudyConflictError, TunerError, UnfitEnvironmentError
 from ..evidence.objectives import latency
+from ..language import say
 from ..runs import lease
 from ..runs.device import measured_on
 from ..runs.folder import make_folder
@@ -31,6 +32,7 @@ def runs_of_trial(store: Store, name: str, trial: int) -> list[RecordedRun]:
     Raises StudyConflictError when there are none.
     """
     runs = store.runs(name)
+    runs = [recorded for recorded in runs if recorded.role != Role.COMPANION]
     of_trial = [recorded for recorded in runs if recorded.trial == trial]
     if not of_trial:
         known = sorted({recorded.trial for recorded in runs})
@@ -48,9 +50,9 @@ def prepared(
     on_wait: Callable[[str], None] | None,
     python: str = "",
 ) -> Iterator[tuple[Launcher, TrialSpec]]:
-    """A recorded run made ready to be repeated, with another `python` if asked; holds the device.
+    """A recorded run made ready to be repeated, alone, with another `python` if asked.
 
-    The shared weights are made anew, in the launcher's folder, which is removed at the end.
+    It holds the device. The shared weights are made anew, in the launcher's folder, which is removed at the end.
     on_wait: is told when a study holds the device; None: fail instead of waiting.
     """
     with (
@@ -59,7 +61,8 @@ def prepared(
     ):
         (launcher,) = ready([(record, folder)], hold, python)
         weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
-        yield launcher, replace(recorded.run.spec, weights_path=weights, reference_path=reference)
+        paths = {"weights_path": weights, "reference_path": reference}
+        yield launcher, replace(recorded.run.spec, heat=0, companion=0, **paths)
 
 
 @contextlib.contextmanager
@@ -118,8 +121,9 @@ def repeat_trial(
     with prepared(record, recorded, on_wait) as (launcher, spec):
         if spec.role != Role.BASELINE:
             _make_reference(record, launcher, spec)
-        command = launcher.command(spec, launcher.folder)
-        echo(shlex.join(command))
+        if recorded.run.spec.heat:
+            echo(say("it was measured in turns with others; now it is alone, which may differ"))
+        echo(shlex.join(launcher.command(spec, launcher.folder)))
         result = launcher.foreground(spec)
         echo(f"outcome: {result.outcome.value} {result.message}".strip())
         if result.measurement is not None:

@@ -14,6 +14,7 @@ interpreter may belong to another environment than the controller's.
 
 import importlib.util
 import os
+import subprocess
 import sys
 from typing import List
 
@@ -52,4 +53,6 @@ def main(arguments: List[str], python: List[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:], [sys.executable, "-u"])
+    # The flags of this interpreter, as multiprocessing passes them on: -S, -I, -X and so on.
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    main(sys.argv[1:], [sys.executable, "-u", *flags])
