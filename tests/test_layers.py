@@ -25,7 +25,7 @@ CONTROLLER = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER))
 SPEAKING = ("views", "cli")
 SPEAKING_FILES = {
     "deploy/apply", "diagnose/full", "runs/lease", "study/budget", "study/notes",
-    "study/progress", "text",
+    "study/progress", "study/repeat", "text",
 }  # fmt: skip
 SPEAKS_SQL = {"runs/database", "runs/migrations", "runs/store", "runs/tables"}
 SPEAKS_OPTUNA = {"runs/store", "study/sampler"}

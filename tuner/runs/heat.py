@@ -17,6 +17,7 @@ from ..worker import exchange, protocol
 from ..worker.protocol import Outcome, Role, TrialResult, TrialSpec
 from .launcher import Launcher, cannot_start
 from .log import log_tail
+from .order import order
 from .process import Process, end, wait_for_answers
 from .records import Run
 
@@ -168,44 +169,31 @@ class Heat:
                 member.out = True
 
     def _enough(self) -> bool:
-        alive = self.alive
-        if not any(member.alive for member in self.members):
+        if not any(self._wants_turn(member) for member in self.members):
             return True
-        if self.rounds >= MIN_TURNS and all(m.scored >= MIN_SAMPLES for m in alive):
-            return True
-        return self.rounds >= LEAST_TURNS and self._in_turns_s >= LONGEST_S * len(alive)
+        return self.rounds >= LEAST_TURNS and self._in_turns_s >= LONGEST_S * len(self.alive)
+
+    def _wants_turn(self, member: Member) -> bool:
+        """A companion is there as long as others are; beside one, each leaves off when it may."""
+        if member in self.companions or not member.alive:
+            return member.alive
+        others = [member] if self.companions else [m for m in self.members if m.alive]
+        return self.rounds < MIN_TURNS or any(m.scored < MIN_SAMPLES for m in others)
 
     def _round(self) -> None:
-        """A turn for each."""
+        """A turn for each who wants one."""
         everybody = [*self.companions, *self.members]
+        taking = [self._wants_turn(member) for member in everybody]
         self.tell(protocol.TURN, self.rounds)
         for place in order(len(everybody), self.rounds):
             member = everybody[place]
             if self._is_over():
                 return
-            if member.alive:
+            if taking[place] and member.alive:
                 began = time.monotonic()
                 member.do(protocol.TURN, self.rounds)
                 self._in_turns_s += time.monotonic() - began
         self.rounds += 1
-
-
-def order(count: int, turn: int) -> list[int]:
-    """Who follows whom in a round: each each other equally often, and nobody himself.
-
-    Williams' square: a zigzag, shifted from round to round; for an odd number of runs, in every
-    other pass, from the last to the first (E. J. Williams, 1949). Two take A B, B A: there one does
-    have two turns running.
-    """
-    zigzag = [
-        place // 2 + 1 if place % 2 else (count - place // 2) % count for place in range(count)
-    ]
-    if count <= 2:
-        return zigzag if turn % 2 == 0 else zigzag[::-1]
-    passes, shift = divmod(turn, count)
-    if count % 2 and passes % 2:
-        return [(place + count - 2 - shift) % count for place in reversed(zigzag)]
-    return [(place + shift) % count for place in zigzag]
 
 
 @contextlib.contextmanager

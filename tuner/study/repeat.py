@@ -52,7 +52,8 @@ def prepared(
 ) -> Iterator[tuple[Launcher, TrialSpec]]:
     """A recorded run made ready to be repeated, alone, with another `python` if asked.
 
-    It holds the device. The shared weights are made anew, in the launcher's folder, which is removed at the end.
+    It holds the device. The shared weights are made anew, in the launcher's folder, which is
+    removed at the end.
     on_wait: is told when a study holds the device; None: fail instead of waiting.
     """
     with (
@@ -61,8 +62,8 @@ def prepared(
     ):
         (launcher,) = ready([(record, folder)], hold, python)
         weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
-        paths = {"weights_path": weights, "reference_path": reference}
-        yield launcher, replace(recorded.run.spec, heat=0, companion=0, **paths)
+        alone = replace(recorded.run.spec, heat=0, companion=0)
+        yield launcher, replace(alone, weights_path=weights, reference_path=reference)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from . import (
     convolutions,
     exchange,
     fingerprint,
+    handlers,
     lifeline,
     measure,
     output_check,
@@ -32,13 +33,10 @@ from .failure import environment_error, one_line, outcome_of
 from .in_turns import InTurns
 from .line import Line
 from .protocol import (
-    UNSET,
-    KnobSetting,
     Measurement,
     Outcome,
     OutputCheck,
     ProbeRequest,
-    ReadBack,
     Role,
     TrialResult,
     TrialSpec,
@@ -140,20 +138,22 @@ class Measuring:
         import torch
 
         with self.phase("device"):
-            self._apply("process", None)  # before the first operator: the device latches settings
+            handlers.apply(
+                spec.knobs, "process", None
+            )  # before the first operator: the device latches settings
             device = backend.device_name(spec.device)
             backend.synchronize()
         with self.phase("build"):
             workload = self._build(device)
         with self.phase("transform"), torch.no_grad():
             for stage in ("input", "model"):
-                self._apply(stage, workload)
+                handlers.apply(spec.knobs, stage, workload)
         with torch.no_grad():
             if spec.heat:
                 call = timed_region(workload, spec.rule.timed_region, device)
                 turns = Turns(call, backend.synchronize, time.perf_counter_ns, spec.rule)
                 InTurns(self, workload, backend, device, states, turns).run(
-                    any(compiles(knob) for knob in spec.knobs)
+                    handlers.compile_in_first_call(spec.knobs)
                 )
                 return
             if spec.role == Role.PROFILE:
@@ -166,7 +166,7 @@ class Measuring:
         """What can be seen only after it was measured."""
         if self.spec.backend == "npu" and "measurement" in self.known:
             self.known["convolutions"] = convolutions.taken(workload, backend.synchronize)
-        self.known["read_back"] = self._read_back(workload, states)
+        self.known["read_back"] = handlers.read_back(self.spec.knobs, workload, states)
         self.known["memory"] = backend.memory()
         self.known["fingerprint"] = _fingerprint(backend)
 
@@ -179,12 +179,7 @@ class Measuring:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         if spec.cpus:
             os.sched_setaffinity(0, spec.cpus)
-        states = {}
-        for handler in sorted({knob.handler for knob in spec.knobs if knob.handler}):
-            module = _handler(handler)
-            if hasattr(module, "at_start"):
-                states[handler] = module.at_start()
-        return states
+        return handlers.states_at_start(spec.knobs)
 
     def _import_torch(self) -> Any:
         with self.phase("import"):
@@ -211,11 +206,6 @@ class Measuring:
             resize_batch(workload, self.spec.batch_size)
         build.to_device(workload, device)
         return workload
-
-    def _apply(self, stage: str, workload: Optional[Workload]) -> None:
-        for knob in self.spec.knobs:
-            if knob.handler and knob.apply == stage and knob.value != UNSET:
-                _handler(knob.handler).apply(knob.value, workload)
 
     def _measure_workload(self, workload: Workload, backend: Any, device: str) -> None:
         """First call, output check, warm-up, samples, blocks, output check again."""
@@ -273,30 +263,6 @@ class Measuring:
         """Check an output; the run ends where it is not the reference's."""
         check = self.known["output"] = output_check.check(output, reference, self.spec.tolerance)
         return check.status == "failed"
-
-    def _read_back(self, workload: Workload, states: Dict[str, Any]) -> Dict[str, ReadBack]:
-        return {knob.name: _read_back_of(knob, workload, states) for knob in self.spec.knobs}
-
-
-def _read_back_of(knob: KnobSetting, workload: Workload, states: Dict[str, Any]) -> ReadBack:
-    module = _handler(knob.handler) if knob.handler else None
-    if module is not None and hasattr(module, "read_back"):
-        back: ReadBack = module.read_back(workload, states.get(knob.handler))
-        return back
-    if knob.variables:
-        values = {name: os.environ.get(name, UNSET) for name in knob.variables}
-        return ReadBack(str(values), False, "in the environment; its effect was not seen")
-    return ReadBack(knob.value, knob.apply in ("input", "measurement"), "as asked")
-
-
-def compiles(knob: KnobSetting) -> bool:
-    """Does the first call compile what this knob says?"""
-    compiles = getattr(_handler(knob.handler), "compiles", None) if knob.handler else None
-    return compiles is not None and knob.value != UNSET and bool(compiles(knob.value))
-
-
-def _handler(name: str) -> Any:
-    return importlib.import_module("..knobs." + name, __name__)
 
 
 def _backend(name: str) -> Any:

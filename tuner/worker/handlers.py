@@ -1,0 +1,58 @@
+"""What the modules of `knobs/` do for a run's knobs, each found by its name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any, Dict, List, Optional
+
+from .protocol import UNSET, KnobSetting, ReadBack
+from .workload import Workload
+
+
+def states_at_start(knobs: List[KnobSetting]) -> Dict[str, Any]:
+    """What must be seen before torch is there, by handler: its read-back wants it later."""
+    states = {}
+    for handler in sorted({knob.handler for knob in knobs if knob.handler}):
+        module = _module(handler)
+        if hasattr(module, "at_start"):
+            states[handler] = module.at_start()
+    return states
+
+
+def apply(knobs: List[KnobSetting], stage: str, workload: Optional[Workload]) -> None:
+    """Set every knob of that stage that is not left alone."""
+    for knob in knobs:
+        if knob.handler and knob.apply == stage and knob.value != UNSET:
+            _module(knob.handler).apply(knob.value, workload)
+
+
+def compile_in_first_call(knobs: List[KnobSetting]) -> bool:
+    """Does the first call compile what one of them says?"""
+    for knob in knobs:
+        compiles = getattr(_module(knob.handler), "compiles", None) if knob.handler else None
+        if compiles is not None and knob.value != UNSET and compiles(knob.value):
+            return True
+    return False
+
+
+def read_back(
+    knobs: List[KnobSetting], workload: Workload, states: Dict[str, Any]
+) -> Dict[str, ReadBack]:
+    """What each knob is, after it was applied."""
+    return {knob.name: _read_back_of(knob, workload, states) for knob in knobs}
+
+
+def _read_back_of(knob: KnobSetting, workload: Workload, states: Dict[str, Any]) -> ReadBack:
+    module = _module(knob.handler) if knob.handler else None
+    if module is not None and hasattr(module, "read_back"):
+        back: ReadBack = module.read_back(workload, states.get(knob.handler))
+        return back
+    if knob.variables:
+        values = {name: os.environ.get(name, UNSET) for name in knob.variables}
+        return ReadBack(str(values), False, "in the environment; its effect was not seen")
+    return ReadBack(knob.value, knob.apply in ("input", "measurement"), "as asked")
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module("..knobs." + name, __name__)
