@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.options import Setup
-from tuner.runs import launcher
-from tuner.runs.process import Process
+from tuner.runs import launcher, process
 from tuner.runs.store import Store
 from tuner.study import session
 from tuner.study.runner import Caller
@@ -32,16 +31,16 @@ HELP_RUNS = 5
 def watch_the_wait() -> list[tuple[float, float]]:
     """(controller CPU s, wall s) of each wait for a child, filled in as the study runs."""
     seen: list[tuple[float, float]] = []
-    wait = launcher.wait_for_answers
+    wait = process.wait_for_answers
 
-    def watched(processes: Sequence[Process], deadline_s: float) -> None:
+    def watched(processes: Sequence[process.Process], deadline_s: float) -> None:
         cpu, wall = time.process_time(), time.monotonic()
         try:
             wait(processes, deadline_s)
         finally:
             seen.append((time.process_time() - cpu, time.monotonic() - wall))
 
-    launcher.wait_for_answers = watched
+    launcher.wait_for_answers = watched  # type: ignore[attr-defined]
     return seen
 
 

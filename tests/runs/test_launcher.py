@@ -126,7 +126,7 @@ def test_an_old_kernel_that_cannot_watch_a_process_is_no_obstacle(
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
     assert launch("ok", tmp_path).result.outcome is Outcome.OK
-    result = launch("hangs", tmp_path, replace(SPEC, deadline_s=1)).result
+    result = launch("sleeps", tmp_path, replace(SPEC, deadline_s=1)).result
     assert result.outcome is Outcome.TIMEOUT
 
 

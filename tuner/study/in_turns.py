@@ -68,18 +68,21 @@ class SearchInTurns:
         In heats of one batch size each.
         """
         study, waiting = self.study, []
-        for proposal in self.search.left_running():
+        left = self.search.left_running()
+        asked = [p.configuration for p in left if self.search.is_complete(p)]
+        for proposal in left:
             if any(r.trial == proposal.number for r in study.runs):
                 if proposal.number or self._fresh_baselines():
                     study.tell(self.search, proposal)
             elif not self.search.is_complete(proposal):
                 self.search.tell(proposal.number, Outcome.ENVIRONMENT_ERROR, None)
-            elif why_not_launched(study.space, proposal.configuration, study.runs):
+            elif why_not_launched(study.space, proposal.configuration, study.runs, asked):
                 self.search.refuse(proposal.number)
             elif measured := study.known(proposal.configuration):
                 study.tell_value(self.search, proposal.number, measured)
             else:
                 waiting.append(proposal)
+        waiting.sort(key=lambda p: not study.space.is_baseline(p.configuration))
         for batch in dict.fromkeys(_batch(p.configuration) for p in waiting):
             together = [p for p in waiting if _batch(p.configuration) == batch]
             size = study.setup.heat_size - 1
@@ -144,7 +147,7 @@ class SearchInTurns:
             proposals.append(proposal)
         return proposals
 
-    def _room(self, batch: object, room: int) -> int:
+    def _room(self, batch: int | None, room: int) -> int:
         """Fewer at another batch size, so that every size has its turn."""
         default = self.study.space.default_batch()
         if batch in (None, default):
@@ -159,7 +162,7 @@ class SearchInTurns:
             return study.space.default_batch()
         return next_batch(study.space, objective, study.runs)
 
-    def _ask(self, batch: object, beside: Sequence[Configuration]) -> Proposal | None:
+    def _ask(self, batch: int | None, beside: Sequence[Configuration]) -> Proposal | None:
         """A proposal to be measured; None where there is none that differs from those beside it.
 
         What is known already is told its median at once, and another is asked for.
@@ -194,19 +197,19 @@ class SearchInTurns:
             f"search space {study.space.name}"
         )
 
-    def _fixed(self, batch: object, beside: Sequence[Configuration]) -> Configuration:
+    def _fixed(self, batch: int | None, beside: Sequence[Configuration]) -> Configuration:
         """Knobs of the next proposal: pins and batch size, or all of them."""
         study, space = self.study, self.study.space
         objective = OBJECTIVES[study.setup.objective]
         if batch in missing_batches(space, study.runs, beside):
-            return space.baseline(batch)  # type: ignore[arg-type]
+            return space.baseline(batch)
         candidates = enumerated(space, objective, batch, study.trials, study.setup.seed)
         whole = first_unmeasured(space, candidates, study.runs, beside)
         if whole:
             return whole
         fixed = space.pins()
         if batch is not None:
-            fixed[BATCH_SIZE] = batch  # type: ignore[assignment]
+            fixed[BATCH_SIZE] = batch
         return fixed
 
     def _measure(self, company: Company, proposals: Sequence[Proposal], baselines: int) -> None:

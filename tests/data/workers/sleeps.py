@@ -1,0 +1,5 @@
+"""Never returns, and starts nobody."""
+
+import time
+
+time.sleep(600)
