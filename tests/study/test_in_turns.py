@@ -33,8 +33,9 @@ SMALL = SearchSpace("small", "cpu", (SPACE.knobs[0], SPACE.knobs[3]), {}, ())
 
 def by_mode(spec: TrialSpec) -> float | Outcome:
     """Half the time when fast; as many times as long as its batch is large."""
-    ms = {"unset": 40.0, "fast": 20.0, "broken": Outcome.CRASHED}[str(value_of(spec, "mode"))]
-    return ms if isinstance(ms, Outcome) else ms * (spec.batch_size or 1)
+    if value_of(spec, "mode") == "broken":
+        return Outcome.CRASHED
+    return (20.0 if value_of(spec, "mode") == "fast" else 40.0) * (spec.batch_size or 1)
 
 
 def trials_of(store: Store | MemoryStore) -> list[optuna.trial.FrozenTrial]:
@@ -77,10 +78,12 @@ def test_no_configuration_stands_twice_in_a_heat_and_each_has_its_trial(
     heats = Heats(by_mode)
     study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=20).run()
     for specs, _ in heats.made:
-        searched = [s for s in specs if s.role == Role.SEARCH]
-        assert len(
-            {(value_of(s, "mode"), value_of(s, "threads"), value_of(s, "spin")) for s in searched}
-        ) == len(searched)
+        configurations = [
+            tuple(value_of(spec, knob) for knob in ("mode", "threads", "spin"))
+            for spec in specs
+            if spec.role == Role.SEARCH
+        ]
+        assert len(set(configurations)) == len(configurations)
     searched = [r.trial for r in store.runs("s") if r.role == Role.SEARCH]
     assert max(Counter(searched).values()) == 1
     assert len({r.trial for r in store.runs("s")}) == 20
@@ -179,7 +182,7 @@ def test_a_companion_that_has_moved_overlaps_with_the_next(
 def test_what_runs_out_of_memory_in_company_is_made_again_beside_the_companion_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
 ) -> None:
-    crowded = []
+    crowded: list[int] = []
 
     def answer(spec: TrialSpec) -> float | Outcome:
         if value_of(spec, "mode") == "fast" and spec.batch_size == 1 and not crowded:
@@ -232,11 +235,12 @@ def test_proposals_of_a_controller_that_died_are_measured_with_it_gone(
 ) -> None:
     heats = Heats(by_mode)
 
-    def dies(*_: object) -> None:
+    def host(_: int) -> float:
         if len(heats.made) == 2:
             raise KeyboardInterrupt
+        return 1.0
 
-    heats.host = lambda number: float(dies(number) or 1.0)
+    heats.host = host
     with pytest.raises(KeyboardInterrupt):
         study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=14).run()
     running = [t.number for t in trials_of(store) if not t.state.is_finished()]

@@ -14,12 +14,13 @@ import random
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from ..policy import PRACTICAL_EFFECT
 from ..space.model import Configuration
 from ..worker.protocol import Role
 from . import pairs
-from .measured import grouped, ranked
+from .measured import Measured, grouped, ranked
 from .pairs import Step, at_batch, baseline, contender, step_of
 from .stats import median
 from .summary import Summary
@@ -39,9 +40,25 @@ def finalists(summary: Summary) -> list[Configuration]:
     batch_size = summary.best.batch_size
     here = [m for m in summary.measured if m.batch_size == batch_size]
     good = ranked(here, summary.objective, summary.limit_ms)
-    others = [m.configuration for m in good if not summary.space.is_baseline(m.configuration)]
+    good = [m for m in good if not summary.space.is_baseline(m.configuration)]
+    others = [m.configuration for m in _from_either_side(summary, good)]
     presets = [at_batch(summary, summary.space.preset(name)) for name in summary.space.presets]
     return others[:FINALISTS] + [other for other in others[FINALISTS:] if other in presets]
+
+
+def _from_either_side(summary: Summary, good: Sequence[Measured]) -> list[Measured]:
+    """The best of each side of a step that is not known well, in turns; as they are without one.
+
+    Where a companion died, what was measured beside it and beside the next one is only as
+    comparable as the step between them.
+    """
+    doubtful = [companion.number for companion in summary.ruler.companions if companion.error]
+    sides: dict[int, list[Measured]] = {}
+    for measured in good:
+        beside = measured.counted[0].run.spec.companion
+        sides.setdefault(sum(number <= beside for number in doubtful), []).append(measured)
+    ranks = zip_longest(*sides.values())
+    return [measured for rank in ranks for measured in rank if measured is not None]
 
 
 def next_step(summary: Summary, seed: int) -> Step | None:
