@@ -12,7 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import Interrupted, TunerError
-from . import doctor, studies, tune, upgrade
+from . import doctor, noise, studies, tune, upgrade
 
 
 class TuneByDefault(click.Group):
@@ -62,6 +62,7 @@ for command in (
     upgrade.check,
     upgrade.compare,
     doctor.doctor,
+    noise.noise,
     studies.rerun,
     studies.profile,
 ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..options import OPTIONS, Option, Setup, flag, read
 
 TYPES = {"int": int, "float": float}
 FIELDS = {field.name: field for field in fields(Setup)}
+IN_CHECK = {name: o.in_check for name, o in OPTIONS.items() if o.in_check is not None}
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
@@ -27,11 +28,14 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
         return read(self.option, value, self.parse)
 
 
-def study_options(command: Any, in_check: bool = False) -> Any:
-    """Adds the options of `tune`; in_check: those of them that `check` has, with its defaults."""
+def study_options(command: Any, defaults: Mapping[str, str] | None = None) -> Any:
+    """Adds the options of `tune`.
+
+    defaults: those that are named there alone, each with its default in words; "": as in `tune`.
+    """
     for name, known in reversed(OPTIONS.items()):
-        if known.help and not (in_check and known.in_check is None):
-            default = (known.in_check if in_check else "") or known.unset or _default(name)
+        if known.help and (defaults is None or name in defaults):
+            default = (defaults or {}).get(name) or known.unset or _default(name)
             command = _click_option(name, known, default)(command)
     return command
 

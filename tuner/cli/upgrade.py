@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..language import say
 from ..options import OFF, values_of
 from .common import console_of, interruptible, lang, live, no_wait, storage
-from .options import study_options, without_unset
+from .options import IN_CHECK, study_options, without_unset
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -48,7 +48,7 @@ def run(best: Path, command: tuple[str, ...], space: str) -> None:
 
 @click.command()
 @click.argument("best", metavar="BEST.yaml", type=click.Path(path_type=Path))
-@functools.partial(study_options, in_check=True)
+@functools.partial(study_options, defaults=IN_CHECK)
 @no_wait
 @click.option("--quiet", is_flag=True, help="Print the answer only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")

@@ -20,7 +20,6 @@ from ..evidence.summary import Summary
 from ..language import Message
 from ..options import Setup
 from ..policy import BATCH_SIZE, WARMUP
-from ..runs.records import RecordedRun
 from ..runs.store import Store
 from ..space.model import Configuration
 from ..space.narrowing import why_not
@@ -30,7 +29,7 @@ from ..study.heats import Entry
 from ..study.proposals import why_not_launched
 from ..study.repeat import run_folder
 from ..study.runner import Caller, Runner
-from ..study.together import entries_of, measure_together
+from ..study.together import entries_of, measure_once, measure_together
 from ..worker.protocol import Outcome, Role
 from .best import BestConfiguration
 
@@ -144,10 +143,10 @@ def measure(runner: Runner, knobs: Configuration) -> None:
     space = runner.space
     _require_settable(next((why for n, v in knobs.items() if (why := why_not(space, n, v))), ""))
     base, configuration = space.baseline(), {**space.baseline(), **knobs}
-    measured = _run_once(Entry(runner, 0, base, Role.BASELINE))
+    measured = measure_once(Entry(runner, 0, base, Role.BASELINE), TRIALS)
     runner.keep_heat_size(decide(runner, measured, session.beside(runner)).size)
     _require_settable(why_not_launched(space, configuration, runner.runs))
-    recorded = _run_once(Entry(runner, 1, configuration, Role.SEARCH))
+    recorded = measure_once(Entry(runner, 1, configuration, Role.SEARCH), TRIALS)
     identity = runner.summary().identity(configuration)
     if not recorded.ok or space.is_baseline(identity):
         return
@@ -160,14 +159,6 @@ def _require_settable(why: str) -> None:
         raise UnfitEnvironmentError(
             f"the configuration cannot be set here: {why}; tune anew in this environment"
         )
-
-
-def _run_once(entry: Entry) -> RecordedRun:
-    """A run that says something of its configuration: not one that its environment failed."""
-    while True:
-        (recorded,) = measure_together([entry], entry.trial, TRIALS)
-        if recorded.outcome != Outcome.ENVIRONMENT_ERROR:
-            return recorded
 
 
 def judged(best: BestConfiguration, summary: Summary, result: Result) -> Check:

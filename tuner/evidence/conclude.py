@@ -14,7 +14,7 @@ from .figures import figures
 from .finalists import BLOCKS, finalists
 from .measured import Measured
 from .noise import Noise, noise
-from .pairs import at_batch, baseline, block_pair
+from .pairs import at_batch, baseline, block_pair, floor_of
 from .result import (
     CurveResult,
     Evidence,
@@ -103,8 +103,10 @@ def _noise(summary: Summary) -> Noise:
     base = baseline(summary)
     search = [r for measured in summary.measured for r in measured.runs]
     runs = [*search, *summary.confirmation_runs]
-    own = (r for r in runs if summary.identity(r.configuration) == base)
-    return noise([summary.value(r) for r in own if r.measurement is not None], runs)
+    own = [r.measurement for r in runs if summary.identity(r.configuration) == base]
+    values = [summary.objective.of(measurement) for measurement in own if measurement is not None]
+    size = max(1, summary.options.heat_size)
+    return noise(values, runs, size, floor_of(summary))
 
 
 def _warmup(summary: Summary, best: Measured) -> Configuration:

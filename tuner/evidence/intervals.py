@@ -94,10 +94,7 @@ def fewest_pairs(alpha: float) -> int:
 
 
 def pairs_to_show(effect: float, spread: float, alpha: float) -> int:
-    """The fewest pairs that show a true effect 4 times of 5; `MOST_PAIRS` where none of them do.
-
-    spread: of single runs, relative; that of a pair's ratio is larger by the root of 2.
-    """
+    """The fewest pairs that show a true effect 4 times of 5; `MOST_PAIRS` where none of them do."""
     for pairs in range(LOOKS[0].pairs, MOST_PAIRS):
         if effect_shown(pairs, spread, alpha) <= effect:
             return pairs
@@ -105,9 +102,16 @@ def pairs_to_show(effect: float, spread: float, alpha: float) -> int:
 
 
 def effect_shown(pairs: int, spread: float, alpha: float) -> float:
-    """The smallest true effect that so many pairs show 4 times of 5."""
-    beyond, deviation = math.log1p(PRACTICAL_EFFECT), math.sqrt(2) * spread
-    rank = interval_rank(pairs, alpha)
+    """The smallest true effect that so many pairs show 4 times of 5.
+
+    spread: of single runs, relative; that of a pair's ratio is larger by the root of 2.
+    """
+    return gain_shown(pairs, math.sqrt(2) * spread, alpha)
+
+
+def gain_shown(pairs: int, deviation: float, alpha: float) -> float:
+    """The same by the standard deviation of the pairs' log ratios."""
+    beyond, rank = math.log1p(PRACTICAL_EFFECT), interval_rank(pairs, alpha)
     return math.inf if rank == 0 else math.expm1(smallest_shown(deviation, pairs, beyond, rank))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..runs.records import RecordedRun
 from ..worker.protocol import TrialResult
+from .floor import Floor
 from .stats import median
 
 RUNS_FOR_SPREAD = 3  # of the search's baseline, before anything is planned by their spread
@@ -28,6 +29,9 @@ class Noise:
     """baseline_spread: standard deviation over mean of the baseline's runs at one batch size.
 
     disturbed: by what -> of how many of the `runs` that had witnesses; one may have several causes.
+
+    heat_size: how many runs were alive together, at most; 1: each was alone. heats, turns: how many
+    there were, the companion's turns not counted. floor: of a study in turns.
     """
 
     baseline_spread: float | None
@@ -35,6 +39,15 @@ class Noise:
     runs: int
     disturbed: dict[str, int]
     disturbed_runs: int
+    heat_size: int = 1  # files of earlier versions have none of these
+    heats: int = 0
+    turns: int = 0
+    floor: Floor | None = None
+
+    @property
+    def in_turns(self) -> bool:
+        """Were its runs measured in turns?"""
+        return self.heat_size > 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,12 @@ class Usual:
 NOTHING_USUAL = Usual()
 
 
-def noise(baseline: Sequence[float], runs: Sequence[RecordedRun]) -> Noise:
+def noise(
+    baseline: Sequence[float],
+    runs: Sequence[RecordedRun],
+    heat_size: int = 1,
+    floor: Floor | None = None,
+) -> Noise:
     """Noise of the baseline's values, one for each run, and of what happened beside all runs."""
     watched = [r.run.result for r in runs if "monotonic_s" in r.run.result.witnesses_after]
     normal = usual(runs)
@@ -67,6 +85,10 @@ def noise(baseline: Sequence[float], runs: Sequence[RecordedRun]) -> Noise:
         runs=len(causes),
         disturbed=dict(Counter(kind for kinds in causes for kind in kinds)),
         disturbed_runs=sum(bool(kinds) for kinds in causes),
+        heat_size=heat_size,
+        heats=len({r.run.spec.heat for r in runs} - {0}),
+        turns=sum(len(r.measurement.turns) for r in runs if r.measurement is not None),
+        floor=floor,
     )
 
 

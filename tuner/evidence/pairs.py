@@ -14,6 +14,7 @@ from ..policy import BATCH_SIZE, PRACTICAL_EFFECT
 from ..runs.records import RecordedRun
 from ..space.model import Configuration
 from ..worker.protocol import Role
+from .floor import Floor, of_pairs, of_study
 from .intervals import comparison_of
 from .stats import median
 from .summary import Summary
@@ -183,3 +184,31 @@ def spent(summary: Summary) -> float:
     pairs = len(pairs_of(summary, winner)) if winner else 0
     errors = sum(look.error for look in summary.looks if look.pairs <= pairs)
     return summary.options.spent + errors
+
+
+def floor_of(summary: Summary) -> Floor | None:
+    """What pairs can show here; None for a study that was alone, or too short for it.
+
+    By pairs of the baseline with itself where that is what was measured, in turns or alone.
+    """
+    winner, scale = contender(summary), summary.ruler
+    equals = equal_pairs(summary) if winner is None else []
+    if equals:
+        log_cost, value = summary.objective.log_cost, summary.value
+        costs = [sum(log_cost(value(run)) for run in pair) / 2 for pair in equals]
+        return of_pairs(costs, [log_ratio(summary, *pair) for pair in equals])
+    if not summary.in_turns:
+        return None
+    runs = summary.baseline.runs if summary.baseline else ()
+    fresh = sum(recorded.run.uid in scale.relative for recorded in runs)
+    logs = log_speedups(summary, pairs_of(summary, winner)) if winner else []
+    return of_study(scale.host, scale.spread, fresh, logs)
+
+
+def equal_pairs(summary: Summary) -> list[Pair]:
+    """Two good runs of the baseline that were made as a pair, for each of which there are."""
+    base = baseline(summary)
+    numbers = sorted({r.block for r in summary.fresh_runs(base, Role.HOLD_OUT)})
+    groups = (summary.fresh_runs(base, Role.HOLD_OUT, number) for number in numbers)
+    good = ([r for r in group if r.measurement is not None] for group in groups)
+    return [(runs[0], runs[1]) for runs in good if len(runs) > 1]

@@ -39,6 +39,12 @@ def of_check(name: str, setup: Setup) -> str:
     return say(text, name=name, model=setup.model, objective=setup.objective)
 
 
+def of_noise(name: str, setup: Setup) -> str:
+    """What a measurement of the noise will do."""
+    text = N_("study {name}: {model}, the baseline against itself, less than two minutes")
+    return say(text, name=name, model=setup.model)
+
+
 def of_environment(facts: StudyFacts) -> Iterator[str]:
     """Where it is measured: backend, device, versions."""
     why, fingerprint = facts.probe.backend_reason, facts.fingerprint

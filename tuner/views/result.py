@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..evidence.floor import Floor
 from ..evidence.noise import Noise
 from ..evidence.result import Result
 from ..language import N_, Message, say
@@ -149,9 +150,12 @@ def last_lines(result: Result, path: Path | None) -> Iterator[str]:
 
 
 def noise_lines(result: Result) -> Iterator[str]:
-    """Spread, smallest effect, disturbed runs: each with what to do."""
+    """How it was measured, spread, smallest effect, disturbed runs: each with what to do."""
     evidence, noise = result.evidence, result.evidence.noise
-    if noise.baseline_spread is not None:
+    yield how_measured(noise)
+    if noise.floor is not None:
+        yield from floor_lines(noise.floor)
+    elif noise.baseline_spread is not None:
         line = say(
             "noise: {count} runs of the baseline spread by {spread:.1%}",
             count=noise.baseline_runs,
@@ -187,6 +191,31 @@ def noise_lines(result: Result) -> Iterator[str]:
         )
     if noise.runs:
         yield disturbed(noise)
+
+
+def how_measured(noise: Noise) -> str:
+    """In turns, in how many heats, or alone."""
+    if not noise.in_turns:
+        return say("measured alone")
+    text = N_("measured in turns: {heats} heats of up to {size}, {turns} turns")
+    return say(text, heats=noise.heats, size=noise.heat_size, turns=noise.turns)
+
+
+def floor_lines(floor: Floor) -> Iterator[str]:
+    """What the host moved by and what of it is left in ratios; what that leaves to be shown."""
+    text = N_("the ratios of pairs scatter by {ratios:.1%}")
+    if floor.host is not None:
+        text = N_("the host moved by {host:.1%}, ratios by {ratios:.1%}")
+    yield say(text, host=floor.host or 0.0, ratios=floor.ratios)
+    if floor.too_busy:
+        yield say(
+            "too busy a machine for an answer: {pairs} pairs show nothing below 2x",
+            pairs=floor.gains[-1].pairs,
+        )
+        return
+    text = N_("{pairs} pairs {gain:.1%}")
+    gains = ", ".join(say(text, pairs=look.pairs, gain=look.gain) for look in floor.gains)
+    yield say("smallest gain that is shown here 4 times of 5: {gains}", gains=gains)
 
 
 def disturbed(noise: Noise) -> str:

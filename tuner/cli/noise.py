@@ -1,0 +1,55 @@
+"""`npu-tune noise`: how much this host moves, and what can be shown on it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import click
+
+from ..options import OFF, new_setup
+from .common import console_of, interruptible, lang, live, no_wait, storage
+from .options import study_options, without_unset
+
+MODEL = "mobilenet_v2"
+OPTIONS = {
+    "model": MODEL, "backend": "", "timeout_s": "", "cpus": "", "device": "", "python": "",
+    "env_script": "", "launch_prefix": "",
+}  # fmt: skip
+
+
+@click.command()
+@functools.partial(study_options, defaults=OPTIONS)
+@no_wait
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@storage
+@lang
+def noise(no_wait: bool, as_json: bool, storage: str, **options: Any) -> None:
+    """Which gains can be shown on this host? The baseline against itself, two minutes.
+
+    Exit code 0: some below 2x; 5: none, too much else runs here; the others as everywhere.
+    """
+    from ..evidence.objectives import OBJECTIVES
+    from ..runs.store import Store
+    from ..study import noise as measuring
+    from ..study.progress import Progress
+    from ..study.runner import Caller
+    from ..views import noise as noise_view
+
+    values = {"model": MODEL, **without_unset(options), "trials": 1, "confirm": OFF}
+    setup, console = new_setup(values), console_of(stderr=as_json)
+
+    def note(text: str) -> None:
+        if not as_json:
+            console.print(text)
+
+    on_wait = None if no_wait else lambda text: click.echo(text, err=True)
+    with interruptible(console) as stop, live(console, as_json) as redraw:
+        caller = Caller(Progress(OBJECTIVES[setup.objective], redraw), stop, note, on_wait)
+        result = measuring.noise(setup, Store(storage), caller)
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), indent=2))
+    else:
+        console.print(noise_view.noise(result))
+    raise SystemExit(result.exit_code)
