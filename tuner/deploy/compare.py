@@ -33,10 +33,14 @@ HOST = ("machine", "processor", "cpus", "usable_cpus", "memory_bytes", "governor
 
 @dataclass(frozen=True)
 class Side:
-    """One of the studies: what it found, and where. convolutions: of baseline and best."""
+    """One of the studies: what it found, and where. convolutions: of baseline and best.
+
+    in_turns: was it measured in heats? Otherwise each of its runs was alone.
+    """
 
     study: str
     begun: str
+    in_turns: bool
     verdict: Verdict
     recommendation: Recommendation
     speedup: float
@@ -73,6 +77,8 @@ class StudyComparison:
     """The second study against the first. warnings: why it may be unfair.
 
     baseline: as the environments are. winner: each at its own best. unit: of `values`.
+
+    Where one was measured in turns and the other alone, nothing has an interval, or a verdict.
     """
 
     first: Side
@@ -132,6 +138,7 @@ def _side(summary: Summary) -> Side:
     return Side(
         study=result.study,
         begun=f"{summary.study.created_at:%Y-%m-%d %H:%M} UTC",
+        in_turns=summary.in_turns,
         verdict=result.verdict,
         recommendation=result.recommendation,
         speedup=evidence.speedup,
@@ -144,6 +151,17 @@ def _side(summary: Summary) -> Side:
 
 
 def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
+    if first.in_turns != second.in_turns:
+        names = {"first": first.study.name, "second": second.study.name}
+        yield Message(
+            "one study was measured in turns, the other alone, which may differ by itself: no "
+            "verdict; both now, measured alike: npu-tune compare {first} {second} --remeasure",
+            names,
+        )
+    yield from _unfair(first, second)
+
+
+def _unfair(first: Summary, second: Summary) -> Iterator[Message]:
     pairs = [(name, first.study.setup, second.study.setup) for name in ALIKE]
     pairs += [(name, _probe(first), _probe(second)) for name in FACTS_ALIKE]
     pairs += [(name, _fingerprint(first), _fingerprint(second)) for name in HOST]
@@ -198,13 +216,16 @@ def _change(
     if not before or not after or first.objective != second.objective:
         return None
     old, new = _costs(first, before), _costs(second, after)
-    found = shift_interval(old, new, ALL_ERRORS)
+    comparable = first.in_turns == second.in_turns
+    found = shift_interval(old, new, ALL_ERRORS) if comparable else None
     interval = None
     if found:
         low, high, coverage = found
         low, high = round(math.exp(low), 4), round(math.exp(high), 4)
         interval = Interval(low, high, round(coverage, 4), smallest_effect=None)
-    ruling = verdict(interval.low, interval.high) if interval else "unclear"
+    ruling: Verdict = "unclear" if comparable else "not comparable"
+    if interval:
+        ruling = verdict(interval.low, interval.high)
     speedup = round(math.exp(median([a - b for a in old for b in new])), 4)
     runs = len(before), len(after)
     return Change(

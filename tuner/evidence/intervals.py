@@ -17,7 +17,7 @@ from ..options import AUTO, OFF, Setup
 from ..policy import ALL_ERRORS, LEAST_ALPHA, PRACTICAL_EFFECT
 from .stats import error_of, interval_rank, median, order_statistic_interval, smallest_shown
 
-Verdict = Literal["faster", "slower", "same", "unclear", "not confirmed"]
+Verdict = Literal["faster", "slower", "same", "unclear", "not confirmed", "not comparable"]
 MOST_PAIRS = 100  # what --target-effect may plan
 
 

@@ -32,6 +32,7 @@ VERDICTS = {
     "same": N_("same"),
     "unclear": N_("unclear"),
     "not confirmed": N_("not confirmed"),
+    "not comparable": N_("no verdict"),
 }
 CHECK_STYLES = {"kept": "bold green", "regression": "bold red", "unclear": "bold yellow"}
 CHECK_SENTENCES = {
@@ -61,13 +62,14 @@ def comparison(result: StudyComparison, fresh: Remeasured | None) -> RenderableT
 def studies(result: StudyComparison) -> Rows:
     """Either study's own verdict."""
     headers = (
-        say("study"), say("begun"), say("verdict"), say("speed-up"), say("convolutions"),
-        say("configuration"),
+        say("study"), say("begun"), say("measured"), say("verdict"), say("speed-up"),
+        say("convolutions"), say("configuration"),
     )  # fmt: skip
     rows = [
         (
             side.study,
             side.begun,
+            say("in turns") if side.in_turns else say("alone"),
             say(VERDICTS[side.verdict]),
             with_interval(side.speedup, side.interval),
             convolutions(side.convolutions),
@@ -114,7 +116,7 @@ def change_cells(change: Change, unit: str) -> Iterator[str]:
     yield from (f"{value:.4g} {unit}" for value in change.values)
     yield with_interval(result.speedup, result.interval)
     verdict = say(VERDICTS[result.verdict])
-    if not result.paired and result.verdict != "unclear":
+    if not result.paired and result.verdict in ("faster", "slower", "same"):
         verdict = say("{verdict}, unless the host drifted", verdict=verdict)
     yield verdict
     pairs = say("{count} pairs", count=result.pairs)

@@ -11,6 +11,7 @@ from rich.text import Text
 from ..evidence.figures import Figures, figures
 from ..evidence.measured import Measured
 from ..evidence.noise import page_faults_per_call
+from ..evidence.objectives import latency_by_turn
 from ..evidence.stats import median
 from ..evidence.steady import warmup_needed
 from ..evidence.summary import Summary
@@ -20,7 +21,7 @@ from ..runs.log import without_traces
 from ..runs.records import RecordedRun, StudyRecord
 from ..study.notes import of_left_out
 from ..text import EMULATED_CANN, describe, labelled
-from ..worker.protocol import Outcome
+from ..worker.protocol import Measurement, Outcome
 from .cells import Rows, milliseconds, table, times
 
 SHOWN_LOG_LINES = 5
@@ -175,6 +176,22 @@ def _times(recorded: RecordedRun) -> Iterator[tuple[str, str]]:
     yield say("page faults a call"), "" if faults is None else f"{faults:.1f}"
     count, calls = len(measurement.block_ns), measurement.calls_per_block
     yield say("blocks"), say("{count} of {calls} calls", count=count, calls=calls)
+    yield from _turns(recorded, measurement)
+
+
+def _turns(recorded: RecordedRun, measurement: Measurement) -> Iterator[tuple[str, str]]:
+    """How it was measured in turns; nothing for a run alone."""
+    if not measurement.turns:
+        return
+    count, heat = len(measurement.turns), recorded.run.spec.heat
+    yield say("turns"), say("{count}, in heat {heat}", count=count, heat=heat)
+    medians = latency_by_turn(measurement).values()
+    if medians:
+        yield say("median of a turn"), f"{min(medians):.4g} … {max(medians):.4g} ms"
+    waits_ms = [wait_ns / 1e6 for wait_ns in measurement.turn_wait_ns]
+    if waits_ms:
+        text = N_("{most:.3g} ms in a turn at most, {all:.3g} ms in all")
+        yield say("waited for a processor"), say(text, most=max(waits_ms), all=sum(waits_ms))
 
 
 def _checks(recorded: RecordedRun) -> Iterator[tuple[str, str]]:
