@@ -46,7 +46,8 @@ def noise(no_wait: bool, as_json: bool, storage: str, **options: Any) -> None:
 
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
     with interruptible(console) as stop, live(console, as_json) as redraw:
-        caller = Caller(Progress(OBJECTIVES[setup.objective], redraw), stop, note, on_wait)
+        progress = Progress(OBJECTIVES[setup.objective], redraw, equals=True)
+        caller = Caller(progress, stop, note, on_wait)
         result = measuring.noise(setup, Store(storage), caller)
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))

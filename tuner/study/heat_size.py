@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ..evidence.objectives import latency
-from ..language import Message
+from ..language import N_, Message
 from ..options import AUTO
 from ..runs import heat
 from ..runs.records import RecordedRun
@@ -59,17 +59,18 @@ def _by_processors(runner: Runner) -> HeatSize:
 
 def _within(memory: Memory, wanted: HeatSize) -> HeatSize:
     """As many as fit into what is free, of the host's memory and of the device's."""
+    of_host = N_("{free} GiB free on the host, {peak} GiB a run")
+    of_device = N_("{free} GiB free on the device, {peak} GiB a run")
     kinds = (
-        ("host", memory.host_peak_bytes, memory.host_free_bytes, SHARE_OF_HOST),
-        ("device", memory.device_peak_bytes, memory.device_free_bytes, SHARE_OF_DEVICE),
+        (of_host, memory.host_peak_bytes, memory.host_free_bytes, SHARE_OF_HOST),
+        (of_device, memory.device_peak_bytes, memory.device_free_bytes, SHARE_OF_DEVICE),
     )
-    for name, peak, free, share in kinds:
+    for text, peak, free, share in kinds:
         if not peak or free is None:
             continue
         room = max(1, int(share * free / peak))
         if room < wanted.size:
-            text = "{free} GiB free on the {name}, {peak} GiB a run"
-            sizes = {"free": f"{free / GIB:.1f}", "peak": f"{peak / GIB:.1f}", "name": name}
+            sizes = {"free": f"{free / GIB:.1f}", "peak": f"{peak / GIB:.1f}"}
             wanted = HeatSize(room, Message(text, sizes))
     return wanted
 

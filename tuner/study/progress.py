@@ -19,12 +19,16 @@ from ..worker.protocol import Role
 
 @dataclass
 class Progress:
-    """What is known while a study runs. `redraw` is called on events only."""
+    """What is known while a study runs. `redraw` is called on events only.
+
+    equals: it is the baseline against itself, which confirms nothing.
+    """
 
     objective: Objective
     redraw: Callable[[str], None]
     total: int = 0
     done: int = 0
+    equals: bool = False
     confirming: bool = False
     explaining: bool = False
     current: str = ""
@@ -74,6 +78,8 @@ class Progress:
         text = (
             N_("confirming: run {n} of {total}") if self.confirming else N_("trial {n} of {total}")
         )
+        if self.equals and self.confirming:
+            text = N_("the baseline against itself: run {n} of {total}")
         if self.explaining:
             text = N_("why it is faster: run {n} of {total}")
         numbers = str(min(self.done + 1, self.total))
