@@ -6,6 +6,7 @@ The study is a pretended interpreter's, which a planted knob won twofold (tests/
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,28 @@ def test_show_has_a_row_for_each_configuration() -> None:
 
 
 @pytest.mark.usefixtures("study")
+def test_it_says_how_it_was_measured_and_what_can_be_shown(study: Path) -> None:
+    noise = json.loads((study / "stdout.json").read_text())["evidence"]["noise"]
+    measured = f"measured in turns: {noise['heats']} heats of up to 5, {noise['turns']} turns\n"
+    gains = "smallest gain that is shown here 4 times of 5: 8 pairs "
+    text = npu_tune("show", "s").stdout
+    assert measured in text
+    assert gains in text
+    assert npu_tune("report", "s").exit_code == 0
+    page = (study / "results" / "s.html").read_text()
+    assert f"<p>{measured.strip()}</p>" in page
+    assert gains in page
+
+
+@pytest.mark.usefixtures("study")
+def test_show_of_a_trial_has_its_turns() -> None:
+    text = npu_tune("show", "s", "--trial", "1").stdout
+    assert re.search(r"^turns +10, in heat 1 *$", text, re.MULTILINE)
+    assert re.search(r"^median of a turn +[\d.]+ … [\d.]+ ms *$", text, re.MULTILINE)
+    assert re.search(r"^waited for a processor +0 ms in a turn at most, 0 ms in all", text, re.M)
+
+
+@pytest.mark.usefixtures("study")
 def test_it_is_shown_in_chinese() -> None:
     assert "基线" in npu_tune("show", "s", "--lang", "zh").stdout
 
@@ -63,6 +86,8 @@ def test_rerun_repeats_a_trial_outside_the_record() -> None:
     before = npu_tune("show", "s").stdout
     done = npu_tune("rerun", "s", "--trial", "1")
     assert done.exit_code == 0, done.output
+    alone = "it was measured in turns with others; now it is alone, which may differ"
+    assert done.stdout.splitlines()[0] == alone
     outcome, latency = done.stdout.splitlines()[-2:]
     assert (outcome, latency[:9]) == ("outcome: ok", "latency: ")
     assert npu_tune("show", "s").stdout == before

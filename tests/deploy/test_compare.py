@@ -20,7 +20,7 @@ from tuner.language import Message
 from tuner.options import Setup
 from tuner.runs.records import RecordedRun
 from tuner.space import model, narrowing
-from tuner.views.compare import changes, comparison
+from tuner.views.compare import changes, comparison, studies
 from tuner.worker.protocol import Outcome, ReadBack
 
 
@@ -73,6 +73,34 @@ def test_baselines_of_many_runs_get_a_verdict_and_say_by_how_much() -> None:
     back = compare(study(baselines(5.0, 5.05, 5.1, 5.15)), study(baselines(10.0, 10.1, 10.2, 10.3)))
     assert back.baseline is not None
     assert back.baseline.comparison.verdict == "slower"
+
+
+def test_a_study_in_turns_and_one_alone_are_shown_without_a_verdict() -> None:
+    first = study(baselines(10.0, 10.1, 10.2, 10.3), Setup("m", trials=10, heat_size=1), "old")
+    second = study(baselines(5.0, 5.1, 5.2, 5.3), Setup("m", trials=10, heat_size=5), "new")
+    result = compare(first, second)
+    assert [side.in_turns for side in (result.first, result.second)] == [False, True]
+    assert result.baseline is not None
+    assert (result.baseline.values, result.baseline.comparison.speedup) == ((10.15, 5.15), 1.9709)
+    for change in (result.baseline, result.winner, *(c.change for c in result.configurations)):
+        assert change is not None
+        assert (change.comparison.verdict, change.comparison.interval) == ("not comparable", None)
+    assert [str(warning) for warning in result.warnings] == [
+        "one study was measured in turns, the other alone, which may differ by itself: no verdict; "
+        "both now, measured alike: npu-tune compare old new --remeasure"
+    ]
+    assert result.to_dict()["baseline"]["comparison"]["verdict"] == "not comparable"
+    assert changes(result, None).rows[0][3:] == ("1.97x", "no verdict", "4, 4")
+    assert [row[2] for row in studies(result).rows] == ["alone", "in turns"]
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_studies_that_were_measured_alike_get_a_verdict(size: int) -> None:
+    asked = Setup("m", trials=10, heat_size=size)
+    before, after = baselines(10.0, 10.1, 10.2, 10.3), baselines(5.0, 5.1, 5.2, 5.3)
+    result = compare(study(before, asked), study(after, asked))
+    assert result.baseline is not None
+    assert (result.baseline.comparison.verdict, result.warnings) == ("faster", ())
 
 
 def test_single_runs_are_compared_without_a_claim() -> None:

@@ -12,6 +12,7 @@ made again scatters anew, a study that is begun anew in another folder does not.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import importlib
 import importlib.util
 import json
@@ -209,6 +210,7 @@ def chance_of(spec: Any, labels: set[str], note: Path) -> random.Random:
     """Scatter that hangs on what the run is, and on how often it was made before."""
     run = f"seed={spec.seed} trial={spec.trial} block={spec.block} {' '.join(sorted(labels))}"
     with note.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another run of the heat may be the same
         file.seek(0)
         before = file.read().splitlines().count(run)
         file.write(run + "\n")

@@ -15,6 +15,7 @@ from tests.support.runs import SPACE, NextRun, confirmed, recorded, study_record
 from tuner import language
 from tuner.deploy import best as best_file
 from tuner.evidence.conclude import conclude
+from tuner.evidence.floor import floor
 from tuner.evidence.noise import Noise
 from tuner.evidence.result import FixedCost, Result
 from tuner.evidence.summary import summarize
@@ -166,6 +167,46 @@ def test_each_line_of_noise_says_what_to_do() -> None:
     assert "npu-tune --resume --study s --confirm 12" in text
     assert "disturbed from outside" not in text  # no run had witnesses
     assert "failed runs: 1 crashed; why: npu-tune show s" in text
+
+
+def with_floor(host: float | None, ratios: float) -> Result:
+    """Of a study in turns."""
+    result = result_of()
+    noise = replace(
+        result.evidence.noise, heat_size=5, heats=12, turns=310, floor=floor(host, ratios, 8)
+    )
+    return replace(result, evidence=replace(result.evidence, noise=noise))
+
+
+def test_what_the_host_moved_by_and_what_is_left_of_it_stand_beside_the_claim() -> None:
+    text = text_of(with_floor(0.14, 0.021), 200)
+    assert "measured in turns: 12 heats of up to 5, 310 turns\n" in text
+    assert "the host moved by 14.0%, ratios by 2.1%\n" in text
+    gains = "8 pairs 5.1%, 16 pairs 3.8%, 24 pairs 2.8%"
+    assert f"smallest gain that is shown here 4 times of 5: {gains}\n" in text
+    assert "runs of the baseline spread by" not in text
+
+
+def test_a_host_that_nobody_watched_has_its_ratios_only() -> None:
+    text = text_of(with_floor(None, 0.021), 200)
+    assert "the ratios of pairs scatter by 2.1%\n" in text
+    assert "the host moved" not in text
+
+
+def test_a_host_that_shows_nothing_is_called_too_busy() -> None:
+    text = text_of(with_floor(0.9, 1.0), 200)
+    assert "too busy a machine for an answer: 24 pairs show nothing below 2x\n" in text
+    assert "smallest gain" not in text
+
+
+def test_a_study_alone_says_so() -> None:
+    assert "\nmeasured alone\n" in text_of(result_of(), 200)
+
+
+def test_the_floor_is_kept_in_the_file(tmp_path: Path) -> None:
+    result = with_floor(0.14, 0.021)
+    best_file.write(best_file.best_configuration(result, {}), tmp_path / "best.yaml")
+    assert best_file.load(tmp_path / "best.yaml").evidence.noise == result.evidence.noise
 
 
 def test_runs_that_never_settled_are_one_sentence_and_a_mark() -> None:

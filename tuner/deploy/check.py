@@ -20,6 +20,7 @@ from ..evidence.summary import Summary
 from ..language import Message
 from ..options import Setup
 from ..policy import BATCH_SIZE, WARMUP
+from ..runs.records import RecordedRun
 from ..runs.store import Store
 from ..space.model import Configuration
 from ..space.narrowing import why_not
@@ -29,7 +30,7 @@ from ..study.heats import Entry
 from ..study.proposals import why_not_launched
 from ..study.repeat import run_folder
 from ..study.runner import Caller, Runner
-from ..study.together import entries_of, measure_once, measure_together
+from ..study.together import entries_of, measure_together
 from ..worker.protocol import Outcome, Role
 from .best import BestConfiguration
 
@@ -143,10 +144,10 @@ def measure(runner: Runner, knobs: Configuration) -> None:
     space = runner.space
     _require_settable(next((why for n, v in knobs.items() if (why := why_not(space, n, v))), ""))
     base, configuration = space.baseline(), {**space.baseline(), **knobs}
-    measured = measure_once(Entry(runner, 0, base, Role.BASELINE), TRIALS)
+    measured = _run_once(Entry(runner, 0, base, Role.BASELINE))
     runner.keep_heat_size(decide(runner, measured, session.beside(runner)).size)
     _require_settable(why_not_launched(space, configuration, runner.runs))
-    recorded = measure_once(Entry(runner, 1, configuration, Role.SEARCH), TRIALS)
+    recorded = _run_once(Entry(runner, 1, configuration, Role.SEARCH))
     identity = runner.summary().identity(configuration)
     if not recorded.ok or space.is_baseline(identity):
         return
@@ -159,6 +160,14 @@ def _require_settable(why: str) -> None:
         raise UnfitEnvironmentError(
             f"the configuration cannot be set here: {why}; tune anew in this environment"
         )
+
+
+def _run_once(entry: Entry) -> RecordedRun:
+    """A run that says something of its configuration: not one that its environment failed."""
+    while True:
+        (recorded,) = measure_together([entry], entry.trial, TRIALS)
+        if recorded.outcome != Outcome.ENVIRONMENT_ERROR:
+            return recorded
 
 
 def judged(best: BestConfiguration, summary: Summary, result: Result) -> Check:

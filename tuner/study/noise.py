@@ -14,6 +14,7 @@ from ..evidence.intervals import LOOKS
 from ..evidence.pairs import floor_of
 from ..language import Message
 from ..options import Setup
+from ..runs.records import RecordedRun
 from ..runs.store import Store
 from ..worker.protocol import Outcome, Role
 from . import notes, session, stored
@@ -22,7 +23,7 @@ from .heats import Entry
 from .naming import model_name
 from .repeat import run_folder
 from .runner import Caller, Runner
-from .together import baseline_failure, measure_once, measure_together
+from .together import baseline_failure, measure_together, require_fit
 
 TIME_S = 100.0  # for the pairs, and the run that makes the reference
 LEAST = 4  # pairs, however long they take
@@ -93,8 +94,7 @@ def measure(runner: Runner, clock: Callable[[], float] = time.monotonic) -> Heat
     Raises BaselineError, UnfitEnvironmentError and Interrupted.
     """
     began, base = clock(), runner.space.baseline()
-    first = measure_once(Entry(runner, 0, base, Role.BASELINE), 1)
-    decided = decide(runner, first, session.beside(runner))
+    decided = decide(runner, _reference(runner), session.beside(runner))
     heat = replace(decided, size=min(2, decided.size))
     runner.keep_heat_size(heat.size)
     number, pairs_began, total = 0, clock(), LEAST
@@ -106,6 +106,17 @@ def measure(runner: Runner, clock: Callable[[], float] = time.monotonic) -> Heat
         number += 1
         total = fitting(number, clock() - pairs_began, TIME_S - (pairs_began - began))
     return heat
+
+
+def _reference(runner: Runner) -> RecordedRun:
+    """The run that makes the reference output: disturbed or not, nothing is compared with it."""
+    base = runner.space.baseline()
+    while True:
+        runner.observer.run_started(0, 1, Role.BASELINE, [base])
+        recorded = runner.run_once(base, runner.trial_spec(0, base, Role.BASELINE))
+        require_fit(runner, recorded)
+        if recorded.ok:
+            return recorded
 
 
 def fitting(pairs: int, passed_s: float, time_s: float) -> int:

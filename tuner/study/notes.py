@@ -41,7 +41,7 @@ def of_check(name: str, setup: Setup) -> str:
 
 def of_noise(name: str, setup: Setup) -> str:
     """What a measurement of the noise will do."""
-    text = N_("study {name}: {model}, the baseline against itself, less than two minutes")
+    text = N_("study {name}: {model}, the baseline against itself, about two minutes")
     return say(text, name=name, model=setup.model)
 
 

@@ -51,17 +51,6 @@ def measure_together(entries: Sequence[Entry], done: int, total: int) -> list[Re
     return records
 
 
-def measure_once(entry: Entry, total: int) -> RecordedRun:
-    """A run that says something of its configuration: not one that its environment failed.
-
-    Raises as `measure_together`.
-    """
-    while True:
-        (recorded,) = measure_together([entry], entry.trial, total)
-        if recorded.outcome != Outcome.ENVIRONMENT_ERROR:
-            return recorded
-
-
 def _heats(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
     """As few heats as may be, of about the same size."""
     if not all(entry.runner.in_turns for entry in entries) or not entries:
