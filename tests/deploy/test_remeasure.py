@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import tuner.study.session  # noqa: F401  takes stored.load before a test here replaces it
+from tests.support.heats import in_heat
 from tests.support.runs import BEGAN, confirmed, recorded
 from tuner.cli.main import main
 from tuner.deploy import remeasure as module
@@ -83,6 +85,16 @@ def test_both_environments_take_turns_and_go_first_in_turns(
         ("new", "baseline"), ("old", "baseline"), ("new", "best"), ("old", "best"),
     ]  # fmt: skip
     assert len(runs) == 4 * 6
+
+
+def test_runs_of_one_heat_are_held_against_each_other_turn_by_turn() -> None:
+    # In two of three turns twice as fast; by the medians of the runs it would be slower.
+    pairs = [
+        (in_heat(heat, [10, 30, 10], Role.HOLD_OUT), in_heat(heat, [5, 15, 15], Role.HOLD_OUT))
+        for heat in range(1, 7)
+    ]
+    change = module._change(a_study("old"), pairs)
+    assert (change.comparison.speedup, change.comparison.verdict) == (2.0, "faster")
 
 
 def test_the_second_is_held_against_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Interrupted, UnfitEnvironmentError, UsageError
 from ..evidence.environment import upgrade
 from ..evidence.intervals import comparison_of
-from ..evidence.pairs import Pair
+from ..evidence.pairs import Pair, log_ratio
 from ..evidence.stats import median
 from ..evidence.summary import Summary
 from ..policy import MIN_PAIRS
@@ -157,10 +157,9 @@ def _require_ok(runner: Runner, recorded: RecordedRun) -> None:
 
 
 def _change(summary: Summary, pairs: Sequence[Pair]) -> Change:
-    of, log_cost = summary.objective.of, summary.objective.log_cost
+    of = summary.objective.of
     values = [[of(r.measurement) for r in pair if r.measurement is not None] for pair in pairs]
-    logs = [log_cost(before) - log_cost(after) for before, after in values]
-    comparison = comparison_of(logs)
+    comparison = comparison_of([log_ratio(summary, *pair) for pair in pairs])
     assert comparison is not None  # MIN_PAIRS are enough
     return Change(
         comparison=comparison,
