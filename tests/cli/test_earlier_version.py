@@ -34,6 +34,7 @@ def test_it_is_shown() -> None:
     assert shown.exit_code == 0, shown.output
     assert "execution=torchscript memory_format=channels_last allocator=glibc-keep" in shown.stdout
     assert "6 pairs of fresh runs" in shown.stdout
+    assert "\nmeasured alone\n" in shown.stdout
 
 
 def test_its_trials_are_shown() -> None:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import tuner.study.session  # noqa: F401  takes stored.load before a test here replaces it
-from tests.support.heats import in_heat
+from tests.support.in_heats import in_heat
 from tests.support.runs import BEGAN, confirmed, recorded
 from tuner.cli.main import main
 from tuner.deploy import remeasure as module

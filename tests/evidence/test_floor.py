@@ -1,4 +1,4 @@
-"""The smallest gain that pairs can show: of a configuration with itself, and of a study in turns."""
+"""The smallest gain that pairs can show: of a configuration with itself, of a study in turns."""
 
 from __future__ import annotations
 
