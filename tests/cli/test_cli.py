@@ -17,6 +17,8 @@ from tuner.runs.store import Store
 from tuner.space import file
 
 REFERENCES = ("docs/reference.md", "docs/reference.zh-CN.md")
+EXPLANATIONS = ("docs/explanation/heats.md", "docs/explanation/heats.zh-CN.md")
+PAGES = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md", *REFERENCES, *EXPLANATIONS)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +55,7 @@ def test_the_search_space_in_the_reference_loads(reference: str, tmp_path: Path)
     ]
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", *REFERENCES])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_relative_link_exists(page: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
     assert links
