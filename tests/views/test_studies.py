@@ -1,0 +1,35 @@
+"""Stored studies on the terminal: the turns of a run."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from rich.console import Console
+
+from tests.support.in_heats import in_heat
+from tests.support.runs import recorded, study_record
+from tuner.evidence.summary import summarize
+from tuner.runs.records import RecordedRun
+from tuner.views.studies import trial
+
+
+def rows_of(run: RecordedRun) -> dict[str, str]:
+    """What `show --trial` says of a run."""
+    console = Console(file=io.StringIO(), width=120, highlight=False)
+    console.print(trial(summarize(study_record(), [run]), [run]))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    cells = [re.split(r" {2,}", line.strip(), maxsplit=1) for line in lines]
+    return {row[0]: row[1] for row in cells if len(row) == 2}
+
+
+def test_the_turns_of_a_run_are_shown_with_their_medians_and_waits() -> None:
+    rows = rows_of(in_heat(7, [10.0, 12.0, 11.0], waits_ns=[2_000_000, 0, 1_000_000]))
+    assert rows["turns"] == "3, in heat 7"
+    assert rows["median of a turn"] == "10 … 12 ms"
+    assert rows["waited for a processor"] == "2 ms in a turn at most, 3 ms in all"
+
+
+def test_a_run_alone_has_no_turns() -> None:
+    assert rows_of(recorded(0, 10)).keys() & {"turns", "median of a turn"} == set()
