@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.in_heats import baseline_heat
 from tests.support.runs import next_runs, recorded, study_record
 from tuner.errors import UsageError
 from tuner.evidence.summary import summarize
@@ -75,3 +76,10 @@ def test_a_target_effect_plans_the_confirmation_alone() -> None:
         Setup("m", target_effect=0.005).validated()
     with pytest.raises(UsageError, match=r"leave out confirm \(--confirm\)"):
         Setup("m", target_effect=0.02, confirm="8").validated()
+
+
+def test_a_study_in_turns_is_told_what_the_host_moved_by_and_what_ratios_of_pairs_do() -> None:
+    heats = [*baseline_heat(1, 10, 10), *baseline_heat(2, 20, 22), *baseline_heat(3, 10, 12.1)]
+    summary = summarize(study_record(Setup("m", trials=10, heat_size=3)), heats)
+    (line,) = noise_found(summary, heats)
+    assert line.startswith("noise: the host moved by 40.0%, ratios by 13.5% (3 runs); 8 pairs of ")

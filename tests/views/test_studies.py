@@ -28,7 +28,7 @@ def test_the_turns_of_a_run_are_shown_with_their_medians_and_waits() -> None:
     rows = rows_of(in_heat(7, [10.0, 12.0, 11.0], waits_ns=[2_000_000, 0, 1_000_000]))
     assert rows["turns"] == "3, in heat 7"
     assert rows["median of a turn"] == "10 … 12 ms"
-    assert rows["waited for a processor"] == "2 ms in a turn at most, 3 ms in all"
+    assert rows["waited for a processor"] == "0.002 s in a turn at most, 0.003 s in all"
 
 
 def test_a_run_alone_has_no_turns() -> None:

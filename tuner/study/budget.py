@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..evidence.finalists import FINALISTS, block_runs
 from ..evidence.intervals import effect_shown
-from ..evidence.pairs import Step
+from ..evidence.pairs import Step, floor_of
 from ..evidence.summary import SEARCH_ROLES, Summary, finished_trials
 from ..language import N_, say
 from ..policy import BASELINE_RUNS, MIN_PAIRS, TOO_BUSY
@@ -81,10 +81,11 @@ def _noise(summary: Summary) -> str:
     parts = [
         say("noise: {runs} runs of the baseline differ by {spread:.1%}", runs=count, spread=spread)
     ]
-    if summary.in_turns and summary.ruler.host is not None:
-        text = N_("noise: the host moved by {host:.1%}, ratios by {spread:.1%} ({runs} runs)")
+    floor = floor_of(summary)
+    if floor and floor.host is not None:
+        text = N_("noise: the host moved by {host:.1%}, ratios by {ratios:.1%} ({runs} runs)")
         count = len(base.counted)
-        parts = [say(text, host=summary.ruler.host, spread=spread, runs=count)]
+        parts = [say(text, host=floor.host, ratios=floor.ratios, runs=count)]
     shown = [(one.pairs, effect_shown(one.pairs, spread, one.alpha)) for one in summary.looks]
     if shown and shown[-1][1] > TOO_BUSY:
         busy = say("too busy a machine for an answer, unless that changes: stop what else runs")

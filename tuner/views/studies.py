@@ -188,10 +188,10 @@ def _turns(recorded: RecordedRun, measurement: Measurement) -> Iterator[tuple[st
     medians = latency_by_turn(measurement).values()
     if medians:
         yield say("median of a turn"), f"{min(medians):.4g} … {max(medians):.4g} ms"
-    waits_ms = [wait_ns / 1e6 for wait_ns in measurement.turn_wait_ns]
-    if waits_ms:
-        text = N_("{most:.3g} ms in a turn at most, {all:.3g} ms in all")
-        yield say("waited for a processor"), say(text, most=max(waits_ms), all=sum(waits_ms))
+    waits_s = [wait_ns / 1e9 for wait_ns in measurement.turn_wait_ns]
+    if waits_s:
+        text = N_("{most:.3g} s in a turn at most, {all:.3g} s in all")
+        yield say("waited for a processor"), say(text, most=max(waits_s), all=sum(waits_s))
 
 
 def _checks(recorded: RecordedRun) -> Iterator[tuple[str, str]]:
