@@ -30,14 +30,23 @@ def test_a_worker_behind_a_prefix_ends_when_its_controller_is_killed(
     command = [*PROGRAM, *options, "--launch-prefix", PREFIX]
     controller = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     work = tmp_path / "results" / ".work"
-    while not list(work.glob("*/run-*/started")):
+    while len(workers := of_work(work)) < 2:  # the supervisor, and the process that measures
         assert controller.poll() is None
         time.sleep(0.1)
-    (worker,) = [p for p in psutil.process_iter() if str(work) in " ".join(cmdline(p))
-                 and "__main__.py" in " ".join(cmdline(p)) and "python" in p.name()]  # fmt: skip
     controller.kill()
     controller.wait()
-    assert psutil.wait_procs([worker], timeout=60)[1] == []
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
+
+
+def of_work(work: Path) -> list[psutil.Process]:
+    """The workers of the runs in a folder, without the shells before them."""
+    return [
+        process
+        for process in psutil.process_iter()
+        if f"{work}/" in (line := " ".join(cmdline(process)))
+        and "__main__.py" in line
+        and "python" in process.name()
+    ]
 
 
 def cmdline(process: psutil.Process) -> list[str]:

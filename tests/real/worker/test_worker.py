@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.support import DATA, ROOT
+from tests.support import DATA
 from tests.support.once import once
-from tuner.runs.launcher import Launcher
+from tuner.runs.launcher import WORKER, Launcher
 from tuner.runs.records import Run
 from tuner.worker import exchange
 from tuner.worker.protocol import (
+    SPEC_FILE,
+    TOKEN_VARIABLE,
     InputSpec,
     KnobSetting,
     MeasurementRule,
@@ -245,8 +250,6 @@ def test_an_unknown_torchvision_name_gets_the_nearest(launch: Launch) -> None:
 def test_torchscript_and_exported_models_run(
     launch: Launch, torch_python: str, tmp_path: Path
 ) -> None:
-    import subprocess
-
     code = (
         "import torch\nm = torch.nn.Linear(4, 2).eval()\nx = torch.randn(1, 4)\n"
         f"torch.jit.trace(m, x).save({str(tmp_path / 'm.pt')!r})\n"
@@ -271,39 +274,44 @@ def test_weights_from_a_file_are_loaded_without_running_code(
     assert "weights_only=True" in result.message
 
 
+@pytest.fixture
+def stuck(torch_python: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker, of a deadline of 3 s, whose model holds the interpreter's lock for ever."""
+    model = tmp_path / "stuck.py"
+    model.write_text("import ctypes\ndef make(): ctypes.PyDLL(None).sleep(600)\n")
+    model_spec = ModelSpec("python_file", f"{model}:make")
+    spec = replace(spec_in(tmp_path), model=model_spec, deadline_s=3.0)
+    exchange.write(spec, str(tmp_path / SPEC_FILE))
+    command = [torch_python, str(WORKER), str(tmp_path)]
+    environment = {**os.environ, TOKEN_VARIABLE: "t"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, **pipes) as worker:
+        yield worker
+        worker.kill()
+
+
+def measuring_in(folder: Path) -> list[str]:
+    """The processes that measure there."""
+    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [" ".join(line) for line in lines if str(folder) in line and "--measure" in line]
+
+
 def test_a_worker_ends_itself_when_its_controller_is_gone(
-    torch_python: str, tmp_path: Path
+    stuck: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    import subprocess
-
-    from tuner.runs.launcher import WORKER
-    from tuner.worker import exchange
-
-    model = tmp_path / "slow.py"
-    model.write_text("import time\ndef make(): time.sleep(600)\n")
-    spec = TrialSpec("s", 0, Role.BASELINE, "cpu", ModelSpec("python_file", f"{model}:make"))
-    exchange.write(spec, str(tmp_path / "spec.json"))
-    worker = subprocess.Popen(
-        [torch_python, str(WORKER), str(tmp_path)], stdin=subprocess.PIPE, start_new_session=True
-    )
-    assert worker.stdin is not None
-    worker.stdin.close()
-    assert worker.wait(timeout=60) == -9
+    assert stuck.stdin is not None
+    stuck.stdin.close()
+    assert stuck.wait(timeout=60) == 1
+    assert measuring_in(tmp_path) == []
 
 
-def test_a_worker_stuck_beyond_its_deadline_ends_itself(torch_python: str) -> None:
-    import subprocess
-
-    code = (
-        "import sys, types, importlib, time\n"
-        f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "from tuner.worker import lifeline\n"
-        "lifeline.end_at_deadline(0.5)\n"
-        "import ctypes; ctypes.PyDLL(None).sleep(600)\n"  # holds the interpreter's lock
-    )
-    done = subprocess.run([torch_python, "-c", code], capture_output=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert b"Timeout" in done.stderr
+def test_a_worker_stuck_beyond_its_deadline_ends_itself(
+    stuck: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    assert stuck.wait(timeout=60) == 1
+    assert stuck.stdout is not None
+    assert stuck.stdout.read() == b"t ended timeout\n"
+    assert measuring_in(tmp_path) == []
 
 
 def test_nothing_forks_beside_the_threads_that_end_a_run(
