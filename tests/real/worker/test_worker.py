@@ -284,8 +284,9 @@ def stuck(torch_python: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]
     exchange.write(spec, str(tmp_path / SPEC_FILE))
     command = [torch_python, str(WORKER), str(tmp_path)]
     environment = {**os.environ, TOKEN_VARIABLE: "t"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment, **pipes) as worker:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as worker:
         yield worker
         worker.kill()
 

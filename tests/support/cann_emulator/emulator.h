@@ -15,6 +15,7 @@
 #define INVALID_DEVICE 107001
 #define NOT_SUPPORTED 207000
 #define OUT_OF_MEMORY 207001
+#define DEVICE_SETUP_FAILED 507033
 #define OPERATOR_FAILED 561103
 
 /* Parameters: `name=value` pairs, space separated, in the environment variable EMULATED_CANN. */
@@ -25,6 +26,7 @@ struct parameters {
     int64_t kernel_us, gflops, gbytes_s, pcie_gbytes_s;
     char jit[8], kernel_cache[256];
     char physical_ids[64], pci_bus_ids[256]; /* one for each device, comma separated; "": as counted */
+    char one_process[256]; /* folder of locks: a device takes one process at a time; "": any number */
 };
 extern struct parameters parameters;
 

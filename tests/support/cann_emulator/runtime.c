@@ -3,10 +3,12 @@
 #include "emulator.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -89,10 +91,26 @@ API aclFinalize(void) { return SUCCESS; }
 const char *aclrtGetSocName(void) { return parameters.soc; }
 API aclrtGetDeviceCount(uint32_t *n) { *n = (uint32_t)visible(); return SUCCESS; }
 int32_t drvGetDevNum(uint32_t *n) { *n = (uint32_t)parameters.devices; return 0; }
+/* Has another process this device, where it takes only one? The lock ends with the process. */
+static int is_taken(int32_t id) {
+    static int locks[64];
+    char path[320];
+    if (!*parameters.one_process || locks[id]) return 0;
+    snprintf(path, sizeof path, "%s/device-%d.lock", parameters.one_process, id);
+    locks[id] = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (locks[id] >= 0 && !flock(locks[id], LOCK_EX | LOCK_NB)) return 0;
+    if (locks[id] >= 0) close(locks[id]);
+    locks[id] = 0;
+    return 1;
+}
 API aclrtSetDevice(int32_t id) {
     if (id < 0 || id >= visible()) {
         error_message("EE1001: there is no device %d, %d are visible", id, (int)visible());
         return INVALID_DEVICE;
+    }
+    if (is_taken(id)) {
+        error_message("EJ0001: device %d is held by another process, it takes only one", id);
+        return DEVICE_SETUP_FAILED;
     }
     current = id;
     context = &contexts[id];

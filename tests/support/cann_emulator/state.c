@@ -40,7 +40,8 @@ static void set(const char *name, const char *value) {
         {"soc", parameters.soc, 32}, {"cann", parameters.cann, 32}, {"driver", parameters.driver, 32},
         {"stats", parameters.stats, 256}, {"fail", parameters.fail, 96}, {"jit", parameters.jit, 8},
         {"kernel_cache", parameters.kernel_cache, 256},
-        {"physical_ids", parameters.physical_ids, 64}, {"pci_bus_ids", parameters.pci_bus_ids, 256}};
+        {"physical_ids", parameters.physical_ids, 64}, {"pci_bus_ids", parameters.pci_bus_ids, 256},
+        {"one_process", parameters.one_process, 256}};
     struct { const char *name; int64_t *to; } numbers[] = {
         {"devices", &parameters.devices}, {"memory_mb", &parameters.memory_mb},
         {"depth", &parameters.depth}, {"fail_call", &parameters.fail_call},
