@@ -20,6 +20,7 @@ import math
 import os
 import random
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,16 +74,23 @@ def measure(protocol: Any, exchange: Any, run_dir: Path, line: Any) -> None:
         note = file.with_suffix(".runs")
         result = measured(protocol, spec, table, labels, note, prepared=bool(spec.heat))
         if spec.heat and result.outcome == protocol.Outcome.OK:
-            take_turns(protocol, exchange, spec, result, run_dir, line)
+            take_turns(protocol, exchange, spec, result, run_dir, line, table)
             return
     exchange.write(result, str(run_dir / protocol.RESULT_FILE))
 
 
 def take_turns(
-    protocol: Any, exchange: Any, spec: Any, result: Any, run_dir: Path, line: Any
+    protocol: Any,
+    exchange: Any,
+    spec: Any,
+    result: Any,
+    run_dir: Path,
+    line: Any,
+    table: dict[str, Any],
 ) -> None:
-    """Answer every command at once; the samples of a turn are some of those of a run alone."""
+    """Answer every command; the samples of a turn are some of those of a run alone."""
     turns: list[int] = []
+    time.sleep(table["prepare_s"])
     line.answer(protocol.READY)
     for word, number in line:
         if word == protocol.LEAVE:
@@ -91,6 +99,7 @@ def take_turns(
             exchange.write(no_reference(protocol, spec), str(run_dir / protocol.RESULT_FILE))
             return
         if word == protocol.TURN:
+            time.sleep(table["turn_s"])
             turns.append(number)
         if word == protocol.PART:
             part = dataclasses.replace(
@@ -98,6 +107,7 @@ def take_turns(
             )
             exchange.write(part, str(run_dir / protocol.PART_FILE.format(number)))
             turns = []
+            time.sleep(table["part_s"])
         line.answer(word, SAMPLES_IN_TURN * len(turns))
 
 

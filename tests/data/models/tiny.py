@@ -79,3 +79,11 @@ def sleeps():
     import time
 
     time.sleep(600)
+
+
+def with_loader():
+    model, example = convnet()
+    dataset = torch.utils.data.TensorDataset(torch.randn(64, 3, 16, 16))
+    loader = torch.utils.data.DataLoader(dataset, num_workers=2, multiprocessing_context="fork")
+    model.batches = iter(loader)  # whose two workers stay until the process ends
+    return model, example
