@@ -36,7 +36,6 @@ from tests.support.interruptions import (  # noqa: E402
 )
 from tests.support.killing import Study  # noqa: E402
 
-SLOW = {"prepare_s": 0.2, "turn_s": 0.02, "part_s": 0.1}
 PRETENDED_TRIALS, TORCH_TRIALS = 14, 5
 MODELS = {"tiny": ("convnet", "torchscript"), "loader": ("with_loader", "torchscript")}
 MODELS["inductor"] = ("convnet", "inductor")
@@ -68,7 +67,7 @@ def options_of(options: argparse.Namespace, folder: Path) -> tuple[list[str], in
     prefix = ["--launch-prefix", str(DATA / "prefix.sh")] if options.prefix else []
     common = ["--heat", "3", "--confirm", "off", *prefix]
     if not options.torch:
-        table = pretend.interpreter(folder, **SLOW)
+        table = pretend.interpreter(folder, prepare_s=0.2, turn_s=0.02, part_s=0.1)
         more = ["--model", "m.py:make", "--timeout", str(DEADLINE_S), *table]
         return [*common, "--trials", str(PRETENDED_TRIALS), *more], PRETENDED_TRIALS
     model, execution = MODELS[options.model]

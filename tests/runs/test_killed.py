@@ -1,4 +1,4 @@
-"""A study that is killed, interrupted or suspended while a heat is measured, with its real processes.
+"""A study is killed, interrupted or suspended while a heat is measured, with its real processes.
 
 Each once here; many times, behind a prefix and with torch: benchmarks/kills.py.
 """

@@ -34,8 +34,8 @@ FINISHING = "finishing the run in hand"
 class Interruption:
     """moments: when it happens, one after the other where it is made several times.
 
-    code: how the controller ends; None: it goes on. kept: whether the heat in hand is recorded; None: all or nothing
-    of it.
+    code: how the controller ends; None: it goes on. kept: whether the heat in hand is recorded;
+    None: all or nothing of it.
     """
 
     name: str

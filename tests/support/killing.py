@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import time
@@ -101,9 +100,11 @@ class Study:
         file = self.folder / "results" / "npu-tune.db"
         if not file.exists():
             return 0
-        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
-            with contextlib.suppress(sqlite3.OperationalError):  # it is just being made
-                return int(database.execute("SELECT count(*) FROM tuner_runs").fetchone()[0])
+        with (
+            contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database,
+            contextlib.suppress(sqlite3.OperationalError),  # it is just being made
+        ):
+            return int(database.execute("SELECT count(*) FROM tuner_runs").fetchone()[0])
         return 0
 
     def signal(self, number: int) -> None:

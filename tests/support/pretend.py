@@ -21,8 +21,8 @@ FINGERPRINT = {
 # factors, failures and digests are by label (see pretend_python.py). factors: of the latency.
 # failures: outcome and message, or signal or exit code and a message for the log.
 # scatter: from run to run, standard deviation of log(latency). missing: handler=value -> why.
-# resolved: what an unset knob is. memory: of a run's `Memory`; empty for none. In a heat, how long it
-# takes to prepare, to take a turn, and to answer once a part is written: prepare_s, turn_s, part_s.
+# resolved: what an unset knob is. memory: of a run's `Memory`; empty for none. How long it takes in
+# a heat to prepare, to take a turn, to answer once a part is written: prepare_s, turn_s, part_s.
 TABLE: dict[str, Any] = {
     "backend": "cpu",
     "fingerprint": FINGERPRINT,
