@@ -25,7 +25,7 @@ from tuner.runs.records import RecordedRun
 from tuner.worker.protocol import Role
 
 GONE_WITHIN_S = 5.0
-DEADLINE_S = 4.0  # which the study has as its --timeout
+DEADLINE_S = 6.0  # which the study has as its --timeout
 HELD_S = DEADLINE_S + GRACE_S + 1.0
 FINISHING = "finishing the run in hand"
 

@@ -24,7 +24,7 @@ from tuner.runs.records import RecordedRun
 from tuner.runs.store import Store
 from tuner.worker.protocol import TOKEN_VARIABLE, Role
 
-LOOK_EVERY_S = 0.002
+LOOK_EVERY_S = 0.005
 LONGEST_S = 300.0  # for a moment to come, or a study to end
 NAME = "s"
 
