@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -21,6 +22,14 @@ def test_a_living_owner_on_this_host_keeps_its_study(take_over: bool) -> None:
         owner.require_dead("s", living, take_over)
     other.communicate()
     owner.require_dead("s", living, take_over)
+
+
+def test_an_owner_that_has_ended_is_gone_although_nobody_has_waited_for_it() -> None:
+    other = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+    ended = {**owner.this_process(), "pid": other.pid}
+    owner.require_dead("s", {**ended, "started": psutil.Process(other.pid).create_time()}, False)
+    other.wait()
 
 
 def test_a_process_number_used_again_is_another_process() -> None:

@@ -41,11 +41,16 @@ def require_dead(study: str, owner: dict[str, Any] | None, take_over: bool) -> N
 
 
 def lives(owner: dict[str, Any] | None) -> bool:
-    """Is the owner a process of this host that still runs?"""
+    """Is the owner a process of this host that still runs?
+
+    One that was killed and that nobody waits for, as in a container without an init, does not.
+    """
     if owner is None or owner["host"] != platform.node():
         return False
     try:
-        started = psutil.Process(owner["pid"]).create_time()
+        process = psutil.Process(owner["pid"])
+        started, status = process.create_time(), process.status()
     except psutil.Error:
         return False
-    return bool(abs(started - owner["started"]) < CREATE_TIME_TOLERANCE_S)
+    is_same = abs(started - owner["started"]) < CREATE_TIME_TOLERANCE_S
+    return bool(is_same and status != psutil.STATUS_ZOMBIE)
