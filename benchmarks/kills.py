@@ -36,7 +36,7 @@ from tests.support.interruptions import (  # noqa: E402
 )
 from tests.support.killing import Study  # noqa: E402
 
-PRETENDED_TRIALS, TORCH_TRIALS = 14, 5
+PRETENDED_TRIALS, TORCH_TRIALS = 10, 3
 MODELS = {"tiny": ("convnet", "torchscript"), "loader": ("with_loader", "torchscript")}
 MODELS["inductor"] = ("convnet", "inductor")
 
@@ -65,7 +65,7 @@ class Row:
 def options_of(options: argparse.Namespace, folder: Path) -> tuple[list[str], int]:
     """Of the study, and how many trials it has."""
     prefix = ["--launch-prefix", str(DATA / "prefix.sh")] if options.prefix else []
-    common = ["--heat", "3", "--confirm", "off", *prefix]
+    common = ["--heat", "5" if options.torch else "3", "--confirm", "off", *prefix]
     if not options.torch:
         table = pretend.interpreter(folder, prepare_s=0.2, turn_s=0.02, part_s=0.1)
         more = ["--model", "m.py:make", "--timeout", str(DEADLINE_S), *table]

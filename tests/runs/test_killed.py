@@ -21,10 +21,10 @@ from tests.support.interruptions import (
 from tests.support.killing import Study
 from tests.support.pretend import Pretend
 
-TRIALS = 4
+TRIALS = 3
 SLOW = {"prepare_s": 0.2, "turn_s": 0.02, "part_s": 0.1}
 OPTIONS = [
-    "--model", "m.py:make", "--trials", str(TRIALS), "--heat", "3", "--confirm", "off",
+    "--model", "m.py:make", "--trials", str(TRIALS), "--heat", "5", "--confirm", "off",
     "--timeout", str(DEADLINE_S),
 ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -12,6 +12,7 @@ from tests.support.killing import NAME, Study
 from tuner.evidence.summary import Summary
 from tuner.runs.records import RecordedRun
 from tuner.runs.store import Store
+from tuner.space.model import Configuration
 from tuner.study import stored
 from tuner.worker.protocol import Outcome, Role
 
@@ -43,10 +44,14 @@ def _doubled(
     counters: list[Counter[object]] = [
         Counter(r.run.uid for r in runs),
         Counter(r.trial for r in searched if r.trial),
-        Counter(summary.identity(r.configuration) for r in searched if r.trial),
+        Counter(_key(summary, r.configuration) for r in searched if r.trial),
         Counter((r.role, r.block, r.trial) for r in runs if r.role in CONFIRMING),
     ]
     return [(what, n) for counter in counters for what, n in counter.items() if n > 1]
+
+
+def _key(summary: Summary, configuration: Configuration) -> Hashable:
+    return frozenset(summary.identity(configuration).items())
 
 
 def _of_heats(runs: Sequence[RecordedRun]) -> list[str]:
@@ -83,9 +88,9 @@ def _of_trials(
             messages.append(f"trial {trial.number} was told {trial.state.name}, not {state.name}")
         if trial.params != recorded.configuration:
             messages.append(f"trial {trial.number} is another configuration than its run")
-    measured = {summary.identity(r.configuration) for r in searched}
+    measured = {_key(summary, r.configuration) for r in searched}
     return messages + [
         f"trial {t.number} was told without a run"
         for t in told
-        if t.state == TrialState.COMPLETE and summary.identity(t.params) not in measured
+        if t.state == TrialState.COMPLETE and _key(summary, t.params) not in measured
     ]

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support import ROOT
@@ -25,6 +25,7 @@ from tuner.runs.store import Store
 from tuner.worker.protocol import TOKEN_VARIABLE, Role
 
 LOOK_EVERY_S = 0.005
+SEARCH_EVERY_S = 0.1
 LONGEST_S = 300.0  # for a moment to come, or a study to end
 NAME = "s"
 
@@ -56,6 +57,8 @@ class Study:
     process: subprocess.Popen[bytes] | None = None
     seen: Counter[int] = field(default_factory=Counter)
     stopped: frozenset[int] = frozenset()
+    known: list[Worker] = field(default_factory=list)
+    searched_s: float = 0.0
     recorded: int = 0  # runs, when the process began
 
     @property
@@ -157,8 +160,17 @@ class Study:
         return own
 
     def measuring(self) -> list[Worker]:
-        """Its measuring processes; those that went on since the last look are counted."""
-        workers = [worker for worker in self.workers() if worker.measures]
+        """Its measuring processes; those that went on since the last look are counted.
+
+        New ones are looked for ten times a second: that costs more than what is looked at.
+        """
+        if time.monotonic() - self.searched_s > SEARCH_EVERY_S:
+            self.known = [worker for worker in self.workers() if worker.measures]
+            self.searched_s = time.monotonic()
+        workers = []
+        for worker in self.known:
+            with contextlib.suppress(OSError):
+                workers.append(replace(worker, state=_stat(worker.pid)[0]))
         stopped = frozenset(worker.pid for worker in workers if worker.state == "T")
         self.seen.update(w.pid for w in workers if w.pid in self.stopped - stopped)
         self.stopped = stopped
@@ -220,10 +232,16 @@ Moment = Callable[[Study], bool]
 
 
 def _worker(pid: str, folder: Path) -> Worker:
-    state, parent = Path("/proc", pid, "stat").read_text().rpartition(") ")[2].split()[:2]
+    state, parent = _stat(int(pid))
     arguments = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
     measures = arguments[-3:-1] == [b"--measure", parent.encode()]
     return Worker(int(pid), folder, state, measures, int(parent))
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """State and parent."""
+    words = Path("/proc", str(pid), "stat").read_text().rpartition(") ")[2].split()
+    return words[0], words[1]
 
 
 def _seconds_until(condition: Callable[[], bool], limit_s: float) -> float | None:
