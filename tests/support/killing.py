@@ -280,6 +280,16 @@ def all_parts_written(study: Study) -> bool:
     return 0 < len(study.specs()) == study.parts()
 
 
+def of_role(role: Role, moment: Moment) -> Moment:
+    """That moment, in a heat of nothing but such runs."""
+
+    def own(study: Study) -> bool:
+        roles = {spec["role"] for spec in study.specs().values()}
+        return roles == {role.value} and moment(study)
+
+    return own
+
+
 def committed(study: Study) -> bool:
     """A heat has been committed: Optuna is told next."""
     return study.count() > study.recorded + 1
