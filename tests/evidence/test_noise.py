@@ -49,6 +49,17 @@ def test_a_run_of_an_old_study_is_disturbed_beyond_four_percent_of_the_host(
     assert disturbances(result(**grown)) == expected
 
 
+@pytest.mark.parametrize(("company_s", "expected"), [(9.5, []), (8.0, ["other processes"])])
+def test_what_the_others_of_a_heat_use_is_no_disturbance(
+    company_s: float, expected: list[str]
+) -> None:
+    run = result(host_busy_s=11.0, process_cpu_s=1.0)
+    company = {**run.witnesses_after, "usable_busy_s": 11.0, "company_cpu_s": company_s}
+    before = {**run.witnesses_before, "usable_busy_s": 0.0}
+    beside = replace(run, witnesses_before=before, witnesses_after=company)
+    assert disturbances(beside) == expected
+
+
 def stat(busy: range, ticks: int) -> str:
     """/proc/stat of 192 processors, of which some were busy for so many ticks."""
     lines = [f"cpu{n} {ticks if n in busy else 0} 0 0 5 0 0 0 0 0 0" for n in range(192)]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support import in_heats
 from tests.support.runs import SPACE, recorded, study_record
 from tuner.evidence.finalists import finalists
 from tuner.evidence.objectives import OBJECTIVES
@@ -22,28 +23,15 @@ LATENCY, THROUGHPUT = OBJECTIVES["latency"], OBJECTIVES["throughput"]
 
 
 def in_heat(
-    heat: int, trial: int, *turns_ms: float, companion: int = 1, role: Role | None = None,
-    **knobs: Value,
-) -> RecordedRun:  # fmt: skip
-    """A run of a heat: three samples of so many ms in each turn."""
-    run = recorded(trial, turns_ms[0], Outcome.OK, None, **knobs)
-    samples = [int(1e6 * ms) for ms in turns_ms for _ in range(3)]
-    assert run.measurement is not None
-    measurement = replace(
-        run.measurement,
-        latency_ns=samples,
-        latency_turns=[turn for turn in range(len(turns_ms)) for _ in range(3)],
-        turns=list(range(len(turns_ms))),
-    )
-    spec = replace(run.run.spec, heat=heat, companion=companion)
-    spec = replace(spec, role=role) if role else spec
-    result = replace(run.run.result, measurement=measurement)
-    return replace(run, run=replace(run.run, spec=spec, result=result))
+    heat: int, trial: int, *turns_ms: float, companion: int = 1, **knobs: Value
+) -> RecordedRun:
+    """A run of the search beside a companion."""
+    return in_heats.in_heat(heat, turns_ms, None, companion, trial, 0, (), **knobs)
 
 
 def part(heat: int, *turns_ms: float, companion: int = 1) -> RecordedRun:
     """What a companion measured in a heat."""
-    return in_heat(heat, 0, *turns_ms, companion=companion, role=Role.COMPANION)
+    return in_heats.in_heat(heat, turns_ms, Role.COMPANION, companion)
 
 
 def levels(*runs: RecordedRun) -> dict[str, float]:

@@ -12,7 +12,7 @@ from tuner.errors import UsageError
 from tuner.evidence.summary import summarize
 from tuner.options import Setup
 from tuner.runs.records import RecordedRun
-from tuner.study.budget import confirmation_s, noise_found, wanted_trials
+from tuner.study.budget import confirmation_s, elapsed_s, noise_found, wanted_trials
 from tuner.worker.protocol import Outcome
 
 # Every run takes 1 s (fakes.recorded); the confirmation 2 blocks of 6 runs, 2 of 5, 8 pairs: 38 s.
@@ -83,3 +83,15 @@ def test_a_study_in_turns_is_told_what_the_host_moved_by_and_what_ratios_of_pair
     summary = summarize(study_record(Setup("m", trials=10, heat_size=3)), heats)
     (line,) = noise_found(summary, heats)
     assert line.startswith("noise: the host moved by 40.0%, ratios by 13.5% (3 runs); 8 pairs of ")
+
+
+def test_runs_of_a_heat_are_in_the_same_seconds() -> None:
+    runs = [recorded(0, 10), *baseline_heat(1, 10, 10, 10), *baseline_heat(2, 10, 10)]
+    assert elapsed_s(runs) == 3.0
+
+
+def test_a_budget_counts_heats_not_their_runs() -> None:
+    heats = [run for n in (1, 2, 3) for run in baseline_heat(n, 10, 10, 10)]
+    runs = [recorded(0, 10), *heats, recorded(1, 4, mode="fast")]
+    # 3 s of heats for 6 runs, half a second each; 5 s are gone.
+    assert wanted(100, runs, confirm="off") == 2 + int((100 - 5) / 0.5)

@@ -11,6 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from tests.support.in_heats import in_heat
 from tests.support.runs import BEGAN, SPACE, recorded, study_record
 from tuner import replay_study
 from tuner.errors import UsageError
@@ -135,3 +136,13 @@ def test_an_ablation_is_not_replayed_because_its_configurations_were_not_recorde
 def test_a_study_without_a_good_run_cannot_be_replayed() -> None:
     with pytest.raises(UsageError, match="no good run"):
         world(study_record(ASKED), [recorded(0, outcome=Outcome.ENVIRONMENT_ERROR)])
+
+
+def test_a_study_in_turns_is_replayed_alone_and_its_companion_answers_for_nobody() -> None:
+    companion = [in_heat(n, [99.0] * 2, Role.COMPANION) for n in (1, 2, 3)]
+    record = study_record(replace(ASKED, heat_size=5))
+    source = world(record, [*companion, *rounds()])
+    assert source.parts.keys() == of(rounds()).parts.keys()
+    assert source.truth(SPACE.baseline()) == pytest.approx(math.log(10))
+    result = replay(record, [*companion, *rounds()])
+    assert (result.verdict, result.evidence.noise.in_turns) == ("faster", False)

@@ -7,20 +7,26 @@ from dataclasses import replace
 
 from tests.support.runs import recorded
 from tuner.runs.records import RecordedRun
-from tuner.worker.protocol import Role
+from tuner.space.model import Value
+from tuner.worker.protocol import Outcome, Role
 
 
 def in_heat(
     heat: int,
     turns_ms: Sequence[float],
-    role: Role = Role.BASELINE,
+    role: Role | None = None,
     companion: int = 1,
     trial: int = 0,
     block: int = 0,
     waits_ns: Sequence[int] = (),
+    **knobs: Value,
 ) -> RecordedRun:
-    """A run of the baseline that had these turns, of two samples each that all take so long."""
-    run = recorded(trial, turns_ms[0])
+    """A run that had these turns, of two samples each that all take so long.
+
+    role: None for that of the search, by the knobs.
+    """
+    run = recorded(trial, turns_ms[0], Outcome.OK, None, **knobs)
+    role = role or run.role
     spec = replace(
         run.run.spec, role=role, heat=heat, companion=companion, block=block, after_trials=1
     )

@@ -85,11 +85,7 @@ class Launcher:
             shutil.rmtree(folder, ignore_errors=True)
 
     def start(self, spec: TrialSpec, folder: Path, foreground: bool = False) -> Process:
-        """Start a worker in its folder; whoever does so ends it. Raises OSError.
-
-        By the main thread only: a worker dies with the thread that has started it (prctl(2),
-        PR_SET_PDEATHSIG).
-        """
+        """Start a worker in its folder; whoever does so ends it. Raises OSError."""
         token = f"{self.folder.resolve()}:{folder.name}"
         spec = replace(spec, launched_ns=time.monotonic_ns())
         exchange.write(spec, str(folder / protocol.SPEC_FILE))

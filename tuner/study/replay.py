@@ -32,7 +32,7 @@ from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.store import MemoryStore
 from ..space.model import Configuration, SearchSpace
 from ..space.model import from_dict as space_from_dict
-from ..worker.protocol import Measurement, Outcome, TrialSpec
+from ..worker.protocol import Measurement, Outcome, Role, TrialSpec
 from .loop import Study
 from .runner import Runner, Silent
 from .sampler import Sampler
@@ -85,6 +85,7 @@ def world(record: StudyRecord, runs: Sequence[RecordedRun], objective: str = "")
     chosen = OBJECTIVES[objective or record.setup["objective"]]
     space = space_from_dict(record.space)
     resolved = resolve_unset(space, runs)
+    runs = [recorded for recorded in runs if recorded.role != Role.COMPANION]
     keys = [tuple(identify(space, r.configuration, resolved).items()) for r in runs]
     good = [(k, r, m) for k, r in zip(keys, runs, strict=True) if (m := r.measurement)]
     if not good:
@@ -230,7 +231,8 @@ def replay(
     Runs of a configuration that was measured once do not scatter: a confirmed study, or a recording
     of several rounds, has something to say. Raises UsageError for a setup that contradicts itself.
     """
-    stored = replace(setup_from_dict(record.setup), seed=seed, ablate=False)
+    stored = setup_from_dict(record.setup)
+    stored = replace(stored, seed=seed, ablate=False, heat="1", heat_size=1)
     setup = with_changes(stored, changes)
     source = world(record, runs, setup.objective)
     return conclude(replayed(record, source, Replay(source, seed, noise).run, setup, sampler))

@@ -14,7 +14,10 @@ LIKELIER_KILLED = 500  # of 1000 (proc(5), oom_score_adj): before the controller
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the kernel end this process when its parent, of that number, dies."""
+    """Have the kernel end this process when its parent, of that number, dies.
+
+    When the parent's thread that has started it ends (prctl(2)): a supervisor has one thread.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before that
         os._exit(1)

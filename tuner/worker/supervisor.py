@@ -120,7 +120,7 @@ class Supervisor:
             text = line.decode(errors="replace")
             if file == 0:
                 self.commands.append(text)
-            elif text.startswith(self.token + " "):
+            elif self.token and text.startswith(self.token + " "):
                 self._answered(text)
             else:
                 os.write(2, line + b"\n")
@@ -178,6 +178,8 @@ class Supervisor:
         return code
 
     def _answer(self, line: str) -> None:
+        if not self.token:  # started by hand, to repeat a run
+            return
         with contextlib.suppress(OSError):  # nobody listens any more
             os.write(self.answers, line.encode() + b"\n")
 
