@@ -60,9 +60,10 @@ class Heats:
         wanted: Sequence[tuple[Launcher, TrialSpec]],
         companions: Sequence[Member] = (),
         tell: heat.Tell = lambda _phase, _turn: None,
+        at_once: int = 2,
     ) -> tuple[list[Run | None], list[Run]]:
         """A heat."""
-        tell("prepare", 0)
+        tell("prepare", at_once)
         if number in self.lost:
             self.lost.remove(number)
             raise CompanionEnded(TrialResult(Outcome.CRASHED, "killed by SIGKILL"))

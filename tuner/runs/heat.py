@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from ..worker import exchange, protocol
-from ..worker.protocol import Outcome, Role, TrialResult, TrialSpec
-from .launcher import Launcher, cannot_start
+from ..worker import protocol
+from ..worker.protocol import Role, TrialResult, TrialSpec
+from .launcher import Launcher
 from .log import log_tail
+from .member import Member, leaving
 from .order import order
-from .process import Process, end, wait_for_answers
+from .process import Process, end, wait_for_one
 from .records import Run
 
 TURN_S = 0.1  # at least: `turns.TURN_NS` of the worker
@@ -26,7 +27,6 @@ MIN_TURNS = 10
 MIN_SAMPLES = 64  # which a 90th percentile needs
 LONGEST_S = 12.0  # of a run's turns, on average over the heat
 LEAST_TURNS = 3  # however long they take: each has its block then
-LEAVING_S = 30.0
 
 Tell = Callable[[str, int], None]  # phase, number of the turn
 
@@ -40,75 +40,17 @@ class CompanionEnded(Exception):
 
 
 @dataclass
-class Member:
-    """A run of a heat: alive until it has left. result: None while it is well.
-
-    out: it has left, or could not be checked, by no fault of its own.
-    """
-
-    launcher: Launcher
-    spec: TrialSpec
-    folder: Path
-    process: Process | None = None
-    result: TrialResult | None = None
-    out: bool = False
-    scored: int = 0
-    ended_ns: int = 0
-
-    @property
-    def alive(self) -> bool:
-        """May it have another turn?"""
-        return self.result is None and not self.out
-
-    def start(self) -> None:
-        """Start its process."""
-        try:
-            self.process = self.launcher.start(self.spec, self.folder)
-        except OSError as error:
-            self._ended(cannot_start(error))
-
-    def has_answered(self) -> bool:
-        """Take its answer; False where it has ended instead: then nothing is left of it."""
-        assert self.process is not None
-        if self.process.answers:
-            self.scored = int(self.process.answers.popleft()[1])
-            return True
-        end([self.process])
-        self._ended(self.launcher.result(self.spec, self.folder, self.process))
-        return False
-
-    def do(self, word: str, number: int = 0) -> bool:
-        """Tell it, and wait until it is done; False where it has ended."""
-        assert self.process is not None
-        self.process.send(word, number)
-        wait_for_answers([self.process], self.spec.deadline_s)
-        return self.has_answered()
-
-    def leave(self) -> None:
-        """End it, and remove what it needed; a second time there is nothing to do."""
-        _leave([self])
-
-    def part(self, heat: int) -> TrialResult:
-        """What it measured in a heat, or how it ended."""
-        if self.result is not None:
-            return self.result
-        return exchange.read(TrialResult, str(self.folder / protocol.PART_FILE.format(heat)))
-
-    def _ended(self, result: TrialResult) -> None:
-        self.result, self.ended_ns = result, time.monotonic_ns()
-        if result.outcome == Outcome.OK:  # it left before its time
-            message = "ended before its last turn"
-            self.result = TrialResult(Outcome.CRASHED, message)
-
-
-@dataclass
 class Heat:
-    """One heat in progress. number: from 1, of its study. tell: is told where it is."""
+    """One heat in progress. number: from 1, of its study. tell: is told where it is.
+
+    at_once: how many prepare at a time; more than there are processors would only take longer.
+    """
 
     number: int
     members: Sequence[Member]
     companions: Sequence[Member] = ()
     tell: Tell = lambda _phase, _turn: None
+    at_once: int = 2
     rounds: int = field(init=False, default=0)
     _in_turns_s: float = field(init=False, default=0.0)
 
@@ -140,18 +82,24 @@ class Heat:
         return not all(c.alive for c in self.companions) or not self.alive
 
     def prepare(self) -> None:
-        """Start who is new, all at once, and wait until each is ready or has ended."""
+        """Start who is new, `at_once` at a time, and wait until each is ready or has ended."""
         new = [m for m in (*self.companions, *self.members) if m.process is None and m.alive]
         self.tell("prepare", 0)
-        for member in new:
-            member.start()
-        started = [m for m in new if m.process is not None]
-        wait_for_answers(
-            [m.process for m in started if m.process],
-            max((m.spec.deadline_s for m in started), default=0.0),
-        )
-        for member in started:
-            member.has_answered()
+        preparing: dict[int, tuple[Member, Process]] = {}
+        while new or preparing:
+            while new and len(preparing) < self.at_once:
+                member = new.pop(0)
+                member.start()
+                if member.process is not None:
+                    preparing[id(member)] = member, member.process
+            if not preparing:
+                continue
+            deadline_s = max(member.spec.deadline_s for member, _ in preparing.values())
+            wait_for_one([process for _, process in preparing.values()], deadline_s)
+            for key, (member, process) in list(preparing.items()):
+                if process.answers or process.ended:
+                    member.has_answered()
+                    del preparing[key]
 
     def _in_order_of_need(self) -> list[Member]:
         """The baseline makes the reference that others are compared with."""
@@ -201,10 +149,8 @@ def companion(launcher: Launcher, spec: TrialSpec) -> Iterator[Member]:
     """A process that stays alive from heat to heat; it is started by the first."""
     with launcher.run_folder() as folder:
         member = Member(launcher, spec, folder)
-        try:
+        with leaving([member]):
             yield member
-        finally:
-            _leave([member])
 
 
 def beside(waiting: Member, launcher: Launcher, spec: TrialSpec) -> TrialResult:
@@ -218,6 +164,7 @@ def measure(
     wanted: Sequence[tuple[Launcher, TrialSpec]],
     companions: Sequence[Member] = (),
     tell: Tell = lambda _phase, _turn: None,
+    at_once: int = 2,
 ) -> tuple[list[Run | None], list[Run]]:
     """Make these runs in one heat, beside the companions: the runs, and the companions' parts.
 
@@ -231,12 +178,10 @@ def measure(
             Member(launcher, spec, stack.enter_context(launcher.run_folder()))
             for launcher, spec in wanted
         ]
-        try:
-            heat = Heat(number, members, companions, tell)
+        heat = Heat(number, members, companions, tell, at_once)
+        with leaving(members):
             heat.measure()
             dropped = [member.out for member in members]
-        finally:
-            _leave(members)
         for lost in companions:
             if lost.result is not None:
                 raise CompanionEnded(lost.result)
@@ -260,20 +205,6 @@ def _run(member: Member, number: int, result: TrialResult, began: datetime, bega
     wall_ns = (member.ended_ns or time.monotonic_ns()) - began_ns
     tail = log_tail(member.folder / protocol.LOG_FILE)
     return Run(replace(member.spec, heat=number), result, tail, began, wall_ns)
-
-
-def _leave(members: Sequence[Member]) -> None:
-    """Have them leave by themselves, as the device wants it; then nothing of them is left."""
-    leaving = [m for m in members if m.alive]
-    processes = [m.process for m in leaving if m.process is not None]
-    try:
-        for process in processes:
-            process.send(protocol.LEAVE)
-        wait_for_answers(processes, LEAVING_S)
-    finally:
-        end(processes)
-        for member in leaving:
-            member.out = True
 
 
 def _with_company(results: Sequence[TrialResult]) -> list[TrialResult]:

@@ -118,6 +118,15 @@ def wait_for_answers(processes: Sequence[Process], deadline_s: float) -> None:
                 process.timed_out = True
 
 
+def wait_for_one(processes: Sequence[Process], deadline_s: float) -> None:
+    """Return when one of them has an answer or has ended; by its deadline the oldest has."""
+    while not any(p.ended or p.answers for p in processes):
+        oldest = min(processes, key=lambda process: process.started_ns)
+        left_s = deadline_s + GRACE_S - (time.monotonic_ns() - oldest.started_ns) / 1e9
+        if not listen(processes, left_s) and left_s <= 0:
+            oldest.timed_out = True
+
+
 def end(processes: Sequence[Process]) -> None:
     """End them all at once, with whatever they started, stopped or not."""
     for process in processes:

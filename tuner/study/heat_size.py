@@ -52,7 +52,7 @@ def _as_asked(asked: str) -> Message:
 
 def _by_processors(runner: Runner) -> HeatSize:
     """On a single processor preparations do not overlap; it still gives the ratios."""
-    count = usable_cpus(runner)
+    count = runner.usable_cpus
     size = min(MOST, 1 + 2 * count)
     return HeatSize(size, Message("{count} processors", {"count": count}))
 
@@ -100,11 +100,5 @@ def expected_s(runner: Runner, size: int, baseline: RecordedRun) -> float:
     turns_s = min(heat.LONGEST_S, TURNS_AND_BLOCKS * least_s)
     runs = runner.setup.trials - 1 + runner.setup.baseline_runs
     heats = math.ceil(runs / (size - 1))
-    at_once = min(usable_cpus(runner), size - 1)
+    at_once = min(runner.usable_cpus, size - 1)
     return runs * (COMPANY_COSTS * prepare_s / at_once + turns_s) + heats * turns_s
-
-
-def usable_cpus(runner: Runner) -> int:
-    """The processors of the study's runs."""
-    fingerprint = runner.record.facts.fingerprint
-    return len(runner.setup.cpus) or int(fingerprint.get("usable_cpus") or 1)

@@ -136,7 +136,7 @@ def _measured(
         members = beside.ready() if beside else []
         wanted = [(_launcher(entry), _in_heat(entry, number, beside)) for entry in entries]
         try:
-            runs, parts = heat.measure(number, wanted, members, tell)
+            runs, parts = heat.measure(number, wanted, members, tell, runner.usable_cpus)
         except CompanionEnded as ended:
             assert beside is not None
             beside.lose(ended)

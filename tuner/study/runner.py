@@ -121,6 +121,12 @@ class Runner:
         """Are its runs made in heats?"""
         return self.launcher is not None and self.setup.heat_size > 1
 
+    @property
+    def usable_cpus(self) -> int:
+        """How many processors its runs have."""
+        of_host = self.record.facts.fingerprint.get("usable_cpus")
+        return len(self.setup.cpus) or int(of_host or 1)
+
     def summary(self) -> Summary:
         """What the runs say so far."""
         return summarize(self.record, self.runs)
