@@ -10,6 +10,7 @@ import pytest
 from tests.support.heats import Heats, study_of
 from tests.support.runs import SPACE, recorded
 from tuner.runs import heat
+from tuner.runs.member import Member
 from tuner.runs.records import RecordedRun, StudyFacts
 from tuner.study.heat_size import HeatSize, decide, expected_s
 from tuner.study.runner import Runner
@@ -82,7 +83,7 @@ def test_a_device_that_takes_one_process_only_is_measured_alone(
 ) -> None:
     asked: list[TrialSpec] = []
 
-    def beside(waiting: heat.Member, _: object, spec: TrialSpec) -> TrialResult:
+    def beside(waiting: Member, _: object, spec: TrialSpec) -> TrialResult:
         assert waiting.spec.role == Role.COMPANION
         asked.append(spec)
         return TrialResult(outcome, "no context")

@@ -14,8 +14,9 @@ from tests.support.runs import BEGAN, study_record
 from tuner import options
 from tuner.options import Setup
 from tuner.runs import heat
-from tuner.runs.heat import CompanionEnded, Member
+from tuner.runs.heat import CompanionEnded
 from tuner.runs.launcher import Launcher
+from tuner.runs.member import Member
 from tuner.runs.records import Run, StudyRecord
 from tuner.runs.store import MemoryStore, RunStore
 from tuner.space import model

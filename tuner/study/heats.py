@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from ..errors import UnfitEnvironmentError
 from ..evidence.ruler import Companion
 from ..runs import heat
-from ..runs.heat import CompanionEnded, Member
+from ..runs.heat import CompanionEnded
 from ..runs.launcher import Launcher, may_be_for_memory
+from ..runs.member import Member
 from ..runs.records import RecordedRun, Run
 from ..runs.watch import witnessed
 from ..space.model import Configuration
