@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import optuna
 import pytest
+from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from tests.support.runs import SPACE
 from tuner.evidence.objectives import OBJECTIVES
-from tuner.runs.store import Store
+from tuner.runs.store import MemoryStore, Store
 from tuner.study.sampler import Search, derived_seed
 from tuner.worker.protocol import Outcome
 
@@ -81,3 +84,17 @@ def test_a_failing_corner_of_the_space_is_left(store: Store) -> None:
             one.tell(proposal.number, Outcome.OK, 5.0 if chosen["mode"] == "fast" else 10.0)
     # A quarter of the space fails: 15 of 60 by chance, 30 and more when told as FAIL.
     assert failing <= 20
+
+
+def test_what_is_asked_at_once_counts_as_bad_until_it_is_told() -> None:
+    def alike(sampler: Callable[[int], BaseSampler] | None) -> int:
+        """How many of twelve that are asked at once are what another of them is."""
+        asked = Search(MemoryStore(), "s", SPACE, OBJECTIVES["latency"], 0, sampler)
+        for _ in range(20):
+            proposal = asked.ask()
+            fast = proposal.configuration["mode"] == "fast"
+            asked.tell(proposal.number, Outcome.OK, 1.0 if fast else 9.0)
+        configurations = [str(asked.ask().configuration) for _ in range(12)]
+        return len(configurations) - len(set(configurations))
+
+    assert alike(None) < alike(lambda seed: optuna.samplers.TPESampler(seed=seed))
