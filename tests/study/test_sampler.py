@@ -99,4 +99,4 @@ def test_what_is_asked_at_once_counts_as_bad_until_it_is_told(
     monkeypatch.setattr(optuna.samplers, "TPESampler", watched)
     asked = Search(MemoryStore(), "s", SPACE, OBJECTIVES["latency"], 0)
     asked.ask()
-    assert made == [{"seed": derived_seed(0, 0), "constant_liar": True}]
+    assert made[-1] == {"seed": derived_seed(0, 0), "constant_liar": True}
