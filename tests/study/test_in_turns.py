@@ -224,10 +224,15 @@ def test_an_interrupted_search_goes_on_and_measures_nothing_twice(
         ).run()
     assert heats.living == []
     study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=14, heat_size=5).run()
-    searched = [r.trial for r in store.runs("s") if r.role == Role.SEARCH]
+    runs = store.runs("s")
+    searched = [r.trial for r in runs if r.role == Role.SEARCH]
     assert max(Counter(searched).values()) == 1
-    assert len({r.trial for r in store.runs("s")}) == 14
+    assert len({r.trial for r in runs}) == 14
     assert all(t.state.is_finished() for t in trials_of(store))
+    # The second companion is another process: three runs of the baseline tell how it compares.
+    assert heats.made[after][1] == [2]
+    beside = [r for r in runs if r.role == Role.BASELINE and r.run.spec.companion == 2]
+    assert len([r for r in beside if r.configuration == SPACE.baseline()]) >= 3
 
 
 def test_proposals_of_a_controller_that_died_are_measured_with_it_gone(

@@ -52,7 +52,7 @@ def _from_either_side(summary: Summary, good: Sequence[Measured]) -> list[Measur
     Where a companion died, what was measured beside it and beside the next one is only as
     comparable as the step between them.
     """
-    doubtful = [companion.number for companion in summary.ruler.companions if companion.error]
+    doubtful = [companion.number for companion in summary.ruler.companions if companion.apart]
     sides: dict[int, list[Measured]] = {}
     for measured in good:
         beside = measured.counted[0].run.spec.companion

@@ -25,13 +25,15 @@ MOVED = 0.05  # what a companion may move against fresh runs of the baseline
 class Companion:
     """One process. level: its log(cost) against the first companion's.
 
-    error: standard error of the step to it; 0 where it overlapped with the one before.
+    apart: it never overlapped with the one before, so that the step to it is known by fresh runs of
+    the baseline only; error: its standard error then, else 0.
     baselines: log(cost / its cost) of each fresh run of the baseline beside it, in their order.
     heats: that it was in.
     """
 
     number: int
     level: float
+    apart: bool
     error: float
     baselines: tuple[float, ...]
     heats: tuple[int, ...]
@@ -125,10 +127,10 @@ def _companions(
             for heat, measurement in baselines
             if number in parts[heat]
         )
-        level, error = 0.0, 0.0
+        level, apart, error = 0.0, False, 0.0
         if companions:
-            level, error = _step(companions, number, own, parts, objective)
-        companions.append(Companion(number, level, error, own, heats))
+            level, apart, error = _step(companions, number, own, parts, objective)
+        companions.append(Companion(number, level, apart, error, own, heats))
     return tuple(companions)
 
 
@@ -138,19 +140,19 @@ def _step(
     own: Sequence[float],
     parts: Parts,
     objective: Objective,
-) -> tuple[float, float]:
-    """(level, error) of a further companion."""
+) -> tuple[float, bool, float]:
+    """(level, apart, error) of a further companion."""
     last = before[-1]
     shared = [part for part in parts.values() if last.number in part and number in part]
     if shared:
         steps = [objective.log_ratio(part[number], part[last.number]) for part in shared]
-        return last.level + median(steps), 0.0
+        return last.level + median(steps), False, 0.0
     if not own or not any(companion.baselines for companion in before):
-        return last.level, math.inf
+        return last.level, True, math.inf
     earlier = [value + c.level for c in before for value in c.baselines]
     spread = _deviation([*(v - median(earlier) for v in earlier), *(v - median(own) for v in own)])
     error = (spread or 0.0) * math.sqrt(1 / len(earlier) + 1 / len(own))
-    return median(earlier) - median(own), error
+    return median(earlier) - median(own), True, error
 
 
 def _deviation(values: Sequence[float]) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import UnfitEnvironmentError
-from ..evidence.ruler import Companion
+from ..evidence.ruler import RUNS_FOR_STEP, Companion
 from ..runs import heat
 from ..runs.heat import CompanionEnded
 from ..runs.launcher import Launcher, may_be_for_memory
@@ -55,6 +55,17 @@ class Company:
         """What is known of it; None for a new one."""
         companions = self.runner.summary().ruler.companions
         return next((c for c in companions if c.number == self.number), None)
+
+    @property
+    def missing_for_step(self) -> int:
+        """Fresh runs of the baseline that say how this companion compares with the one before.
+
+        None where there was none, or where the two overlapped.
+        """
+        current = self.current
+        if current is None:
+            return RUNS_FOR_STEP if self.runner.summary().ruler.companions else 0
+        return max(0, RUNS_FOR_STEP - len(current.baselines)) if current.apart else 0
 
     def ready(self) -> list[Member]:
         """Who is to be in the next heat: one more where the present one has moved."""

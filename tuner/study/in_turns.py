@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import Interrupted, UsageError
 from ..evidence.objectives import OBJECTIVES
-from ..evidence.ruler import RUNS_FOR_STEP
 from ..policy import BATCH_SIZE
 from ..space.model import Configuration
 from ..worker.protocol import Outcome, Role
@@ -113,19 +112,16 @@ class SearchInTurns:
         if any(_batch(p.configuration) != study.space.default_batch() for p in proposals):
             return 0
         room = study.setup.heat_size - 1 - len(proposals)
-        return min(self._wanted_baselines(company, bool(proposals)), room)
+        return max(0, min(self._wanted_baselines(company, bool(proposals)), room))
 
     def _wanted_baselines(self, company: Company, searching: bool) -> int:
         study, own = self.study, self._of_baseline()
-        current = company.current
-        here = len(current.baselines) if current else 0
+        current, step = company.current, company.missing_for_step
         missing = study.setup.baseline_runs - len(own)
-        if company.number > 1 and current is not None and current.error:
-            missing = max(missing, RUNS_FOR_STEP - here)
         if not searching:
-            return max(0, missing)
-        if missing > 0:
-            return 1 if here else 2
+            return max(missing, step if current else 0)
+        if max(missing, step) > 0:
+            return 1 if current and current.baselines else 2
         last = max((r.run.spec.heat for r in study.runs), default=0)
         return 1 if last - max(own, default=0) >= CHECKED_EVERY else 0
 
@@ -135,7 +131,7 @@ class SearchInTurns:
         proposals, self.held = self.held, []
         room = max(1, study.setup.heat_size - 1 - self._wanted_baselines(company, True))
         left = study.trials - study.done
-        batch = self._next_batch() if not proposals else _batch(proposals[0].configuration)
+        batch = self._next_batch(company) if not proposals else _batch(proposals[0].configuration)
         while len(proposals) < min(self._room(batch, room), left):
             proposal = self._ask(batch, [p.configuration for p in proposals])
             if proposal is None:
@@ -155,10 +151,13 @@ class SearchInTurns:
         widest = self.study.setup.heat_size - 1
         return min(BATCH_TRIALS, widest) if self.study.setup.objective == "latency" else widest
 
-    def _next_batch(self) -> int | None:
-        """The batch size of the next heat; None: as the sampler likes, or there is none."""
+    def _next_batch(self, company: Company) -> int | None:
+        """The batch size of the next heat; None: as the sampler likes, or there is none.
+
+        The default where presets wait, or where the baseline is to be measured beside a companion.
+        """
         study, objective = self.study, OBJECTIVES[self.study.setup.objective]
-        if self.search.has_waiting():
+        if self.search.has_waiting() or company.missing_for_step:
             return study.space.default_batch()
         return next_batch(study.space, objective, study.runs)
 
