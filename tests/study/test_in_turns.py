@@ -256,3 +256,17 @@ def test_proposals_of_a_controller_that_died_are_measured_with_it_gone(
     study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=14, heat_size=5).run()
     assert set(running) <= {r.trial for r in store.runs("s")}
     assert len({r.trial for r in store.runs("s")}) == 14
+
+
+@pytest.mark.parametrize("heat", ["2", "3"])
+def test_where_only_two_or_three_fit_the_baseline_has_heats_of_its_own(
+    heat: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+) -> None:
+    heats = Heats(by_mode)
+    study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=16, heat=heat).run()
+    assert {r.role for r in heats.made[0][0]} == {Role.BASELINE}
+    assert max(len(specs) for specs, _ in heats.made) == int(heat) - 1
+    runs = store.runs("s")
+    assert len({r.trial for r in runs}) == 16
+    base = [r for r in runs if r.role == Role.BASELINE and r.run.spec.heat]
+    assert len([r for r in base if r.configuration == SPACE.baseline()]) >= 5

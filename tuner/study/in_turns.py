@@ -53,8 +53,10 @@ class SearchInTurns:
             while True:
                 if runner.stop():
                     raise Interrupted("")
-                proposals = self._propose(company) if study.done < study.trials else []
-                baselines = self._baselines(company, proposals)
+                searching = study.done < study.trials
+                wanted = self._wanted_baselines(company, searching)
+                proposals = self._propose(company, wanted) if searching else []
+                baselines = self._baselines(wanted, proposals)
                 if not proposals and not baselines:
                     return
                 self._measure(company, proposals, baselines)
@@ -102,19 +104,12 @@ class SearchInTurns:
             if r.role == Role.BASELINE and r.run.spec.heat and r.ok and r.configuration == base
         ]
 
-    def _baselines(self, company: Company, proposals: Sequence[Proposal]) -> int:
-        """How many fresh runs of the baseline are to be in the next heat.
+    def _wanted_baselines(self, company: Company, searching: bool) -> int:
+        """How many fresh runs of the baseline the next heat needs.
 
         Two in the first heat beside a companion, one in others, until there are enough; later one
         now and then, which shows whether the companion is still what it was.
         """
-        study = self.study
-        if any(_batch(p.configuration) != study.space.default_batch() for p in proposals):
-            return 0
-        room = study.setup.heat_size - 1 - len(proposals)
-        return max(0, min(self._wanted_baselines(company, bool(proposals)), room))
-
-    def _wanted_baselines(self, company: Company, searching: bool) -> int:
         study, own = self.study, self._of_baseline()
         current, step = company.current, company.missing_for_step
         missing = study.setup.baseline_runs - len(own)
@@ -125,11 +120,21 @@ class SearchInTurns:
         last = max((r.run.spec.heat for r in study.runs), default=0)
         return 1 if last - max(own, default=0) >= CHECKED_EVERY else 0
 
-    def _propose(self, company: Company) -> list[Proposal]:
-        """What is asked at once: of one batch size, no configuration twice."""
+    def _baselines(self, wanted: int, proposals: Sequence[Proposal]) -> int:
+        """How many of them it gets: a heat has one batch size besides the companion's."""
+        default = self.study.space.default_batch()
+        if any(_batch(p.configuration) != default for p in proposals):
+            return 0
+        return max(0, min(wanted, self.study.setup.heat_size - 1 - len(proposals)))
+
+    def _propose(self, company: Company, baselines: int) -> list[Proposal]:
+        """What is asked at once: of one batch size, no configuration twice.
+
+        Nothing where the runs of the baseline take up the heat.
+        """
         study = self.study
         proposals, self.held = self.held, []
-        room = max(1, study.setup.heat_size - 1 - self._wanted_baselines(company, True))
+        room = study.setup.heat_size - 1 - baselines
         left = study.trials - study.done
         batch = self._next_batch(company) if not proposals else _batch(proposals[0].configuration)
         while len(proposals) < min(self._room(batch, room), left):
