@@ -24,9 +24,17 @@ from tests.support.pretend import Pretend
 from tuner.worker.protocol import Role
 
 TRIALS = 3
-OPTIONS = ["--model", "m.py:make", "--trials", str(TRIALS), "--heat", "5"]
-SEARCH = [*OPTIONS, "--confirm", "off", "--timeout", str(DEADLINE_S)]
+SEARCH = [
+    "--model", "m.py:make", "--trials", str(TRIALS), "--heat", "5", "--confirm", "off",
+    "--timeout", str(DEADLINE_S),
+]  # fmt: skip
 BEHIND = ["--launch-prefix", str(DATA / "prefix.sh")]
+ENDING = tuple(i for i in INTERRUPTIONS if i.code is not None)
+GOING_ON = tuple(i for i in INTERRUPTIONS if i.code is None)
+CONFIRMING = tuple(
+    Interruption(role.value, (of_role(role, all_parts_written),), kill, -9, None)
+    for role in (Role.CONFIRM, Role.HOLD_OUT)
+)
 
 
 @pytest.fixture
@@ -36,8 +44,26 @@ def slow(pretend: Pretend) -> list[str]:
     return pretend(prepare_s=0.2, turn_s=0.02, part_s=0.1, factors=table)
 
 
-@pytest.mark.parametrize("interruption", INTERRUPTIONS, ids=lambda i: i.name)
-def test_nothing_is_left_lost_or_counted_twice(
+@pytest.mark.parametrize("interruption", ENDING, ids=lambda i: i.name)
+def test_what_ends_the_controller_leaves_no_process_no_lock_and_no_half_of_a_heat(
+    interruption: Interruption, tmp_path: Path, slow: list[str]
+) -> None:
+    study = Study(tmp_path, [*SEARCH, *slow])
+    study.begin()
+    assert interrupt(study, interruption).faults == []
+
+
+@pytest.mark.parametrize("interruption", KILLED[:3], ids=lambda i: i.name)
+def test_so_it_is_behind_a_prefix_whose_client_is_outlived(
+    interruption: Interruption, tmp_path: Path, slow: list[str]
+) -> None:
+    study = Study(tmp_path, [*SEARCH, *BEHIND, *slow])
+    study.begin()
+    assert interrupt(study, interruption).faults == []
+
+
+@pytest.mark.parametrize("interruption", GOING_ON, ids=lambda i: i.name)
+def test_what_does_not_end_it_loses_nothing(
     interruption: Interruption, tmp_path: Path, slow: list[str]
 ) -> None:
     study = Study(tmp_path, [*SEARCH, *slow])
@@ -47,22 +73,15 @@ def test_nothing_is_left_lost_or_counted_twice(
     assert finish(study, TRIALS, aftermath.before) == []
 
 
-@pytest.mark.parametrize("interruption", KILLED[:3], ids=lambda i: i.name)
-def test_what_outlives_the_client_of_a_prefix_ends_too(
-    interruption: Interruption, tmp_path: Path, slow: list[str]
+@pytest.mark.parametrize(
+    ("confirm", "interruptions"), [("off", KILLED), ("6", CONFIRMING)], ids=["search", "confirming"]
+)
+def test_a_study_killed_again_and_again_ends_with_nothing_lost_or_counted_twice(
+    confirm: str, interruptions: tuple[Interruption, ...], tmp_path: Path, slow: list[str]
 ) -> None:
-    study = Study(tmp_path, [*SEARCH, *BEHIND, *slow])
+    study = Study(tmp_path, [*SEARCH, "--confirm", confirm, *slow])
     study.begin()
-    assert interrupt(study, interruption).faults == []
-
-
-@pytest.mark.parametrize("role", [Role.CONFIRM, Role.HOLD_OUT])
-def test_a_heat_of_the_confirmation_is_recorded_as_a_whole_or_made_again(
-    role: Role, tmp_path: Path, slow: list[str]
-) -> None:
-    moment = of_role(role, all_parts_written)
-    study = Study(tmp_path, [*OPTIONS, "--confirm", "6", *slow])
-    study.begin()
-    aftermath = interrupt(study, Interruption(role.value, (moment,), kill, -9, None))
-    assert aftermath.faults == []
+    for interruption in interruptions:
+        aftermath = interrupt(study, interruption)
+        study.resume()
     assert finish(study, TRIALS, aftermath.before) == []

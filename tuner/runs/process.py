@@ -20,6 +20,7 @@ from ..worker.protocol import ENDED, TIMED_OUT, TOKEN_VARIABLE
 GRACE_S = 3.0  # beyond a run's deadline, which its supervisor keeps
 END_WAIT_S = 3.0  # for supervisors to end what they started
 KILL_WAIT_S = 10.0
+KILL_LOOK_S = 0.05
 OLD_KERNEL_POLL_S = 0.1  # before 5.3 a process cannot be watched: pidfd_open(2)
 PIPE_BYTES = 65_536
 
@@ -175,7 +176,7 @@ def kill_carriers(tokens: Sequence[str]) -> int:
 
     Returns how many, when they are gone, because a dying process may still hold a device.
     """
-    killed = []
+    killed: list[psutil.Process] = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid == os.getpid():
@@ -183,5 +184,16 @@ def kill_carriers(tokens: Sequence[str]) -> int:
             if process.environ().get(TOKEN_VARIABLE, "").startswith(tuple(tokens)):
                 process.kill()
                 killed.append(process)
-    psutil.wait_procs(killed, timeout=KILL_WAIT_S)
+    left, until = killed, time.monotonic() + KILL_WAIT_S
+    while left and time.monotonic() < until:
+        _, left = psutil.wait_procs(left, timeout=KILL_LOOK_S)
+        left = [process for process in left if not _is_dead(process)]
     return len(killed)
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    """Has all of it ended? In a container without an init nobody may ever wait for it."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
+    except psutil.Error:
+        return True
