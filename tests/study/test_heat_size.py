@@ -92,7 +92,7 @@ def test_a_device_that_takes_one_process_only_is_measured_alone(
     decided = decide(of(runner, 8), taking(None), PROBE)
     assert (decided.size, asked) == (size, [PROBE])
     if size == 1:
-        assert str(decided.why) == "the device takes one process only: no context"
+        assert str(decided.why) == "no second process gets the device: no context"
 
 
 def test_the_expected_time_is_of_preparing_together_and_of_turns(runner: Runner) -> None:

@@ -42,7 +42,7 @@ def decide(runner: Runner, baseline: RecordedRun, probe: TrialSpec | None = None
     if asked == AUTO and memory is not None:
         wanted = _within(memory, wanted)
     if wanted.size > 1 and probe is not None and (why := _refused(runner, probe)):
-        return HeatSize(1, Message("the device takes one process only: {why}", {"why": why}))
+        return HeatSize(1, Message("no second process gets the device: {why}", {"why": why}))
     return wanted
 
 
