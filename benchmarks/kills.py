@@ -36,7 +36,7 @@ from tests.support.interruptions import (  # noqa: E402
 )
 from tests.support.killing import Study  # noqa: E402
 
-PRETENDED_TRIALS, TORCH_TRIALS = 10, 3
+PRETENDED_TRIALS, TORCH_TRIALS = 14, 3
 MODELS = {"tiny": ("convnet", "torchscript"), "loader": ("with_loader", "torchscript")}
 MODELS["inductor"] = ("convnet", "inductor")
 

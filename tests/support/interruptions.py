@@ -134,8 +134,9 @@ def interrupt_once(study: Study) -> None:
 
 def interrupt_twice(study: Study) -> None:
     """Ctrl-C, and once more when it has said that it finishes the heat."""
+    before = study.output.count(FINISHING)
     study.signal(signal.SIGINT)
-    study.wait_for(lambda s: FINISHING in s.output)
+    study.wait_for(lambda s: s.output.count(FINISHING) > before)
     study.signal(signal.SIGINT)
 
 
