@@ -18,7 +18,7 @@ from tests.support.pretend import Pretend
 from tuner import tune
 from tuner.errors import UnfitEnvironmentError, UsageError
 from tuner.options import DEFAULT_STORAGE, Setup
-from tuner.runs.launcher import Launcher
+from tuner.runs.launcher import Launcher, may_be_for_memory
 from tuner.runs.records import Run
 from tuner.runs.store import Store
 from tuner.study.probe import make_launcher
@@ -74,6 +74,12 @@ def test_without_the_prefix_the_environment_would_have_come_along(
 ) -> None:
     monkeypatch.setenv("A_SECRET", "of the controller")
     assert launch("ok", tmp_path).result.fingerprint["A_SECRET"] == "of the controller"
+
+
+def test_a_signal_is_told_by_the_exit_code_of_a_prefix(tmp_path: Path) -> None:
+    result = launch("killed", tmp_path, (PREFIX,)).result
+    assert result.message.startswith("killed by SIGKILL (what the kernel does when memory")
+    assert may_be_for_memory(result)
 
 
 def test_a_worker_that_outlives_its_client_is_ended(tmp_path: Path) -> None:

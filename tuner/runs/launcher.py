@@ -30,6 +30,7 @@ from .records import Run
 
 WORKER = Path(__file__).parent.parent / "worker" / "__main__.py"
 EXIT_CANNOT_EXECUTE = (126, 127)  # env(1): the command could not be run, or was not found
+SIGNALLED = 128  # what a shell or docker adds to the number of the signal that ended its command
 KILLED = "killed by SIGKILL"
 # The one shell: $0 is the script, "$@" the rest, which the script does not see.
 SOURCE_FIRST = (
@@ -154,6 +155,8 @@ class Launcher:
         log = log_tail(folder / protocol.LOG_FILE)
         if code is None:
             return TrialResult(Outcome.TIMEOUT, f"no result after {spec.deadline_s:.0f} s")
+        if self.prefix and SIGNALLED < code <= SIGNALLED + signal.SIGSYS:
+            code = SIGNALLED - code
         if code in EXIT_CANNOT_EXECUTE:
             return environment_error(f"cannot run {self.python}: {last_line(log)}")
         if not self._has_started(folder, code):
