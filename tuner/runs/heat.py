@@ -25,7 +25,7 @@ from .records import Run
 TURN_S = 0.1  # at least: `turns.TURN_NS` of the worker
 MIN_TURNS = 10
 MIN_SAMPLES = 64  # which a 90th percentile needs
-LONGEST_S = 12.0  # of a run's turns, on average over the heat
+LONGEST_S = 6.0  # of a run's turns, on average over the heat
 LEAST_TURNS = 3  # however long they take: each has its block then
 
 Tell = Callable[[str, int], None]  # phase, number of the turn
@@ -82,8 +82,12 @@ class Heat:
         return not all(c.alive for c in self.companions) or not self.alive
 
     def prepare(self) -> None:
-        """Start who is new, `at_once` at a time, and wait until each is ready or has ended."""
+        """Start who is new, `at_once` at a time, and wait until each is ready or has ended.
+
+        What transforms or compiles the model takes longest: it begins first.
+        """
         new = [m for m in (*self.companions, *self.members) if m.process is None and m.alive]
+        new.sort(key=lambda member: not member.transforms)
         self.tell("prepare", 0)
         preparing: dict[int, tuple[Member, Process]] = {}
         while new or preparing:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..worker import exchange, protocol
-from ..worker.protocol import Outcome, TrialResult, TrialSpec
+from ..worker.protocol import UNSET, Outcome, TrialResult, TrialSpec
 from .launcher import Launcher, cannot_start
 from .process import Process, end, wait_for_answers
 
@@ -36,6 +36,11 @@ class Member:
     def alive(self) -> bool:
         """May it have another turn?"""
         return self.result is None and not self.out
+
+    @property
+    def transforms(self) -> bool:
+        """Does one of its knobs change how the model is executed?"""
+        return any(knob.apply == "model" and knob.value != UNSET for knob in self.spec.knobs)
 
     def start(self) -> None:
         """Start its process."""

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import Interrupted, UsageError
+from ..errors import Interrupted
 from ..evidence.objectives import OBJECTIVES
 from ..policy import BATCH_SIZE
 from ..space.model import Configuration
 from ..worker.protocol import Outcome, Role
 from . import heats
+from .asking import Asking
 from .heats import Company, Entry
 from .proposals import (
     enumerated,
     first_unmeasured,
-    has_failed,
     missing_batches,
     next_batch,
     why_not_launched,
 )
-from .sampler import Proposal, Search
+from .sampler import Proposal
 from .together import require_fit
 
 if TYPE_CHECKING:
     from .loop import Study
 
-REFUSALS_IN_A_ROW = 500
-TABU_PROPOSALS = 20  # after so many in a row what is known, or has failed, is run again
 CHECKED_EVERY = 4  # heats: then a fresh run of the baseline says whether the companion has moved
 BATCH_TRIALS = 2  # in a heat at another batch size, under latency
 
 
 @dataclass
 class SearchInTurns:
-    """A search in progress. held: a proposal of another batch size, for the next heat.
-
-    twins: proposals of the heat in hand that are what another of it is already.
-    """
+    """A search in progress. held: a proposal of another batch size, for the next heat."""
 
     study: Study
-    search: Search
+    asking: Asking
     held: list[Proposal] = field(default_factory=list)
-    twins: list[Proposal] = field(default_factory=list)
 
     def run(self) -> None:
         """Heat after heat, until there are enough trials and runs of the baseline."""
@@ -68,19 +63,19 @@ class SearchInTurns:
 
         In heats of one batch size each.
         """
-        study, waiting = self.study, []
-        left = self.search.left_running()
-        asked = [p.configuration for p in left if self.search.is_complete(p)]
+        study, asking, search, waiting = self.study, self.asking, self.asking.search, []
+        left = search.left_running()
+        asked = [p.configuration for p in left if search.is_complete(p)]
         for proposal in left:
-            if any(r.trial == proposal.number for r in study.runs):
+            if asking.is_recorded(proposal):
                 if proposal.number or self._fresh_baselines():
-                    study.tell(self.search, proposal)
-            elif not self.search.is_complete(proposal):
-                self.search.tell(proposal.number, Outcome.ENVIRONMENT_ERROR, None)
+                    asking.tell(proposal)
+            elif not search.is_complete(proposal):
+                search.tell(proposal.number, Outcome.ENVIRONMENT_ERROR, None)
             elif why_not_launched(study.space, proposal.configuration, study.runs, asked):
-                self.search.refuse(proposal.number)
-            elif measured := study.known(proposal.configuration):
-                study.tell_value(self.search, proposal.number, measured)
+                search.refuse(proposal.number)
+            elif measured := asking.known(proposal.configuration):
+                asking.tell_known(proposal.number, measured)
             else:
                 waiting.append(proposal)
         waiting.sort(key=lambda p: not study.space.is_baseline(p.configuration))
@@ -138,7 +133,8 @@ class SearchInTurns:
         left = study.trials - study.done
         batch = self._next_batch(company) if not proposals else _batch(proposals[0].configuration)
         while len(proposals) < min(self._room(batch, room), left):
-            proposal = self._ask(batch, [p.configuration for p in proposals])
+            beside = [p.configuration for p in proposals]
+            proposal = self.asking.ask(functools.partial(self._fixed, batch, beside), beside)
             if proposal is None:
                 break
             if proposals and _batch(proposal.configuration) != batch:
@@ -162,44 +158,9 @@ class SearchInTurns:
         The default where presets wait, or where the baseline is to be measured beside a companion.
         """
         study, objective = self.study, OBJECTIVES[self.study.setup.objective]
-        if self.search.has_waiting() or company.missing_for_step:
+        if self.asking.search.has_waiting() or company.missing_for_step:
             return study.space.default_batch()
         return next_batch(study.space, objective, study.runs)
-
-    def _ask(self, batch: int | None, beside: Sequence[Configuration]) -> Proposal | None:
-        """A proposal to be measured; None where there is none that differs from those beside it.
-
-        What is known already is told its median at once, and another is asked for.
-        """
-        study, why = self.study, ""
-        identity = study.runner.summary().identity
-        taken = [identity(configuration) for configuration in beside]
-        for attempt in range(REFUSALS_IN_A_ROW):
-            if not self.search.has_waiting():
-                self.search.enqueue(self._fixed(batch, beside))
-            proposal = self.search.ask()
-            configuration = proposal.configuration
-            why = why_not_launched(study.space, configuration, study.runs, beside)
-            if why:
-                self.search.refuse(proposal.number)
-            elif identity(configuration) in taken:
-                self.twins.append(proposal)
-                if attempt >= TABU_PROPOSALS:
-                    return None
-            elif attempt >= TABU_PROPOSALS:
-                return proposal
-            elif measured := study.known(configuration):
-                study.tell_value(self.search, proposal.number, measured)
-            elif has_failed(study.space, configuration, study.runs):
-                self.search.refuse(proposal.number)
-            else:
-                return proposal
-        if beside:
-            return None
-        raise UsageError(
-            f"{REFUSALS_IN_A_ROW} proposals in a row were refused ({why}): loosen the rules of "
-            f"search space {study.space.name}"
-        )
 
     def _fixed(self, batch: int | None, beside: Sequence[Configuration]) -> Configuration:
         """Knobs of the next proposal: pins and batch size, or all of them."""
@@ -230,22 +191,16 @@ class SearchInTurns:
         for recorded in heats.make(entries, company):
             require_fit(runner, recorded)
         for proposal in [*self._untold(), *proposals]:
-            if any(r.trial == proposal.number for r in study.runs):
-                study.tell(self.search, proposal)
+            if self.asking.is_recorded(proposal):
+                self.asking.tell(proposal)
             else:  # the baseline at its batch size has failed
-                self.search.refuse(proposal.number)
-        for twin in self.twins:
-            measured = study.known(twin.configuration)
-            if measured:
-                study.tell_value(self.search, twin.number, measured)
-            else:
-                self.search.refuse(twin.number)
-        self.twins = []
+                self.asking.search.refuse(proposal.number)
+        self.asking.tell_twins()
 
     def _untold(self) -> Iterator[Proposal]:
         """Trial 0, until it is told what fresh runs of the baseline say."""
         if self._fresh_baselines():
-            yield from (p for p in self.search.left_running() if p.number == 0)
+            yield from (p for p in self.asking.search.left_running() if p.number == 0)
 
 
 def _batch(configuration: Configuration) -> int | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import Interrupted, UsageError
+from ..errors import Interrupted
 from ..evidence import ablation, finalists
-from ..evidence.measured import Measured
 from ..evidence.objectives import OBJECTIVES
 from ..evidence.pairs import Step
 from ..evidence.summary import finished_trials
@@ -15,17 +14,15 @@ from ..options import Setup
 from ..runs.records import RecordedRun
 from ..space.model import Configuration, SearchSpace
 from ..worker.protocol import Outcome, Role, TrialSpec
+from .asking import Asking
 from .budget import ablation_cost, noise_found, of_heats, wanted_trials
 from .heat_size import decide
 from .heats import Entry
 from .in_turns import SearchInTurns
-from .proposals import has_failed, next_fixed, why_not_launched
+from .proposals import next_fixed, why_not_launched
 from .runner import Runner
 from .sampler import Proposal, Sampler, Search
 from .together import entries_of, measure, measure_together, require_fit
-
-REFUSALS_IN_A_ROW = 500
-TABU_PROPOSALS = 20  # after so many in a row even what has failed before is run again
 
 
 @dataclass
@@ -43,13 +40,13 @@ class Study:
         """Ask, launch, record, tell, until the asked number of trials is done."""
         runner, objective = self.runner, OBJECTIVES[self.setup.objective]
         about = runner.name, self.space, objective, self.setup.seed
-        search = Search(runner.store, *about, self.sampler)
-        self._enqueue_first(search)
+        asking = Asking(runner, Search(runner.store, *about, self.sampler))
+        self._enqueue_first(asking.search)
         self._restore_references()
-        if self._is_in_turns(search):
-            SearchInTurns(self, search).run()
+        if self._is_in_turns(asking.search):
+            SearchInTurns(self, asking).run()
         else:
-            self._search_alone(search)
+            self._search_alone(asking)
         self.tell_noise()
         while step := self._next_confirming():
             self._confirm(step)
@@ -72,9 +69,9 @@ class Study:
         base = self.space.baseline()
         return [r for r in self.runs if r.trial == 0 and r.ok and r.configuration == base]
 
-    def _search_alone(self, search: Search) -> None:
+    def _search_alone(self, asking: Asking) -> None:
         """One run after the other."""
-        self._finish_interrupted(search)
+        self._finish_interrupted(asking)
         self._repeat_failed_baseline()
         while self.done < self.trials:
             if self.done:
@@ -82,8 +79,9 @@ class Study:
                 self.tell_noise()
             if self.runner.stop():
                 raise Interrupted("")
-            proposal = self._propose(search)
-            self._run_trial(search, proposal)
+            proposal = asking.ask(self._next_fixed)
+            assert proposal is not None  # there is nothing beside it
+            self._run_trial(asking, proposal)
         if not self.runner.summary().confirmation_runs:
             self._repeat_baseline()
 
@@ -120,29 +118,14 @@ class Study:
         for name in self.space.presets:
             search.enqueue(self.space.preset(name), once=True)
 
-    def _propose(self, search: Search) -> Proposal:
-        """The next proposal that no rule forbids; a forbidden one is told so and does not count."""
+    def _next_fixed(self) -> Configuration:
         objective = OBJECTIVES[self.setup.objective]
-        why = ""
-        for attempt in range(REFUSALS_IN_A_ROW):
-            if not search.has_waiting():
-                args = self.space, objective, self.runs, self.trials, self.setup.seed
-                search.enqueue(next_fixed(*args))
-            proposal = search.ask()
-            why = why_not_launched(self.space, proposal.configuration, self.runs)
-            again = has_failed(self.space, proposal.configuration, self.runs)
-            if not why and (attempt >= TABU_PROPOSALS or not again):
-                return proposal
-            search.refuse(proposal.number)
-        raise UsageError(
-            f"{REFUSALS_IN_A_ROW} proposals in a row were refused ({why}): loosen the rules of "
-            f"search space {self.space.name}"
-        )
+        return next_fixed(self.space, objective, self.runs, self.trials, self.setup.seed)
 
-    def _run_trial(self, search: Search, proposal: Proposal) -> None:
+    def _run_trial(self, asking: Asking, proposal: Proposal) -> None:
         entry = self.entry(proposal.number, proposal.configuration)
         recorded = measure(entry, self.done, self.trials)
-        self.tell(search, proposal)
+        asking.tell(proposal)
         require_fit(self.runner, recorded)
 
     def entry(self, trial: int, configuration: Configuration) -> Entry:
@@ -186,39 +169,17 @@ class Study:
             self.note(ablation_cost(self.runner.summary(), step))
         measure_together(entries_of(self.runner, step), step.done, step.total)
 
-    def tell(self, search: Search, proposal: Proposal) -> None:
-        """Tell the median over all runs of the proposal's configuration."""
-        own = [r.outcome for r in self.runs if r.trial == proposal.number]
-        outcome = Outcome.OK if Outcome.OK in own else own[-1]
-        if outcome == Outcome.OK:
-            measured = self.known(proposal.configuration)
-            assert measured is not None
-            self.tell_value(search, proposal.number, measured)
-        else:
-            search.tell(proposal.number, outcome, None)
-
-    def known(self, configuration: Configuration) -> Measured | None:
-        """What is measured of a configuration; None where it is not, or has failed."""
-        summary = self.runner.summary()
-        measured = summary.measured_of(summary.identity(configuration))
-        return measured if measured and measured.value is not None else None
-
-    def tell_value(self, search: Search, number: int, measured: Measured) -> None:
-        """Tell a value that is known."""
-        limit = self.setup.max_latency_ms
-        excess = None if limit is None else (measured.latency_ms or 0.0) - limit
-        search.tell(number, Outcome.OK, measured.value, excess)
-
-    def _finish_interrupted(self, search: Search) -> None:
+    def _finish_interrupted(self, asking: Asking) -> None:
         """Trials of a controller that died: tell what is recorded, run again what is complete."""
+        search = asking.search
         for proposal in search.left_running():
-            if any(recorded.trial == proposal.number for recorded in self.runs):
-                self.tell(search, proposal)
+            if asking.is_recorded(proposal):
+                asking.tell(proposal)
             elif search.is_complete(proposal):
                 if why_not_launched(self.space, proposal.configuration, self.runs):
                     search.refuse(proposal.number)
                 elif self.done < self.trials:
-                    self._run_trial(search, proposal)
+                    self._run_trial(asking, proposal)
             else:
                 search.tell(proposal.number, Outcome.ENVIRONMENT_ERROR, None)
 
