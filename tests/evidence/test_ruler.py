@@ -11,7 +11,7 @@ from tests.support import in_heats
 from tests.support.runs import SPACE, recorded, study_record
 from tuner.evidence.finalists import finalists
 from tuner.evidence.objectives import OBJECTIVES
-from tuner.evidence.pairs import log_ratio, same_heat
+from tuner.evidence.pairs import log_ratio, pair_of, same_heat
 from tuner.evidence.ruler import ruler
 from tuner.evidence.summary import summarize
 from tuner.options import Setup
@@ -181,3 +181,15 @@ def test_finalists_come_from_either_side_of_a_step_that_is_not_known_well() -> N
         ("fast", "unset", 1), ("unset", "on", 1), ("fast", "unset", 3), ("unset", "on", 3),
         ("fast", "unset", 4),
     ]  # fmt: skip
+
+
+def test_a_pair_of_which_one_was_made_again_alone_is_none() -> None:
+    runs = [
+        recorded(0, 10), recorded(1, 5, mode="fast"),
+        in_heats.in_heat(1, [10, 10], Role.HOLD_OUT),
+        in_heats.in_heat(2, [5, 5], Role.HOLD_OUT, trial=1, mode="fast"),
+    ]  # fmt: skip
+    runs = [replace(r, run=replace(r.run, spec=replace(r.run.spec, after_trials=2))) for r in runs]
+    summary = summarize(study_record(Setup("m", heat_size=2)), runs)
+    winner = summary.identity(runs[1].configuration)
+    assert pair_of(summary, winner, 0) is None

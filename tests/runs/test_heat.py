@@ -17,7 +17,7 @@ from tuner.runs import heat
 from tuner.runs.heat import MIN_TURNS, CompanionEnded
 from tuner.runs.launcher import WORKER, Launcher
 from tuner.runs.order import order
-from tuner.runs.process import kill_carriers
+from tuner.runs.process import Process, kill_carriers
 from tuner.runs.records import Run
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
@@ -176,3 +176,22 @@ def test_what_is_no_answer_is_in_the_log(launcher: Launcher) -> None:
     runs, _ = heat.measure(1, [(launcher, acting("crash turn")), (launcher, acting())])
     assert runs[0] is not None
     assert sorted(runs[0].log_tail.splitlines()) == ["a banner", "a greeting", "last words"]
+
+
+def test_what_changes_how_the_model_is_executed_prepares_first(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[int] = []
+    start = Launcher.start
+
+    def watched(self: Launcher, spec: TrialSpec, folder: Path) -> Process:
+        began.append(spec.trial)
+        return start(self, spec, folder)
+
+    monkeypatch.setattr(Launcher, "start", watched)
+    compiled = KnobSetting("execution", "inductor", "model", "execution")
+    unset = KnobSetting("execution", "unset", "model", "execution")
+    knobs = [[], [unset], [compiled], [KnobSetting("threads", 1, "process")], [compiled]]
+    specs = [replace(SPEC, trial=trial, knobs=own) for trial, own in enumerate(knobs)]
+    runs, _ = heat.measure(1, [(launcher, spec) for spec in specs])
+    assert (began, outcomes(runs)) == ([2, 4, 0, 1, 3], ["ok"] * 5)

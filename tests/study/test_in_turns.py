@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -13,6 +14,7 @@ from tests.support.heats import Heats, study_of, value_of
 from tuner.errors import Interrupted, UnfitEnvironmentError
 from tuner.runs.store import MemoryStore, Store
 from tuner.space.model import Knob, SearchSpace
+from tuner.study.heats import Entry, make
 from tuner.worker.protocol import Outcome, Role, TrialSpec
 
 SPACE = SearchSpace(
@@ -195,6 +197,18 @@ def test_what_runs_out_of_memory_in_company_is_made_again_beside_the_companion_a
     again = heats.made[1]
     assert (roles(again[0]), again[1]) == ("s1", [1])
     assert Outcome.OUT_OF_MEMORY not in {r.outcome for r in store.runs("s")}
+
+
+def test_of_equal_runs_only_the_one_that_ran_out_of_memory_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+) -> None:
+    answers: Iterator[float | Outcome] = iter([10.0, Outcome.OUT_OF_MEMORY, 30.0])
+    heats = Heats(lambda _: next(answers))
+    runner = study_of(SPACE, heats, tmp_path, monkeypatch, store, heat_size=2).runner
+    entry = Entry(runner, 0, SPACE.baseline(), Role.HOLD_OUT)
+    records = make([entry, entry])
+    assert [r.measurement and r.measurement.latency_ns[0] for r in records] == [10**7, 3 * 10**7]
+    assert [len(specs) for specs, _ in heats.made] == [2, 1]
 
 
 def test_a_batch_size_that_the_baseline_cannot_run_at_is_not_searched(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from tests.support.runs import study_record
 from tuner import options as study_options
@@ -399,3 +400,20 @@ def test_where_most_runs_are_disturbed_none_is_repeated_any_more(
 
     make_study(store, launch, tmp_path, trials=5).run()
     assert [spec.trial for spec in specs] == [0, 0, 1, 1, 2, 3, 4]
+
+
+def test_alone_too_what_is_measured_is_told_its_value_and_does_not_count(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher = FakeLauncher(lambda _: Outcome.OK)
+    make_study(store, launcher, tmp_path, trials=9, pins={"batch_size": "1"}).run()
+    recorded = {r.trial for r in store.runs("s")}
+    known = [t for t in optuna_trials(store) if t.number not in recorded]
+    assert len(recorded) == 9
+    assert {t.state for t in known} <= {TrialState.COMPLETE}
+    identities = [
+        tuple("unset" if (v := value_of(spec, k)) == 2 else v for k in ("mode", "threads", "spin"))
+        for spec in launcher.specs
+        if spec.batch_size == 1
+    ]
+    assert len(set(identities)) == len(identities)

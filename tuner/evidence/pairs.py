@@ -130,6 +130,8 @@ def pair_of(summary: Summary, winner: Configuration, number: int) -> Pair | None
         return None
     if same_heat(*pair):
         return pair
+    if any(recorded.run.spec.heat for recorded in pair):
+        return None  # one of them was made again, without the other
     first, second = sorted((r.run for r in pair), key=lambda run: run.started_at)
     gap_s = (second.started_at - first.started_at).total_seconds() - first.wall_ns / 1e9
     run_s = max(first.wall_ns, second.wall_ns) / 1e9  # one may have been made again between

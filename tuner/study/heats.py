@@ -121,16 +121,16 @@ def make(entries: Sequence[Entry], beside: Company | None = None) -> list[Record
     What runs out of memory there is made again with nobody but the companion, before it is told.
     """
     runs, parts = _measured(entries, beside)
-    short = [
-        entry
-        for entry, run in zip(entries, runs, strict=True)
-        if run is not None and may_be_for_memory(run.result) and len(entries) > 1
-    ]
-    kept = [None if e in short else run for e, run in zip(entries, runs, strict=True)]
+    in_company = len(entries) > 1
+    again = [in_company and run is not None and may_be_for_memory(run.result) for run in runs]
+    kept = [None if short else run for short, run in zip(again, runs, strict=True)]
     records = _commit(entries, kept, parts, beside)
-    for entry in short:
-        records += _commit([entry], *_measured([entry], beside), beside)
-    return records
+    for place, short in enumerate(again):
+        if short:
+            (records[place],) = _commit(
+                [entries[place]], *_measured([entries[place]], beside), beside
+            )
+    return [recorded for recorded in records if recorded is not None]
 
 
 def _measured(
@@ -173,19 +173,20 @@ def _commit(
     runs: Sequence[Run | None],
     parts: Sequence[Run],
     beside: Company | None,
-) -> list[RecordedRun]:
-    """All runs of the heat at once, for each study that has some in it."""
-    runners = {id(entry.runner): entry.runner for entry in entries}
-    records = []
-    for runner in runners.values():
+) -> list[RecordedRun | None]:
+    """All runs of the heat at once, for each study that has some in it; a record for each entry."""
+    records: list[RecordedRun | None] = [None] * len(entries)
+    for runner in {id(entry.runner): entry.runner for entry in entries}.values():
         mine = [
-            (entry.configuration, run)
-            for entry, run in zip(entries, runs, strict=True)
+            (place, run)
+            for place, (entry, run) in enumerate(zip(entries, runs, strict=True))
             if run is not None and entry.runner is runner
         ]
         base = runner.space.baseline()
-        recorded = runner.commit([*mine, *((base, part) for part in parts)])
-        records += recorded[: len(mine)]
+        made = [(entries[place].configuration, run) for place, run in mine]
+        recorded = runner.commit([*made, *((base, part) for part in parts)])
+        for (place, _), record in zip(mine, recorded, strict=False):
+            records[place] = record
     if beside:
         beside.measured()
     return records
