@@ -1,12 +1,13 @@
 """Turns against runs one after the other: scatter of a ratio, its bias, and what spinning does.
 
-    python benchmarks/heats.py measure --rounds 25 [--load]
+    python benchmarks/heats.py measure --rounds 25 [--load] [--alone]
     python benchmarks/heats.py report [--load]
 
 Every round holds heats of two of the same configuration, one heat of all, and a run alone of each:
 interleaved, so that each kind meets the same hours. What was measured stays in results/heats.db,
 raw; `measure` goes on where it was stopped. --load: a foreign process works in bursts on one core,
-and only the heats of two and their runs alone are made.
+and only the heats of two and their runs alone are made. --alone: no heats in these rounds, to know
+the ratios of runs alone better, which scatter more.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def load(wanted: bool) -> Iterator[None]:
         process.join()
 
 
-def measure(name: str, rounds: int, loaded: bool) -> None:
+def measure(name: str, rounds: int, loaded: bool, alone: bool) -> None:
     """Make the rounds that are not there yet."""
     setup = Setup("mobilenet_v2", trials=1, confirm="off", heat="5", pins={"batch_size": "1"})
     with measuring(setup.validated(), Store(STORAGE), name) as runner, load(loaded):
@@ -88,7 +89,8 @@ def measure(name: str, rounds: int, loaded: bool) -> None:
         clock = runner.observer = TurnClock()
         begun = {r.block // PLACES for r in runner.runs if r.role == Role.HOLD_OUT}
         for number in range(max(begun | {-1}) + 1, rounds):
-            one_round(runner, number, loaded)
+            for place, kinds in steps(number, loaded, alone):
+                step(runner, number * PLACES + place, kinds)
             print(f"round {number + 1}; {clock.line()}", flush=True)
 
 
@@ -113,19 +115,18 @@ class TurnClock(Lines):
         return f"controller: {self.cpu_s / max(self.wall_s, 1e-9):.2%} of a processor in turns"
 
 
-def one_round(runner: Runner, number: int, loaded: bool) -> None:
-    """Heats and runs alone; in every other round in the other order."""
+def steps(number: int, loaded: bool, alone: bool) -> list[tuple[int, list[int]]]:
+    """(place, configurations) of a round's heats and runs alone; every other one is reversed."""
     kinds = list(range(len(TWINS) if loaded else len(NAMES)))
-    steps = []
+    of_round: list[tuple[int, list[int]]] = []
     for kind in range(len(TWINS)):
-        steps += [(SAME + kind, [kind, kind]), (ALONE + kind, [kind]), (ALONE + 10 + kind, [kind])]
+        of_round += [(SAME + kind, [kind] * 2), (ALONE + kind, [kind]), (ALONE + 10 + kind, [kind])]
     if not loaded:
-        steps.append((ALL, kinds))
-        steps += [(ALONE + kind, [kind]) for kind in kinds[len(TWINS) :]]
-    if number % 2:
-        steps.reverse()
-    for place, entries in steps:
-        step(runner, number * PLACES + place, entries)
+        of_round.append((ALL, kinds))
+        of_round += [(ALONE + kind, [kind]) for kind in kinds[len(TWINS) :]]
+    if alone:
+        of_round = [(place, own) for place, own in of_round if len(own) == 1]
+    return of_round[::-1] if number % 2 else of_round
 
 
 def step(runner: Runner, block: int, kinds: Sequence[int]) -> None:
@@ -168,15 +169,24 @@ class Rounds:
         return heats, pairs
 
     def against_baseline(self, kind: int) -> tuple[list[float], list[float]]:
-        """log ratios to the baseline in the heat of all, and of runs alone of the same round."""
+        """log ratios to the baseline: in each heat of all, and of each round's runs alone.
+
+        Of those all that the round has: the mean of log(ms) of either side.
+        """
         heats, pairs = [], []
         for number in self.numbers:
             sides = [self.at(number, ALL, k) for k in (kind, 0)]
-            alone = [self.at(number, ALONE + k, k) for k in (kind, 0)]
-            if all(sides) and all(alone):
+            alone = [self._alone(number, k) for k in (kind, 0)]
+            if all(sides):
                 heats.append(LATENCY.log_ratio(sides[0][0], sides[1][0]))
-                pairs.append(LATENCY.log_ratio(alone[0][0], alone[1][0]))
+            if all(alone):
+                pairs.append(statistics.fmean(alone[0]) - statistics.fmean(alone[1]))
         return heats, pairs
+
+    def _alone(self, number: int, kind: int) -> list[float]:
+        """log(ms) of a configuration's runs alone in a round."""
+        runs = self.at(number, ALONE + kind, kind) + self.at(number, ALONE + 10 + kind, kind)
+        return [math.log(LATENCY.of(measurement)) for measurement in runs]
 
     def medians_ms(self, kind: int) -> tuple[float, float]:
         """Median ms in the heat of all, and alone."""
@@ -202,15 +212,16 @@ def ratio_of_deviations(rows: Sequence[Row]) -> float:
     return float(statistics.stdev(heats) / alone) if alone else math.inf
 
 
-def mean_difference(rows: Sequence[Row]) -> float:
-    """Mean of log(ratio in turns) - log(ratio alone)."""
-    return statistics.fmean(heat - alone for heat, alone in rows)
+def difference(heats: Sequence[float], pairs: Sequence[float]) -> tuple[float, float, float]:
+    """(value, low, high): of the means of log ratios in turns and alone, each resampled (95 %)."""
+    chance = random.Random(0)
 
+    def mean(values: Sequence[float]) -> float:
+        return statistics.fmean(chance.choices(values, k=len(values)))
 
-def median_difference(rows: Sequence[Row]) -> float:
-    """Difference of the medians: one disturbed pair alone does not decide it."""
-    heats, pairs = zip(*rows, strict=True)
-    return float(statistics.median(heats) - statistics.median(pairs))
+    values = sorted(mean(heats) - mean(pairs) for _ in range(RESAMPLES))
+    low, high = values[int(0.025 * RESAMPLES)], values[int(0.975 * RESAMPLES)]
+    return statistics.fmean(heats) - statistics.fmean(pairs), low, high
 
 
 def report(name: str, loaded: bool) -> None:
@@ -228,20 +239,15 @@ def report(name: str, loaded: bool) -> None:
         )
     if loaded:
         return
-    print(
-        "against the baseline | in turns | alone | difference, mean (95 %) | of medians (95 %) | ms"
-    )
+    print("against the baseline | in turns (heats) | alone (rounds) | difference (95 %) | ms")
     for kind in range(1, len(NAMES)):
-        rows = list(zip(*rounds.against_baseline(kind), strict=True))
-        heats, pairs = map(statistics.median, zip(*rows, strict=True))
-        means, medians = (
-            "{:+.1%} ({:+.1%} to {:+.1%})".format(*bootstrap(rows, statistic))
-            for statistic in (mean_difference, median_difference)
-        )
+        ratios, pairs = rounds.against_baseline(kind)
+        between = "{:+.1%} ({:+.1%} to {:+.1%})".format(*difference(ratios, pairs))
         company, alone = rounds.medians_ms(kind)
+        in_turns, by_itself = (math.exp(statistics.fmean(logs)) for logs in (ratios, pairs))
         print(
-            f"{NAMES[kind]:20} | {math.exp(heats):.3f} | {math.exp(pairs):.3f} | {means} | "
-            f"{medians} | {company:.4g} in company, {alone:.4g} alone"
+            f"{NAMES[kind]:20} | {in_turns:.3f} ({len(ratios)}) | {by_itself:.3f} ({len(pairs)}) | "
+            f"{between} | {company:.4g} in company, {alone:.4g} alone"
         )
     company, alone = rounds.medians_ms(0)
     print(f"{'eager':20} | {company:.4g} ms in company, {alone:.4g} ms alone")
@@ -253,10 +259,11 @@ def main() -> None:
     parser.add_argument("what", choices=["measure", "report"])
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--load", action="store_true")
+    parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
     name = "loaded" if arguments.load else "quiet"
     if arguments.what == "measure":
-        measure(name, arguments.rounds, arguments.load)
+        measure(name, arguments.rounds, arguments.load, arguments.alone)
     report(name, arguments.load)
 
 
