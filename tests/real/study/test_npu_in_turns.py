@@ -88,7 +88,7 @@ def test_where_a_device_takes_one_process_the_study_is_alone_and_says_why(
     store, lines = Store(f"sqlite:///{tmp_path}/s.db"), list[str]()
     summary = session.tune(setup, store, "s", Caller(note=lines.append), tmp_path / "results")
     (line,) = [line for line in lines if line.startswith("measured ")]
-    assert line.startswith("measured alone, one run after the other: the device takes one process")
+    assert line.startswith("measured alone, one run after the other: no second process gets")
     assert "507033" in line
     assert (summary.in_turns, summary.trials_done) == (False, 2)
     runs = store.runs("s")
