@@ -17,7 +17,7 @@ from .asking import Asking
 from .heats import Company, Entry
 from .proposals import (
     enumerated,
-    first_unmeasured,
+    fixed_at,
     missing_batches,
     next_batch,
     why_not_launched,
@@ -169,13 +169,7 @@ class SearchInTurns:
         if batch in missing_batches(space, study.runs, beside):
             return space.baseline(batch)
         candidates = enumerated(space, objective, batch, study.trials, study.setup.seed)
-        whole = first_unmeasured(space, candidates, study.runs, beside)
-        if whole:
-            return whole
-        fixed = space.pins()
-        if batch is not None:
-            fixed[BATCH_SIZE] = batch
-        return fixed
+        return fixed_at(space, candidates, study.runs, batch, beside)
 
     def _measure(self, company: Company, proposals: Sequence[Proposal], baselines: int) -> None:
         """One heat: commit it, then tell all of it."""

@@ -37,8 +37,18 @@ def next_fixed(
         batch = batches[done // BATCH_SLOT_EVERY % len(batches)] if batch_slot else default
     elif missing:
         return space.baseline(missing[0])
-    candidates = enumerated(space, objective, batch, trials, seed)
-    unmeasured = first_unmeasured(space, candidates, runs)
+    return fixed_at(space, enumerated(space, objective, batch, trials, seed), runs, batch)
+
+
+def fixed_at(
+    space: SearchSpace,
+    candidates: Sequence[Configuration],
+    runs: Sequence[RecordedRun],
+    batch: int | None,
+    beside: Sequence[Configuration] = (),
+) -> Configuration:
+    """The first of the candidates that is not measured; else pins and batch size alone."""
+    unmeasured = _first_unmeasured(space, candidates, runs, beside)
     if unmeasured:
         return unmeasured
     fixed = space.pins()
@@ -148,7 +158,7 @@ def has_failed(
     )
 
 
-def first_unmeasured(
+def _first_unmeasured(
     space: SearchSpace,
     candidates: Sequence[Configuration],
     runs: Sequence[RecordedRun],
