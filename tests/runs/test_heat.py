@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from tuner.runs.process import Process, kill_carriers
 from tuner.runs.records import Run
 from tuner.worker.protocol import KnobSetting, ModelSpec, Outcome, Role, TrialSpec
 
+LOOKS = 500
 SPEC = TrialSpec(
     "s", 0, Role.HOLD_OUT, "cpu", ModelSpec("torchvision", "none"), deadline_s=60, heat=1
 )
@@ -126,13 +128,18 @@ def test_what_cannot_be_checked_is_dropped(launcher: Launcher, tmp_path: Path) -
 def test_what_waits_is_stopped_on_a_processor_and_blocks_on_an_npu(
     backend: str, state: set[str], launcher: Launcher
 ) -> None:
-    seen: set[str] = set()
+    seen: list[set[str]] = []
 
     def look() -> None:
-        seen.update(process.status() for process in processes(launcher))
+        """Once, or until what has just answered has come to its read."""
+        for _ in range(LOOKS):
+            seen.append({process.status() for process in processes(launcher)})
+            if seen[-1] == state:
+                return
+            time.sleep(0.01)
 
     heat.measure(1, [(launcher, acting(backend=backend))] * 2, tell=after(3, look))
-    assert seen == state
+    assert seen[-1] == state
 
 
 def after(turn: int, do: Callable[[], object]) -> heat.Tell:

@@ -84,7 +84,7 @@ def _noise(summary: Summary) -> str:
     floor = floor_of(summary)
     if floor and floor.host is not None:
         text = N_("noise: the host moved by {host:.1%}, ratios by {ratios:.1%} ({runs} runs)")
-        count = len(base.counted)
+        count = sum(r.run.uid in summary.ruler.relative for r in base.runs)
         parts = [say(text, host=floor.host, ratios=floor.ratios, runs=count)]
     shown = [(one.pairs, effect_shown(one.pairs, spread, one.alpha)) for one in summary.looks]
     if shown and shown[-1][1] > TOO_BUSY:
