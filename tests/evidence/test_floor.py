@@ -90,7 +90,7 @@ def test_pairs_of_the_baseline_with_itself_are_what_the_floor_is_of(heat: int) -
 
 def test_the_evidence_says_how_it_was_measured() -> None:
     noise = conclude(study(HEATS)).evidence.noise
-    assert (noise.in_turns, noise.heat_size, noise.heats, noise.turns) == (True, 3, 3, 6)
+    assert (noise.in_turns, noise.heat_size, noise.heats, noise.turns) == (True, 2, 3, 6)
     assert noise.floor == floor_of(study(HEATS))
     alone = conclude(study([], Setup("m", trials=10))).evidence.noise
     assert (alone.in_turns, alone.heat_size, alone.heats, alone.floor) == (False, 1, 0, None)

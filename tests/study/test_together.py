@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from tests.support.heats import Heats, study_of
 from tests.support.runner import is_fast, runner_of
-from tests.support.runs import SPACE
+from tests.support.runs import SPACE, recorded
 from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
 from tuner.space.model import Configuration
 from tuner.study.heats import Entry
 from tuner.study.runner import Runner
-from tuner.study.together import measure_together
+from tuner.study.together import measure, measure_together, require_fit
+from tuner.worker.facts import Memory
 from tuner.worker.protocol import Outcome, Role
 
 FAST: Configuration = {**SPACE.baseline(), "mode": "fast"}
@@ -66,3 +71,31 @@ def test_a_baseline_that_does_not_run_ends_it() -> None:
     with pytest.raises(BaselineError, match="the baseline run ended as crashed: why"):
         measure_together([Entry(runner, 0, SPACE.baseline(), Role.BASELINE)] * 2, 0, 2)
     assert len(specs) == 1
+
+
+def test_errors_of_the_environment_in_a_row_are_counted_whatever_their_companion_did() -> None:
+    runner, _, _ = runner_of(lambda _: Outcome.ENVIRONMENT_ERROR)
+    entry = Entry(runner, 0, SPACE.baseline(), Role.BASELINE)
+    for number in range(3):
+        recorded = measure(entry, number, 3)
+        part = replace(recorded.run.spec, role=Role.COMPANION, heat=number + 1)
+        result = replace(recorded.run.result, outcome=Outcome.OK)
+        runner.commit([(SPACE.baseline(), replace(recorded.run, spec=part, result=result))])
+        if number < 2:
+            require_fit(runner, recorded)
+    with pytest.raises(UnfitEnvironmentError, match="3 runs in a row failed"):
+        require_fit(runner, recorded)
+
+
+def test_a_block_is_one_heat_where_memory_allows_and_several_of_a_size_where_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heats = Heats(lambda _: 10.0)
+    runner = study_of(SPACE, heats, tmp_path, monkeypatch, heat="auto", heat_size=3).runner
+    entries = [Entry(runner, n, SPACE.baseline(), Role.CONFIRM) for n in range(7)]
+    measure_together(entries, 0, 7)
+    tight = recorded(0, 10)
+    result = replace(tight.run.result, memory=Memory(2**30, 4 * 2**30))
+    runner.runs.insert(0, replace(tight, run=replace(tight.run, result=result)))
+    measure_together(entries, 0, 7)
+    assert [len(specs) for specs, _ in heats.made] == [7, 2, 2, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from ..policy import WARMUP
@@ -14,7 +15,7 @@ from .figures import figures
 from .finalists import BLOCKS, finalists
 from .measured import Measured
 from .noise import Noise, noise
-from .pairs import at_batch, baseline, block_pair, floor_of
+from .pairs import at_batch, baseline, block_pair, floor_of, log_ratio
 from .result import (
     CurveResult,
     Evidence,
@@ -105,7 +106,10 @@ def _noise(summary: Summary) -> Noise:
     runs = [*search, *summary.confirmation_runs]
     own = [r.measurement for r in runs if summary.identity(r.configuration) == base]
     values = [summary.objective.of(measurement) for measurement in own if measurement is not None]
-    size = max(1, summary.options.heat_size)
+    alive = Counter(r.run.spec.heat for r in runs if r.run.spec.heat)
+    beside = {r.run.spec.heat for r in runs if r.run.spec.companion}
+    sizes = [count + (heat in beside) for heat, count in alive.items()]
+    size = max(sizes, default=max(1, summary.options.heat_size))
     return noise(values, runs, size, floor_of(summary))
 
 
@@ -164,8 +168,7 @@ def _finalists(summary: Summary) -> tuple[FinalistResult, ...]:
 def _finalist(summary: Summary, configuration: Configuration, preset: str) -> FinalistResult:
     base = baseline(summary)
     pairs = [block_pair(summary, configuration, base, Role.CONFIRM, b) for b in range(BLOCKS)]
-    values = [[summary.value(recorded) for recorded in pair] for pair in pairs if pair]
-    speedups = tuple(summary.objective.speedup(*pair) for pair in values)
+    speedups = tuple(round(math.exp(-log_ratio(summary, *pair)), 4) for pair in pairs if pair)
     search = summary.measured_of(configuration)
     once = summary.speedup(search) if search and not speedups else None
     failures = [

@@ -28,7 +28,6 @@ class Companion:
     apart: it never overlapped with the one before, so that the step to it is known by fresh runs of
     the baseline only; error: its standard error then, else 0.
     baselines: log(cost / its cost) of each fresh run of the baseline beside it, in their order.
-    heats: that it was in.
     """
 
     number: int
@@ -36,7 +35,6 @@ class Companion:
     apart: bool
     error: float
     baselines: tuple[float, ...]
-    heats: tuple[int, ...]
 
     @property
     def has_moved(self) -> bool:
@@ -71,14 +69,13 @@ class Ruler:
         return self.relative[uid] - self.baseline + self.unit
 
 
-NO_RULER = Ruler({}, ())
 Parts = dict[int, dict[int, Measurement]]  # heat -> companion -> its part
 
 
 def ruler(runs: Sequence[RecordedRun], baseline: object, objective: Objective) -> Ruler:
-    """Of all runs of a study. baseline: its configuration at the default batch size.
+    """Of all runs of a study, empty where they were alone.
 
-    `NO_RULER` for a study whose runs were alone.
+    baseline: its configuration at the default batch size.
     """
     parts: Parts = {}
     for recorded in runs:
@@ -121,7 +118,6 @@ def _companions(
     numbers = sorted({number for heat in parts.values() for number in heat})
     companions: list[Companion] = []
     for number in numbers:
-        heats = tuple(sorted(heat for heat in parts if number in parts[heat]))
         own = tuple(
             objective.log_ratio(measurement, parts[heat][number])
             for heat, measurement in baselines
@@ -130,7 +126,7 @@ def _companions(
         level, apart, error = 0.0, False, 0.0
         if companions:
             level, apart, error = _step(companions, number, own, parts, objective)
-        companions.append(Companion(number, level, apart, error, own, heats))
+        companions.append(Companion(number, level, apart, error, own))
     return tuple(companions)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..evidence.objectives import latency
 from ..language import N_, Message
 from ..options import AUTO
+from ..policy import MAX_HEAT
 from ..runs import heat
 from ..runs.records import RecordedRun
 from ..worker.facts import Memory
@@ -44,6 +45,19 @@ def decide(runner: Runner, baseline: RecordedRun, probe: TrialSpec | None = None
     if wanted.size > 1 and probe is not None and (why := _refused(runner, probe)):
         return HeatSize(1, Message("no second process gets the device: {why}", {"why": why}))
     return wanted
+
+
+def most_together(runner: Runner) -> int:
+    """How many runs fit into one heat of the confirmation, where no sampler learns between them.
+
+    By the memory that the first run of the baseline has seen.
+    """
+    asked = runner.setup.heat
+    if asked != AUTO:
+        return int(asked)
+    memory = next((m for r in runner.runs if r.ok and (m := r.run.result.memory)), None)
+    most = HeatSize(MAX_HEAT, Message(""))
+    return most.size if memory is None else _within(memory, most).size
 
 
 def _as_asked(asked: str) -> Message:

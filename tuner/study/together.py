@@ -11,6 +11,7 @@ from ..policy import BATCH_SIZE
 from ..runs.log import without_traces
 from ..runs.records import RecordedRun, Run
 from ..worker.protocol import Outcome, Role
+from .heat_size import most_together
 from .heats import Entry, make
 from .runner import Runner
 
@@ -52,10 +53,10 @@ def measure_together(entries: Sequence[Entry], done: int, total: int) -> list[Re
 
 
 def _heats(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
-    """As few heats as may be, of about the same size."""
+    """As few heats as memory allows, of about the same size: what is compared belongs in one."""
     if not all(entry.runner.in_turns for entry in entries) or not entries:
         return [[entry] for entry in entries]
-    size = max(2, min(entry.runner.setup.heat_size for entry in entries))
+    size = max(2, min(most_together(entry.runner) for entry in entries))
     count = -(-len(entries) // size)
     bounds = [place * len(entries) // count for place in range(count + 1)]
     return [entries[begin:end] for begin, end in pairwise(bounds)]
@@ -74,9 +75,8 @@ def require_fit(runner: Runner, recorded: RecordedRun) -> None:
     Raises BaselineError where the model does not run as it is, UnfitEnvironmentError where the
     environment failed several runs in a row.
     """
-    failures = takewhile(
-        lambda run: run.outcome == Outcome.ENVIRONMENT_ERROR, reversed(runner.fresh_runs)
-    )
+    runs = [run for run in runner.fresh_runs if run.role != Role.COMPANION]
+    failures = takewhile(lambda run: run.outcome == Outcome.ENVIRONMENT_ERROR, reversed(runs))
     count = len(list(failures))
     if count >= ENVIRONMENT_ERRORS_IN_A_ROW:
         raise UnfitEnvironmentError(
