@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..evidence.objectives import latency
@@ -40,8 +41,8 @@ def decide(runner: Runner, baseline: RecordedRun, probe: TrialSpec | None = None
         return HeatSize(1, Message("as --heat 1 asks"))
     wanted = _by_processors(runner) if asked == AUTO else HeatSize(int(asked), _as_asked(asked))
     memory = baseline.run.result.memory
-    if asked == AUTO and memory is not None:
-        wanted = _within(memory, wanted)
+    if asked == AUTO:
+        wanted = min([wanted, *_rooms(memory)], key=lambda heat: heat.size)
     if wanted.size > 1 and probe is not None and (why := _refused(runner, probe)):
         return HeatSize(1, Message("no second process gets the device: {why}", {"why": why}))
     return wanted
@@ -56,8 +57,7 @@ def most_together(runner: Runner) -> int:
     if asked != AUTO:
         return int(asked)
     memory = next((m for r in runner.runs if r.ok and (m := r.run.result.memory)), None)
-    most = HeatSize(MAX_HEAT, Message(""))
-    return most.size if memory is None else _within(memory, most).size
+    return min([MAX_HEAT, *(room.size for room in _rooms(memory))])
 
 
 def _as_asked(asked: str) -> Message:
@@ -71,8 +71,10 @@ def _by_processors(runner: Runner) -> HeatSize:
     return HeatSize(size, Message("{count} processors", {"count": count}))
 
 
-def _within(memory: Memory, wanted: HeatSize) -> HeatSize:
+def _rooms(memory: Memory | None) -> Iterator[HeatSize]:
     """As many as fit into what is free, of the host's memory and of the device's."""
+    if memory is None:
+        return
     of_host = N_("{free} GiB free on the host, {peak} GiB a run")
     of_device = N_("{free} GiB free on the device, {peak} GiB a run")
     kinds = (
@@ -80,13 +82,9 @@ def _within(memory: Memory, wanted: HeatSize) -> HeatSize:
         (of_device, memory.device_peak_bytes, memory.device_free_bytes, SHARE_OF_DEVICE),
     )
     for text, peak, free, share in kinds:
-        if not peak or free is None:
-            continue
-        room = max(1, int(share * free / peak))
-        if room < wanted.size:
+        if peak and free is not None:
             sizes = {"free": f"{free / GIB:.1f}", "peak": f"{peak / GIB:.1f}"}
-            wanted = HeatSize(room, Message(text, sizes))
-    return wanted
+            yield HeatSize(max(1, int(share * free / peak)), Message(text, sizes))
 
 
 def _refused(runner: Runner, probe: TrialSpec) -> str:
