@@ -6,8 +6,8 @@
 Every round holds heats of two of the same configuration, one heat of all, and a run alone of each:
 interleaved, so that each kind meets the same hours. What was measured stays in results/heats.db,
 raw; `measure` goes on where it was stopped. --load: a foreign process works in bursts on one core,
-and only the heats of two and their runs alone are made. --alone: no heats in these rounds, to know
-the ratios of runs alone better, which scatter more.
+and only the heats of two and their runs alone are made. --alone: no heats in these rounds, and only
+runs of eager and of what is compared with it, whose ratios alone scatter most.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def steps(number: int, loaded: bool, alone: bool) -> list[tuple[int, list[int]]]
         of_round.append((ALL, kinds))
         of_round += [(ALONE + kind, [kind]) for kind in kinds[len(TWINS) :]]
     if alone:
-        of_round = [(place, own) for place, own in of_round if len(own) == 1]
+        of_round = [(place, own) for place, own in of_round if len(own) == 1 and own != [1]]
     return of_round[::-1] if number % 2 else of_round
 
 
