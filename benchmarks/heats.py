@@ -1,13 +1,13 @@
 """Turns against runs one after the other: scatter of a ratio, its bias, and what spinning does.
 
-    python benchmarks/heats.py measure --rounds 25 [--load] [--alone]
+    python benchmarks/heats.py measure --rounds 25 [--load] [--bias]
     python benchmarks/heats.py report [--load]
 
 Every round holds heats of two of the same configuration, one heat of all, and a run alone of each:
 interleaved, so that each kind meets the same hours. What was measured stays in results/heats.db,
 raw; `measure` goes on where it was stopped. --load: a foreign process works in bursts on one core,
-and only the heats of two and their runs alone are made. --alone: no heats in these rounds, and only
-runs of eager and of what is compared with it, whose ratios alone scatter most.
+and only the heats of two and their runs alone are made. --bias: in these rounds only the heat of
+all, and runs alone of those whose ratios alone scatter most.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def load(wanted: bool) -> Iterator[None]:
         process.join()
 
 
-def measure(name: str, rounds: int, loaded: bool, alone: bool) -> None:
+def measure(name: str, rounds: int, loaded: bool, bias: bool) -> None:
     """Make the rounds that are not there yet."""
     setup = Setup("mobilenet_v2", trials=1, confirm="off", heat="5", pins={"batch_size": "1"})
     with measuring(setup.validated(), Store(STORAGE), name) as runner, load(loaded):
@@ -89,7 +89,7 @@ def measure(name: str, rounds: int, loaded: bool, alone: bool) -> None:
         clock = runner.observer = TurnClock()
         begun = {r.block // PLACES for r in runner.runs if r.role == Role.HOLD_OUT}
         for number in range(max(begun | {-1}) + 1, rounds):
-            for place, kinds in steps(number, loaded, alone):
+            for place, kinds in steps(number, loaded, bias):
                 step(runner, number * PLACES + place, kinds)
             print(f"round {number + 1}; {clock.line()}", flush=True)
 
@@ -115,7 +115,7 @@ class TurnClock(Lines):
         return f"controller: {self.cpu_s / max(self.wall_s, 1e-9):.2%} of a processor in turns"
 
 
-def steps(number: int, loaded: bool, alone: bool) -> list[tuple[int, list[int]]]:
+def steps(number: int, loaded: bool, bias: bool) -> list[tuple[int, list[int]]]:
     """(place, configurations) of a round's heats and runs alone; every other one is reversed."""
     kinds = list(range(len(TWINS) if loaded else len(NAMES)))
     of_round: list[tuple[int, list[int]]] = []
@@ -124,8 +124,8 @@ def steps(number: int, loaded: bool, alone: bool) -> list[tuple[int, list[int]]]
     if not loaded:
         of_round.append((ALL, kinds))
         of_round += [(ALONE + kind, [kind]) for kind in kinds[len(TWINS) :]]
-    if alone:
-        of_round = [(place, own) for place, own in of_round if len(own) == 1 and own != [1]]
+    if bias:
+        of_round = [(place, own) for place, own in of_round if place >= ALL and own != [1]]
     return of_round[::-1] if number % 2 else of_round
 
 
@@ -169,17 +169,17 @@ class Rounds:
         return heats, pairs
 
     def against_baseline(self, kind: int) -> tuple[list[float], list[float]]:
-        """log ratios to the baseline: in each heat of all, and of each round's runs alone.
+        """log ratios to the baseline: in each heat of all, and of that round's runs alone.
 
-        Of those all that the round has: the mean of log(ms) of either side.
+        Of those all that the round has: the mean of log(ms) of either side. Rounds without either
+        are left out: it is the hours that move the ratios of runs alone.
         """
         heats, pairs = [], []
         for number in self.numbers:
             sides = [self.at(number, ALL, k) for k in (kind, 0)]
             alone = [self._alone(number, k) for k in (kind, 0)]
-            if all(sides):
+            if all(sides) and all(alone):
                 heats.append(LATENCY.log_ratio(sides[0][0], sides[1][0]))
-            if all(alone):
                 pairs.append(statistics.fmean(alone[0]) - statistics.fmean(alone[1]))
         return heats, pairs
 
@@ -190,8 +190,9 @@ class Rounds:
 
     def medians_ms(self, kind: int) -> tuple[float, float]:
         """Median ms in the heat of all, and alone."""
-        company = [LATENCY.of(m) for n in self.numbers for m in self.at(n, ALL, kind)]
-        alone = [LATENCY.of(m) for n in self.numbers for m in self.at(n, ALONE + kind, kind)]
+        numbers = [n for n in self.numbers if self.at(n, ALL, kind)]
+        company = [LATENCY.of(m) for n in numbers for m in self.at(n, ALL, kind)]
+        alone = [LATENCY.of(m) for n in numbers for m in self.at(n, ALONE + kind, kind)]
         return statistics.median(company or [math.nan]), statistics.median(alone or [math.nan])
 
 
@@ -212,16 +213,9 @@ def ratio_of_deviations(rows: Sequence[Row]) -> float:
     return float(statistics.stdev(heats) / alone) if alone else math.inf
 
 
-def difference(heats: Sequence[float], pairs: Sequence[float]) -> tuple[float, float, float]:
-    """(value, low, high): of the means of log ratios in turns and alone, each resampled (95 %)."""
-    chance = random.Random(0)
-
-    def mean(values: Sequence[float]) -> float:
-        return statistics.fmean(chance.choices(values, k=len(values)))
-
-    values = sorted(mean(heats) - mean(pairs) for _ in range(RESAMPLES))
-    low, high = values[int(0.025 * RESAMPLES)], values[int(0.975 * RESAMPLES)]
-    return statistics.fmean(heats) - statistics.fmean(pairs), low, high
+def mean_difference(rows: Sequence[Row]) -> float:
+    """Of the log ratios in turns and alone, over rounds."""
+    return statistics.fmean(in_turns - alone for in_turns, alone in rows)
 
 
 def report(name: str, loaded: bool) -> None:
@@ -239,15 +233,16 @@ def report(name: str, loaded: bool) -> None:
         )
     if loaded:
         return
-    print("against the baseline | in turns (heats) | alone (rounds) | difference (95 %) | ms")
+    print("against the baseline | in turns | alone | difference (95 %), rounds | ms")
     for kind in range(1, len(NAMES)):
         ratios, pairs = rounds.against_baseline(kind)
-        between = "{:+.1%} ({:+.1%} to {:+.1%})".format(*difference(ratios, pairs))
+        rows = list(zip(ratios, pairs, strict=True))
+        between = "{:+.1%} ({:+.1%} to {:+.1%})".format(*bootstrap(rows, mean_difference))
         company, alone = rounds.medians_ms(kind)
         in_turns, by_itself = (math.exp(statistics.fmean(logs)) for logs in (ratios, pairs))
         print(
-            f"{NAMES[kind]:20} | {in_turns:.3f} ({len(ratios)}) | {by_itself:.3f} ({len(pairs)}) | "
-            f"{between} | {company:.4g} in company, {alone:.4g} alone"
+            f"{NAMES[kind]:20} | {in_turns:.3f} | {by_itself:.3f} | {between}, {len(rows)} | "
+            f"{company:.4g} in company, {alone:.4g} alone"
         )
     company, alone = rounds.medians_ms(0)
     print(f"{'eager':20} | {company:.4g} ms in company, {alone:.4g} ms alone")
@@ -259,11 +254,11 @@ def main() -> None:
     parser.add_argument("what", choices=["measure", "report"])
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--load", action="store_true")
-    parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--bias", action="store_true")
     arguments = parser.parse_args()
     name = "loaded" if arguments.load else "quiet"
     if arguments.what == "measure":
-        measure(name, arguments.rounds, arguments.load, arguments.alone)
+        measure(name, arguments.rounds, arguments.load, arguments.bias)
     report(name, arguments.load)
 
 
