@@ -1,35 +1,36 @@
 """The figures that the constants of the confirmation were chosen by, on the recordings for that.
 
-    python benchmarks/calibrate.py [--studies 200] [RECORDING …]
+    python benchmarks/calibrate.py [--studies 200] [--noise 1] [RECORDING …]
 
-- How long a run should be: the scatter of runs, had each ended after so many seconds of samples.
-- What sentinels would do: the error that the drift makes, and what is left of it when every run is
-  compared with the latest run of the baseline instead.
+- How many turns a run should have: the scatter of the ratios of a heat, had it ended earlier.
+- More pairs, or other looks: the verdicts.
 - One constant of tuner/evidence/finalists.py at a time is changed, the others stay as they are, and
   whole studies are replayed (see trust.py): the regret and the runs that it takes, for each value.
+- TPE against random without replacement: the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import math
 import multiprocessing
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import optuna
 from trust import GAINS, HERE, RECORDINGS, Replays, a_a, planted, promise, quantile, title
 
 from tuner.evidence import finalists, intervals
 from tuner.evidence.intervals import Look
 from tuner.evidence.stats import median
+from tuner.study.sampler import Sampler
+from tuner.worker.protocol import Measurement, Role
 
 CHOSEN_ON = ("npu-emulated.jsonl.gz", "batches.jsonl.gz")
-SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
-FEWEST_SAMPLES = 5
+TURNS = (2, 4, 7, 10)
 LOOKS = {
     "8": (Look(8, 0.05),),
     "8, 16": (Look(8, 0.01), Look(16, 0.04)),
@@ -38,46 +39,44 @@ LOOKS = {
 }
 VALUES: dict[str, tuple[float, ...]] = {
     "FINALISTS": (3, 5, 8),
-    "BLOCKS": (2, 4, 6),
-    "ALL_IN": (1, 2, 4),
-    "KEPT": (2, 4, 8),
+    "BLOCKS": (2, 3, 4, 6),
     "SEARCH_VOTES": (0, 1, 2),
-    "DRIFT_TAKEN_OFF": (0.0, 0.5, 1.0),
 }
 
 
-def run_lengths(replays: Replays) -> Iterator[str]:
-    """The scatter about the level of each configuration, by seconds of samples."""
-    for seconds in SECONDS:
+def turns(replays: Replays) -> Iterator[str]:
+    """The scatter of ratios about the level of each configuration, by the number of turns."""
+    companions = {
+        r.run.spec.heat: m
+        for r in replays.runs
+        if r.role == Role.COMPANION and (m := r.measurement) is not None
+    }
+    for most in TURNS:
         rests: list[float] = []
         for parts in replays.world.parts.values():
-            runs = [part.recorded.run.result.measurement for part in parts]
-            logs = [math.log(median(_first(m.latency_ns, seconds))) for m in runs if m]
-            left = [log - part.drift for log, part in zip(logs, parts, strict=True)]
-            rests += [abs(one - median(left)) for one in left]
+            logs = [
+                replays.objective.log_ratio(_first(m, most), companions[heat])
+                for part in parts
+                if (m := part.recorded.measurement) is not None
+                and (heat := part.recorded.run.spec.heat) in companions
+            ]
+            rests += [abs(log - median(logs)) for log in logs] if len(logs) > 1 else []
         middle, upper = quantile(rests, 0.68), quantile(rests, 0.9)
-        yield f"{seconds} s of samples: scatter {middle:.2%}, 90th {upper:.2%}"
+        yield f"{most} turns: scatter of a ratio {middle:.2%}, 90th {upper:.2%}"
 
 
-def _first(latency_ns: Sequence[int], seconds: float) -> list[int]:
-    spent = itertools.accumulate(latency_ns)
-    kept = [value for value, end in zip(latency_ns, spent, strict=True) if end <= seconds * 1e9]
-    return kept if len(kept) >= FEWEST_SAMPLES else list(latency_ns[:FEWEST_SAMPLES])
-
-
-def sentinels(replays: Replays) -> str:
-    """The error by drift with and without the latest run of the baseline as a yardstick."""
-    world = replays.world
-    everything = [part for parts in world.parts.values() for part in parts]
-    everything.sort(key=lambda part: part.recorded.run.started_at)
-    without, compared, latest = [], [], None
-    for part in everything:
-        if latest is not None:
-            without.append(part.drift)
-            compared.append(part.drift - latest.drift - latest.rest)
-        if world.key(part.recorded.configuration) == world.key(world.space.baseline()):
-            latest = part
-    return f"{statistics.pstdev(without):.2%} without, {statistics.pstdev(compared):.2%} with them"
+def _first(measurement: Measurement, most: int) -> Measurement:
+    """The measurement without what came after so many turns."""
+    kept = [turn < most for turn in measurement.latency_turns]
+    latency = [ns for ns, keep in zip(measurement.latency_ns, kept, strict=True) if keep]
+    blocks = [turn < most for turn in measurement.block_turns]
+    return replace(
+        measurement,
+        latency_ns=latency,
+        latency_turns=[turn for turn in measurement.latency_turns if turn < most],
+        block_ns=[ns for ns, keep in zip(measurement.block_ns, blocks, strict=True) if keep],
+        block_turns=[turn for turn in measurement.block_turns if turn < most],
+    )
 
 
 @contextmanager
@@ -91,10 +90,13 @@ def changed(name: str, value: float) -> Iterator[None]:
         setattr(finalists, name, before)
 
 
-def show(replays: Replays, noise: float, options: argparse.Namespace) -> str:
+def show(
+    replays: Replays, noise: float, options: argparse.Namespace, sampler: Sampler | None = None
+) -> str:
     """One line: regret, runs."""
     with multiprocessing.Pool(options.processes) as pool:
-        found = pool.map(partial(promise, replays, noise), range(options.studies))
+        job = partial(promise, replays, noise, sampler=sampler)
+        found = pool.map(job, range(options.studies))
     regrets = [one.regret for one in found]
     runs = [one.choosing for one in found]
     return (
@@ -102,6 +104,11 @@ def show(replays: Replays, noise: float, options: argparse.Namespace) -> str:
         f"mean {statistics.fmean(regrets):.2%}; runs to choose the winner: mean "
         f"{statistics.fmean(runs):.0f}, most {max(runs)}"
     )
+
+
+def at_random(seed: int) -> optuna.samplers.BaseSampler:
+    """What is measured already is told and another asked for: hence without replacement."""
+    return optuna.samplers.RandomSampler(seed=seed)
 
 
 def looks(replays: Replays, noise: float, options: argparse.Namespace) -> Iterator[str]:
@@ -135,9 +142,10 @@ def main() -> None:
     for path in paths:
         replays = Replays(path, RECORDINGS[path.name])
         print(next(title(path.name.partition(".")[0], replays, options.noise)))
-        for line in run_lengths(replays):
-            print(f"  {line}")
-        print(f"  sentinels: {sentinels(replays)}", flush=True)
+        for line in turns(replays):
+            print(f"  {line}", flush=True)
+        for name, sampler in (("TPE", None), ("random", at_random)):
+            print(f"  {name}: {show(replays, options.noise, options, sampler)}", flush=True)
         for line in looks(replays, options.noise, options):
             print(f"  {line}", flush=True)
         for name in options.constant or VALUES:

@@ -13,9 +13,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from tuner.evidence.summary import SEARCH_ROLES
-from tuner.runs.records import RecordedRun
+from tuner.runs.records import RecordedRun, elapsed_s
 from tuner.runs.store import Store
-from tuner.study.budget import elapsed_s
 from tuner.worker.protocol import Role
 
 PREPARING = ("interpreter", "import", "device", "build", "transform")

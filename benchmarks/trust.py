@@ -4,8 +4,9 @@
         [RECORDING …]
 
 A recording (record.py makes one) gives a world with a known truth: the level of each configuration,
-with the scatter, the spikes and the drift that were seen (tuner/study/replay.py). In it whole
-studies of 40 trials are made, confirmed as `npu-tune` does, and judged:
+with the scatter and the spikes of its ratios, and the drift of the host from heat to heat
+(tuner/evidence/world.py). In it whole studies of 40 trials are made in turns, confirmed as
+`npu-tune` does, and judged:
 
 - A/A: every configuration is answered with runs of the baseline. How often is the verdict anything
   but same or unclear?
@@ -16,9 +17,9 @@ studies of 40 trials are made, confirmed as `npu-tune` does, and judged:
 - power: one value of one knob makes the baseline 2, 5 or 10 % faster and nothing else does
   anything. How often is the verdict faster?
 
-Emulated CANN where a line says so. What is replayed is drawn run by run: disturbances that last for
-fewer than some ten runs are scattered over the study, so that pairs are more independent than they
-are; and what all runs of a recording share is not seen at all. real.py measures anew.
+Emulated CANN where a line says so. What a run is off by is drawn run by run, so that what disturbs
+several runs of a heat by different amounts is scattered over the study; and what all runs of a
+recording share is not seen at all. real.py measures anew.
 """
 
 from __future__ import annotations
@@ -38,14 +39,15 @@ from tuner.evidence.objectives import OBJECTIVES
 from tuner.evidence.stats import median
 from tuner.evidence.summary import Summary
 from tuner.evidence.verdict import Judgement, judge
+from tuner.evidence.world import World, world
 from tuner.options import Setup
 from tuner.policy import BASELINE_RUNS, BATCH_SIZE, WARMUP
 from tuner.runs import recording
 from tuner.runs.recording import Recording
 from tuner.runs.store import MemoryStore
 from tuner.space.model import Configuration
-from tuner.study.replay import Replay, World, only_recorded, replayed, world
-from tuner.study.sampler import Search
+from tuner.study.replay import Replay, only_recorded, replayed
+from tuner.study.sampler import Sampler, Search
 from tuner.worker.protocol import Outcome, Role
 
 HERE = Path(__file__).parent
@@ -56,6 +58,7 @@ RECORDINGS = {  # file -> objective; the last one is what no choice was made on
 }
 TRIALS = 40
 GAINS = (0.02, 0.05, 0.10)
+FAR_BEHIND = 0.5
 Answer = Callable[[Configuration], tuple[Configuration, float]]
 
 
@@ -78,10 +81,17 @@ class Replays:
         )
         self.configurations = [dict(key) for key in self.world.parts]
 
-    def study(self, seed: int, noise: float, instead: Answer | None = None) -> Summary:
-        """A whole study."""
-        launch = Replay(self.world, seed, noise, instead).run
-        return replayed(self.record, self.world, launch, replace(self.asked, seed=seed))
+    def study(
+        self,
+        seed: int,
+        noise: float,
+        instead: Answer | None = None,
+        sampler: Sampler | None = None,
+    ) -> Summary:
+        """A whole study, in turns where it was recorded so."""
+        source = Replay(self.world, seed, noise, instead)
+        asked = replace(self.asked, seed=seed)
+        return replayed(self.record, self.world, source, asked, sampler)
 
     def regret(self, chosen: Configuration) -> float:
         """How much dearer than the best: 0.01 is 1 %."""
@@ -133,9 +143,9 @@ class Promise:
     choosing: int
 
 
-def promise(replays: Replays, noise: float, seed: int) -> Promise:
-    """A whole study, judged."""
-    summary = replays.study(seed, noise)
+def promise(replays: Replays, noise: float, seed: int, sampler: Sampler | None = None) -> Promise:
+    """A whole study, judged. sampler: TPE where it is None."""
+    summary = replays.study(seed, noise, sampler=sampler)
     judged: Judgement = judge(summary)
     best, base = judged.best.configuration, judged.baseline.configuration
     true = replays.world.log_speedup(best, base, noise)
@@ -263,6 +273,8 @@ def promises(found: Sequence[Promise]) -> Iterator[str]:
                 f"{median(ratios):+.2%}, sd {statistics.pstdev(ratios):.2%}; the interval covers "
                 f"the truth in {statistics.fmean(one.covered for one in some):.1%} of {len(some)}"
             )
+    kept = sum(one.verdict != "faster" and one.regret > FAR_BEHIND for one in found)
+    yield f"  keep defaults that are more than {FAR_BEHIND:.0%} slower than the best: {kept}"
     choosing, runs = [one.choosing for one in found], [one.runs for one in found]
     yield (
         f"  runs: {min(choosing)} to {max(choosing)} to choose the winner, "

@@ -105,7 +105,7 @@ def replay_study(
     if str(study).endswith(RECORDING_SUFFIX):
         content = recording.read(Path(study))
         if content.study is None:
-            raise UsageError(f"{study}: a recording in which no study was new_setup")
+            raise UsageError(f"{study}: a recording in which no study was begun")
         record, runs = content.study, content.runs
     else:
         store = Store(storage, create=False)

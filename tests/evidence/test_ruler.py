@@ -46,6 +46,26 @@ def test_a_ratio_is_the_median_over_turns_so_that_a_burst_is_in_none() -> None:
     assert list(levels(*runs).values()) == [2.0, 0.5]
 
 
+@pytest.mark.parametrize(
+    ("waits_ms", "companion_waits_ms", "expected"),
+    [
+        ((0, 0, 0), (0, 0, 0), 0.5),
+        ((9, 0, 0), (0, 0, 0), 0.4472),  # of 80 ms in that turn
+        ((0, 0, 0), (17, 0, 0), 0.4472),
+        ((7, 0, 3), (15, 9, 9), 0.5),  # no tenth
+        ((9, 0, 5), (0, 0, 0), 0.5),  # one of three is not enough
+        ((9, 9, 9), (0, 0, 0), 0.5),  # more threads than processors: that is how it is
+    ],
+)
+def test_a_turn_in_which_one_waited_for_a_processor_is_left_out_for_both(
+    waits_ms: tuple[int, ...], companion_waits_ms: tuple[int, ...], expected: float
+) -> None:
+    waits_ns, of_companion_ns = ([ms * 10**6 for ms in w] for w in (waits_ms, companion_waits_ms))
+    run = in_heats.in_heat(1, (40, 25, 20), None, 1, 1, 0, waits_ns, mode="fast")
+    companion = in_heats.in_heat(1, (80, 50, 50), Role.COMPANION, 1, 0, 0, of_companion_ns)
+    assert list(levels(companion, run).values()) == [expected]
+
+
 def test_the_baseline_is_worth_the_median_of_its_fresh_runs_never_its_companion() -> None:
     runs = [
         part(1, 10), in_heat(1, 0, 9), in_heat(1, 0, 8), in_heat(1, 1, 4, mode="fast"),

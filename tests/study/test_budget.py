@@ -11,11 +11,11 @@ from tests.support.runs import next_runs, recorded, study_record
 from tuner.errors import UsageError
 from tuner.evidence.summary import summarize
 from tuner.options import Setup
-from tuner.runs.records import RecordedRun
-from tuner.study.budget import confirmation_s, elapsed_s, noise_found, wanted_trials
+from tuner.runs.records import RecordedRun, elapsed_s
+from tuner.study.budget import confirmation_s, noise_found, wanted_trials
 from tuner.worker.protocol import Outcome
 
-# Every run takes 1 s (fakes.recorded); the confirmation 2 blocks of 6 runs, 2 of 5, 8 pairs: 38 s.
+# Every run takes 1 s (fakes.recorded); the confirmation 4 blocks of 6 runs, 8 pairs: 40 s.
 RUNS = [recorded(0, 10), recorded(0, 10.2), recorded(1, 4, mode="fast")]
 
 
@@ -25,7 +25,7 @@ def wanted(budget_s: float, runs: list[RecordedRun], confirm: str = "auto") -> i
 
 
 def test_the_confirmation_is_kept_back() -> None:
-    assert wanted(100, RUNS) == 2 + (100 - 3 - 38)
+    assert wanted(100, RUNS) == 2 + (100 - 3 - 40)
     assert wanted(100, RUNS, confirm="off") == 2 + (100 - 3)
 
 

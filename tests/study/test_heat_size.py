@@ -22,8 +22,8 @@ PROBE = TrialSpec("", -1, Role.PROBE, "npu", ModelSpec("", ""))
 
 
 @pytest.fixture
-def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    return study_of(SPACE, Heats(lambda _: 10.0), tmp_path, monkeypatch, heat="auto").runner
+def runner(tmp_path: Path) -> Runner:
+    return study_of(SPACE, Heats(lambda _: 10.0), tmp_path, heat="auto").runner
 
 
 def of(runner: Runner, cpus: int, asked: str = "auto") -> Runner:

@@ -56,11 +56,9 @@ def roles(specs: list[TrialSpec]) -> str:
     return " ".join(f"{spec.role.value[0]}{spec.batch_size}" for spec in specs)
 
 
-def test_two_runs_of_the_baseline_are_in_the_first_heat_and_one_in_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_runs_of_the_baseline_are_in_the_first_heat_and_one_in_others(tmp_path: Path) -> None:
     heats = Heats(by_mode)
-    study_of(SPACE, heats, tmp_path, monkeypatch, trials=16).run()
+    study_of(SPACE, heats, tmp_path, trials=16).run()
     assert [spec.role for spec in heats.alone] == [Role.BASELINE]
     assert [roles(specs) for specs, _ in heats.made] == [
         "b1 b1 s1 s1",  # with the companion five
@@ -75,10 +73,10 @@ def test_two_runs_of_the_baseline_are_in_the_first_heat_and_one_in_others(
 
 
 def test_no_configuration_stands_twice_in_a_heat_and_each_has_its_trial(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     heats = Heats(by_mode)
-    study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=20).run()
+    study_of(SPACE, heats, tmp_path, store, trials=20).run()
     for specs, _ in heats.made:
         configurations = [
             tuple(value_of(spec, knob) for knob in ("mode", "threads", "spin"))
@@ -92,14 +90,14 @@ def test_no_configuration_stands_twice_in_a_heat_and_each_has_its_trial(
 
 
 def test_what_is_told_is_the_ratio_times_what_the_baseline_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     slow = Heats(by_mode, host=lambda number: 1.0 + number)  # each heat on a slower host
-    study_of(SPACE, slow, tmp_path, monkeypatch, store, trials=9).run()
+    study_of(SPACE, slow, tmp_path, store, trials=9).run()
     runs = {r.trial: r for r in store.runs("s") if r.role == Role.SEARCH}
     told = {t.number: t.value for t in trials_of(store) if t.value is not None}
     fast = [told[n] for n, r in runs.items() if n in told and r.configuration["mode"] == "fast"]
-    summary = study_of(SPACE, slow, tmp_path, monkeypatch, store, trials=9).runner.summary()
+    summary = study_of(SPACE, slow, tmp_path, store, trials=9).runner.summary()
     baseline = summary.baseline
     assert baseline is not None
     assert [summary.speedup(m) for m in summary.measured if m.configuration["mode"] == "fast"]
@@ -114,22 +112,22 @@ def test_what_is_told_is_the_ratio_times_what_the_baseline_takes(
 
 
 def test_trial_0_is_told_what_fresh_runs_say_not_its_own_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     def answer(spec: TrialSpec) -> float | Outcome:
         return 99.0 if not spec.heat else by_mode(spec)
 
-    study_of(SPACE, Heats(answer), tmp_path, monkeypatch, store, trials=5).run()
+    study_of(SPACE, Heats(answer), tmp_path, store, trials=5).run()
     assert trials_of(store)[0].value == pytest.approx(40.0)
 
 
 def test_a_configuration_that_is_measured_is_told_its_median_and_does_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     def answer(spec: TrialSpec) -> float | Outcome:
         return 20.0 if value_of(spec, "mode") != "unset" else 40.0
 
-    study_of(SMALL, Heats(answer), tmp_path, monkeypatch, store, trials=6).run()
+    study_of(SMALL, Heats(answer), tmp_path, store, trials=6).run()
     runs = store.runs("s")
     assert len({r.trial for r in runs}) == 6
     recorded = {r.trial for r in runs}
@@ -139,10 +137,10 @@ def test_a_configuration_that_is_measured_is_told_its_median_and_does_not_count(
 
 
 def test_a_heat_whose_companion_ends_is_made_again_beside_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     heats = Heats(by_mode, lost=[2])
-    study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=16).run()
+    study_of(SPACE, heats, tmp_path, store, trials=16).run()
     assert [numbers for _, numbers in heats.made][:3] == [[1], [2], [2]]
     runs = store.runs("s")
     assert len({r.run.spec.heat for r in runs}) == len(heats.made) + 1  # and 0: alone
@@ -152,37 +150,35 @@ def test_a_heat_whose_companion_ends_is_made_again_beside_another(
 
 
 def test_a_companion_that_ends_again_and_again_ends_the_study(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     heats = Heats(by_mode, lost=[1, 1, 1])
     with pytest.raises(UnfitEnvironmentError, match=r"ended 3 times in a row: .*--heat 1"):
-        study_of(SPACE, heats, tmp_path, monkeypatch, store).run()
+        study_of(SPACE, heats, tmp_path, store).run()
     assert [r.run.spec.heat for r in store.runs("s")] == [0]
     assert heats.living == []
 
 
 def test_a_companion_that_has_moved_overlaps_with_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     def answer(spec: TrialSpec) -> float | Outcome:
         worn = spec.role == Role.COMPANION and spec.companion == 1 and spec.heat > 5
         return 50.0 if worn else by_mode(spec)
 
     heats = Heats(answer)
-    study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=60).run()
+    study_of(SPACE, heats, tmp_path, store, trials=60).run()
     numbers = [numbers for _, numbers in heats.made]
     both = numbers.index([1, 2])
     assert set(map(tuple, numbers[:both])) == {(1,)}
     assert set(map(tuple, numbers[both + 1 :])) == {(2,)}
-    first, second = (
-        study_of(SPACE, heats, tmp_path, monkeypatch, store).runner.summary().ruler.companions
-    )
+    first, second = study_of(SPACE, heats, tmp_path, store).runner.summary().ruler.companions
     assert (first.level, second.error) == (0.0, 0.0)
     assert second.level == pytest.approx(math.log(40 / 50))
 
 
 def test_what_runs_out_of_memory_in_company_is_made_again_beside_the_companion_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     crowded: list[int] = []
 
@@ -193,18 +189,18 @@ def test_what_runs_out_of_memory_in_company_is_made_again_beside_the_companion_a
         return by_mode(spec)
 
     heats = Heats(answer)
-    study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=5).run()
+    study_of(SPACE, heats, tmp_path, store, trials=5).run()
     again = heats.made[1]
     assert (roles(again[0]), again[1]) == ("s1", [1])
     assert Outcome.OUT_OF_MEMORY not in {r.outcome for r in store.runs("s")}
 
 
 def test_of_equal_runs_only_the_one_that_ran_out_of_memory_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     answers: Iterator[float | Outcome] = iter([10.0, Outcome.OUT_OF_MEMORY, 30.0])
     heats = Heats(lambda _: next(answers))
-    runner = study_of(SPACE, heats, tmp_path, monkeypatch, store, heat_size=2).runner
+    runner = study_of(SPACE, heats, tmp_path, store, heat_size=2).runner
     entry = Entry(runner, 0, SPACE.baseline(), Role.HOLD_OUT)
     records = make([entry, entry])
     assert [r.measurement and r.measurement.latency_ns[0] for r in records] == [10**7, 3 * 10**7]
@@ -212,13 +208,13 @@ def test_of_equal_runs_only_the_one_that_ran_out_of_memory_is_made_again(
 
 
 def test_a_batch_size_that_the_baseline_cannot_run_at_is_not_searched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     def answer(spec: TrialSpec) -> float | Outcome:
         large = spec.role == Role.BASELINE and spec.batch_size == 4
         return Outcome.OUT_OF_MEMORY if large else by_mode(spec)
 
-    study_of(SPACE, Heats(answer), tmp_path, monkeypatch, store, trials=12).run()
+    study_of(SPACE, Heats(answer), tmp_path, store, trials=12).run()
     large = [r for r in store.runs("s") if r.configuration["batch_size"] == 4]
     assert {r.role for r in large} == {Role.BASELINE}
     assert len({r.trial for r in store.runs("s")}) == 12
@@ -229,15 +225,13 @@ def test_a_batch_size_that_the_baseline_cannot_run_at_is_not_searched(
 
 @pytest.mark.parametrize("after", range(1, 5))
 def test_an_interrupted_search_goes_on_and_measures_nothing_twice(
-    after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    after: int, tmp_path: Path, store: MemoryStore
 ) -> None:
     heats = Heats(by_mode)
     with pytest.raises(Interrupted):
-        study_of(
-            SPACE, heats, tmp_path, monkeypatch, store, lambda: len(heats.made) >= after, trials=14
-        ).run()
+        study_of(SPACE, heats, tmp_path, store, lambda: len(heats.made) >= after, trials=14).run()
     assert heats.living == []
-    study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=14, heat_size=5).run()
+    study_of(SPACE, heats, tmp_path, store, trials=14, heat_size=5).run()
     runs = store.runs("s")
     searched = [r.trial for r in runs if r.role == Role.SEARCH]
     assert max(Counter(searched).values()) == 1
@@ -250,7 +244,7 @@ def test_an_interrupted_search_goes_on_and_measures_nothing_twice(
 
 
 def test_proposals_of_a_controller_that_died_are_measured_with_it_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     heats = Heats(by_mode)
 
@@ -261,23 +255,23 @@ def test_proposals_of_a_controller_that_died_are_measured_with_it_gone(
 
     heats.host = host
     with pytest.raises(KeyboardInterrupt):
-        study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=14).run()
+        study_of(SPACE, heats, tmp_path, store, trials=14).run()
     running = [t.number for t in trials_of(store) if not t.state.is_finished()]
     recorded = {r.trial for r in store.runs("s")}
     assert len(running) == 2
     assert not recorded & set(running)
     heats.host = lambda _: 1.0
-    study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=14, heat_size=5).run()
+    study_of(SPACE, heats, tmp_path, store, trials=14, heat_size=5).run()
     assert set(running) <= {r.trial for r in store.runs("s")}
     assert len({r.trial for r in store.runs("s")}) == 14
 
 
 @pytest.mark.parametrize("heat", ["2", "3"])
 def test_where_only_two_or_three_fit_the_baseline_has_heats_of_its_own(
-    heat: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: MemoryStore
+    heat: str, tmp_path: Path, store: MemoryStore
 ) -> None:
     heats = Heats(by_mode)
-    study_of(SPACE, heats, tmp_path, monkeypatch, store, trials=16, heat=heat).run()
+    study_of(SPACE, heats, tmp_path, store, trials=16, heat=heat).run()
     assert {r.role for r in heats.made[0][0]} == {Role.BASELINE}
     assert max(len(specs) for specs, _ in heats.made) == int(heat) - 1
     runs = store.runs("s")

@@ -88,10 +88,10 @@ def test_errors_of_the_environment_in_a_row_are_counted_whatever_their_companion
 
 
 def test_a_block_is_one_heat_where_memory_allows_and_several_of_a_size_where_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     heats = Heats(lambda _: 10.0)
-    runner = study_of(SPACE, heats, tmp_path, monkeypatch, heat="auto", heat_size=3).runner
+    runner = study_of(SPACE, heats, tmp_path, heat="auto", heat_size=3).runner
     entries = [Entry(runner, n, SPACE.baseline(), Role.CONFIRM) for n in range(7)]
     measure_together(entries, 0, 7)
     tight = recorded(0, 10)

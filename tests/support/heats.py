@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from tests.support.runs import BEGAN, study_record
 from tuner import options
 from tuner.options import Setup
@@ -134,20 +132,18 @@ def study_of(
     space: SearchSpace,
     heats: Heats,
     folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
     store: RunStore | None = None,
     stop: Callable[[], bool] = lambda: False,
     **asked: object,
 ) -> Study:
     """A study whose runs the heats answer."""
-    monkeypatch.setattr(heat, "measure", heats.measure)
-    monkeypatch.setattr(heat, "companion", heats.companion)
     setup = Setup("m", **{"trials": 12, "confirm": "off", "heat": "5", **asked})  # type: ignore[arg-type]
     record: StudyRecord = replace(
         study_record(), space=model.to_dict(space), setup=options.to_dict(setup)
     )
     launcher = Launcher("python", folder)
     runner = Runner(
-        record, setup, space, store or MemoryStore(), heats.launch, Silent(), stop, folder, launcher
-    )
+        record, setup, space, store or MemoryStore(), heats.launch, Silent(), stop, folder,
+        launcher, heats=heats,
+    )  # fmt: skip
     return Study(runner)

@@ -182,7 +182,6 @@ def setup(model: str, python: str, device: int | None) -> Setup:
         trials=TRIALS,
         pins={"batch_size": "1"},
         confirm="off",
-        heat="1",
         device=device,
         python=python,
         baseline_runs=BASELINE_RUNS,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..policy import WARMUP
+from ..runs.records import elapsed_s
 from ..space.model import Configuration
 from ..worker.protocol import UNSET, OutputCheck, ReadBack, Role
 from .ablation import findings, measured_as, minimal
@@ -90,7 +91,15 @@ def _evidence(summary: Summary, judgement: Judgement, winner: Configuration) -> 
         output_reason=output.reason,
         relative_error=output.relative_error,
         convolutions=(_convolutions(judgement.baseline), _convolutions(best)),
+        pair_s=_pair_s(judgement),
     )
+
+
+def _pair_s(judgement: Judgement) -> float | None:
+    pairs = judgement.comparison.pairs
+    if not pairs:
+        return None
+    return round(elapsed_s([*judgement.best.runs, *judgement.baseline.runs]) / pairs, 1)
 
 
 def _convolutions(measured: Measured) -> str:

@@ -17,20 +17,18 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from ..policy import PRACTICAL_EFFECT
+from ..runs.records import RecordedRun
 from ..space.model import Configuration
 from ..worker.protocol import Role
 from . import pairs
 from .measured import Measured, grouped, ranked
-from .pairs import Step, at_batch, baseline, contender, step_of
+from .pairs import Step, at_batch, baseline, contender, log_ratio, step_of
 from .stats import median
 from .summary import Summary
 
 FINALISTS = 5
-ALL_IN = 2  # blocks with every finalist
-KEPT = 4  # finalists in the blocks after those
 BLOCKS = 4
 SEARCH_VOTES = 1  # blocks that what the search measured is worth
-DRIFT_TAKEN_OFF = 0.5  # of a block's median: all of it would bring the block's own scatter in
 
 
 def finalists(summary: Summary) -> list[Configuration]:
@@ -80,15 +78,14 @@ def next_step(summary: Summary, seed: int) -> Step | None:
 
 def block_runs(count: int) -> int:
     """Runs of the blocks with so many finalists."""
-    return ALL_IN * (count + 1) + (BLOCKS - ALL_IN) * (min(count, KEPT) + 1)
+    return BLOCKS * (count + 1)
 
 
 def _order(summary: Summary, block: int, seed: int) -> list[Configuration]:
     """The configurations of a block; what failed in an earlier one is left out."""
-    base = baseline(summary)
-    order = [*still_in(summary, block), base]
+    order = [*finalists(summary), baseline(summary)]
     random.Random(f"{seed}:{summary.trials_done}:{block}").shuffle(order)
-    return [side for side in order if side != base or not _failed_before(summary, base, block)]
+    return [side for side in order if not _failed_before(summary, side, block)]
 
 
 def _failed_before(summary: Summary, configuration: Configuration, block: int) -> bool:
@@ -97,63 +94,52 @@ def _failed_before(summary: Summary, configuration: Configuration, block: int) -
     return any(r.block < block and not r.ok for r in runs)
 
 
-def still_in(summary: Summary, block: int) -> list[Configuration]:
-    """The finalists of this block: none that failed before, and later on the best few only."""
-    candidates = [c for c in finalists(summary) if not _failed_before(summary, c, block)]
-    if block < ALL_IN:
-        return candidates
-    votes = _votes(summary, candidates, ALL_IN)
-    order = sorted(votes, key=lambda number: median(votes[number]))
-    return [candidates[number] for number in order[:KEPT]]
-
-
-def block_values(summary: Summary, configuration: Configuration, blocks: int) -> list[float]:
-    """The objective in each block; empty where a run is missing, failed or is over the limit."""
-    rows = [summary.fresh_runs(configuration, Role.CONFIRM, block) for block in range(blocks)]
-    runs = [recorded for row in rows for recorded in row[:1]]
-    measured = grouped(configuration, runs, summary.objective)
-    if len(runs) < blocks or not ranked([measured], summary.objective, summary.limit_ms):
-        return []
-    return [summary.value(recorded) for recorded in runs]
-
-
 def winner(summary: Summary) -> Configuration | None:
     """The best finalist by its blocks; of those no worse, the one with the fewest knobs set.
 
-    Its score is the median over blocks of its log(cost), less half of the block's median, with what
-    the search measured as one block more. Of as many knobs, the steadier wins.
+    Its score is the median over blocks of its log(cost) against the others in that block, with what
+    the search measured as one block more. Of as many knobs, the better wins.
     """
-    candidates = still_in(summary, BLOCKS)
-    votes = _votes(summary, candidates, BLOCKS)
-    if not votes:
+    costs = _costs(summary)
+    if not costs:
         return None
-    limit = min(median(costs) for costs in votes.values()) + math.log1p(PRACTICAL_EFFECT)
-    tied = [number for number in votes if median(votes[number]) <= limit]
+    score = {number: median(row) for number, row in costs.items()}
+    limit = min(score.values()) + math.log1p(PRACTICAL_EFFECT)
+    candidates = finalists(summary)
+    tied = [number for number in score if score[number] <= limit]
     return candidates[
-        min(
-            tied,
-            key=lambda n: (len(summary.space.changed(candidates[n])), statistics.stdev(votes[n])),
-        )
+        min(tied, key=lambda n: (len(summary.space.changed(candidates[n])), score[n]))
     ]
 
 
-def _votes(
-    summary: Summary, candidates: Sequence[Configuration], blocks: int
-) -> dict[int, list[float]]:
-    """Number of the configuration -> its log cost in each block, then the search's.
+def _costs(summary: Summary) -> dict[int, list[float]]:
+    """Number of the finalist -> its log(cost) in each block, less the mean of all in that block.
 
-    Each less half of what is usual in that block. Without those that did not run well in each.
+    Without those that failed in one, or are over the limit.
     """
-    costs = {}
-    for number, configuration in enumerate(candidates):
-        values = block_values(summary, configuration, blocks)
-        if values:
-            searched = summary.measured_of(configuration)
-            vote = searched.value if searched else None
-            values += [vote or values[0]] * SEARCH_VOTES
-            costs[number] = [summary.objective.log_cost(value) for value in values]
-    usual = [DRIFT_TAKEN_OFF * median(block) for block in zip(*costs.values(), strict=True)]
-    return {
-        number: [cost - common for cost, common in zip(row, usual, strict=True)]
-        for number, row in costs.items()
+    rows = {
+        number: runs
+        for number, configuration in enumerate(finalists(summary))
+        if (runs := _block_runs(summary, configuration))
     }
+    blocks = [_ratios(summary, block) for block in zip(*rows.values(), strict=True)]
+    searched = [summary.measured_of(finalists(summary)[number]) for number in rows]
+    values = [measured.value for measured in searched if measured and measured.value]
+    if len(values) == len(rows):
+        blocks += [[summary.objective.log_cost(value) for value in values]] * SEARCH_VOTES
+    centred = [[cost - statistics.fmean(block) for cost in block] for block in blocks]
+    return dict(zip(rows, map(list, zip(*centred, strict=True)), strict=True))
+
+
+def _block_runs(summary: Summary, configuration: Configuration) -> list[RecordedRun]:
+    """Its run in each block; none where one is missing or failed, or they are over the limit."""
+    rows = [summary.fresh_runs(configuration, Role.CONFIRM, block) for block in range(BLOCKS)]
+    runs = [recorded for row in rows for recorded in row[:1]]
+    measured = grouped(configuration, runs, summary.objective)
+    whole = len(runs) == BLOCKS and ranked([measured], summary.objective, summary.limit_ms)
+    return runs if whole else []
+
+
+def _ratios(summary: Summary, block: Sequence[RecordedRun]) -> list[float]:
+    """log(cost / cost of the first) of each: turn by turn, where they were in one heat."""
+    return [log_ratio(summary, recorded, block[0]) for recorded in block]

@@ -21,7 +21,7 @@ from .summary import Summary
 
 Pair = tuple[RecordedRun, RecordedRun]
 LONGEST_GAP_S = 120.0  # between the runs of a pair: what lies further apart shares no moment
-SPARE_PAIRS = 4  # for pairs that the baseline's own run spoiled
+SPARE_PAIRS = 4  # for pairs that the baseline's own run spoiled, and as many for disturbed ones
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ def _trial(summary: Summary, *configurations: Configuration) -> int:
 def next_step(summary: Summary, winner: Configuration) -> Step | None:
     """The pair that comes next; None where there are enough, or the winner itself fails.
 
-    winner: its identity. The sides alternate; a pair that the baseline spoiled is made again under
-    a further number, and so is one of which a heat has left one side: the other would be alone.
+    winner: its identity. The sides alternate. Made again under a further number is a pair that the
+    baseline spoiled, one of which a heat has left one side, and up to four that were disturbed.
     """
-    wanted, number, good = pairs_wanted(summary, winner), 0, 0
-    while good < wanted and number < wanted + SPARE_PAIRS:
+    wanted, number, good, disturbed = pairs_wanted(summary, winner), 0, 0, 0
+    while good < wanted and number < wanted + SPARE_PAIRS + disturbed:
         order = [baseline(summary), winner] if number % 2 == 0 else [winner, baseline(summary)]
         end = next((look.pairs for look in summary.looks if look.pairs > number), number + 1)
         step = step_of(summary, Role.HOLD_OUT, number, order, 2 * end, winner)
@@ -93,7 +93,11 @@ def next_step(summary: Summary, winner: Configuration) -> Step | None:
             return step
         if not all(r.ok for r in summary.fresh_runs(winner, Role.HOLD_OUT, number)):
             return None  # there is nothing to claim
-        good += pair_of(summary, winner, number) is not None
+        pair = pair_of(summary, winner, number)
+        if pair is not None and disturbed < SPARE_PAIRS and _is_disturbed(pair):
+            disturbed += 1
+        elif pair is not None:
+            good += 1
         number += 1
     return None
 
@@ -114,10 +118,19 @@ def contender(summary: Summary) -> Configuration | None:
 
 
 def pairs_of(summary: Summary, winner: Configuration) -> list[Pair]:
-    """(winner's run, baseline's run) of each pair of which both ran well, one after the other."""
+    """(winner's run, baseline's run) of each pair of which both ran well, one after the other.
+
+    Without the first four that were disturbed: where there are more, that is how this host is.
+    """
     numbers = sorted({r.block for r in summary.fresh_runs(winner, Role.HOLD_OUT)})
-    pairs = (pair_of(summary, winner, number) for number in numbers)
-    return [pair for pair in pairs if pair is not None]
+    pairs = [pair for n in numbers if (pair := pair_of(summary, winner, n)) is not None]
+    disturbed = [place for place, pair in enumerate(pairs) if _is_disturbed(pair)][:SPARE_PAIRS]
+    return [pair for place, pair in enumerate(pairs) if place not in disturbed]
+
+
+def _is_disturbed(pair: Pair) -> bool:
+    """Did something from outside disturb a heat? Witnessed for both: it is no merit of either."""
+    return same_heat(*pair) and all(recorded.disturbed for recorded in pair)
 
 
 def pair_of(summary: Summary, winner: Configuration, number: int) -> Pair | None:

@@ -22,7 +22,8 @@ class Evidence:
 
     interval is None, and the figures are the search's own, where it was not confirmed.
     relative_error: of the output, against the baseline's largest value.
-    convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen
+    convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen.
+    pair_s: how long a pair took, start to end; None without pairs.
     """
 
     objective: str
@@ -39,6 +40,7 @@ class Evidence:
     output_reason: str
     relative_error: float | None
     convolutions: tuple[str, str]
+    pair_s: float | None = None  # files of earlier versions have none
 
     def comparison(self, verdict: Verdict) -> Comparison:
         """What it says of best against baseline, with the verdict that stands beside it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -82,3 +83,12 @@ class RecordedRun:
     def block(self) -> int:
         """Its block of the confirmation or the ablation, or its pair of the hold-out."""
         return self.run.spec.block
+
+
+def elapsed_s(runs: Sequence[RecordedRun]) -> float:
+    """How long these took together: runs of one heat are in the same seconds."""
+    heats: dict[int, int] = {}
+    for recorded in runs:
+        number, wall_ns = recorded.run.spec.heat, recorded.run.wall_ns
+        heats[number] = max(heats.get(number, 0), wall_ns) if number else heats.get(0, 0) + wall_ns
+    return sum(heats.values()) / 1e9

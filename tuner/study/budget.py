@@ -12,7 +12,7 @@ from ..evidence.pairs import Step, floor_of
 from ..evidence.summary import SEARCH_ROLES, Summary, finished_trials
 from ..language import N_, say
 from ..policy import BASELINE_RUNS, MIN_PAIRS, TOO_BUSY
-from ..runs.records import RecordedRun
+from ..runs.records import RecordedRun, elapsed_s
 from ..text import duration
 from ..worker.protocol import Role
 from .heat_size import HeatSize, expected_s
@@ -45,15 +45,6 @@ def confirmation_s(summary: Summary, runs: Sequence[RecordedRun]) -> float:
         return 0.0
     pairs = looks[0 if summary.options.target_effect is None else -1].pairs
     return (block_runs(FINALISTS) + 2 * pairs) * _run_s(runs)
-
-
-def elapsed_s(runs: Sequence[RecordedRun]) -> float:
-    """How long these took together: runs of one heat are in the same seconds."""
-    heats: dict[int, int] = {}
-    for recorded in runs:
-        number, wall_ns = recorded.run.spec.heat, recorded.run.wall_ns
-        heats[number] = max(heats.get(number, 0), wall_ns) if number else heats.get(0, 0) + wall_ns
-    return sum(heats.values()) / 1e9
 
 
 def _run_s(runs: Sequence[RecordedRun]) -> float:

@@ -92,7 +92,7 @@ def _refused(runner: Runner, probe: TrialSpec) -> str:
     assert runner.launcher is not None
     base = runner.space.baseline()
     first = replace(runner.trial_spec(0, base, Role.COMPANION), heat=1, companion=0)
-    with heat.companion(runner.launcher, first) as member:
+    with runner.heats.companion(runner.launcher, first) as member:
         result = heat.beside(member, runner.launcher, probe)
     return "" if result.outcome == Outcome.OK else result.message
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import UnfitEnvironmentError
 from ..evidence.ruler import RUNS_FOR_STEP, Companion
-from ..runs import heat
 from ..runs.heat import CompanionEnded
 from ..runs.launcher import Launcher, may_be_for_memory
 from ..runs.member import Member
@@ -80,7 +79,7 @@ class Company:
         known = [r.run.spec.companion for r in runner.runs]
         number = 1 + max([*known, self.number], default=0)
         spec = replace(runner.trial_spec(0, base, Role.COMPANION), heat=1, companion=number)
-        self.members.append(self.stack.enter_context(heat.companion(runner.launcher, spec)))
+        self.members.append(self.stack.enter_context(runner.heats.companion(runner.launcher, spec)))
 
     def measured(self) -> None:
         """A heat is committed: one that was replaced in it is not needed any more."""
@@ -148,7 +147,7 @@ def _measured(
         members = beside.ready() if beside else []
         wanted = [(_launcher(entry), _in_heat(entry, number, beside)) for entry in entries]
         try:
-            runs, parts = heat.measure(number, wanted, members, tell, runner.usable_cpus)
+            runs, parts = runner.heats.measure(number, wanted, members, tell, runner.usable_cpus)
         except CompanionEnded as ended:
             assert beside is not None
             beside.lose(ended)

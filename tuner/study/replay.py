@@ -1,126 +1,49 @@
 """A study on recorded runs instead of workers: with another sampler, budget, seed or rule.
 
-A recorded run is taken apart into the level of its configuration, the drift of the host at that
-moment (what the runs about it have in common) and what is left, its spikes included. A replayed
-study begins at a random moment of the recording and moves along it run by run: each run that it
-asks for is a recorded run of that configuration, drawn at random, all its samples scaled by one
-factor, from the drift of its own moment to the drift of this one. So the replayed world has a
-truth, which `truth` tells.
+What was recorded is taken apart into levels, drift and rests (`evidence/world.py`). A replayed
+study begins at a random moment of the recording and moves along it, run by run or heat by heat.
+Each run that it asks for is a recorded run of that configuration, drawn at random, all its samples
+scaled by one factor, so that its cost is its level, its rest and the drift of this moment: of a
+heat the same for all of it. So the replayed world has a truth, which `World.truth` tells.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
 from ..evidence.conclude import conclude
-from ..evidence.objectives import OBJECTIVES
 from ..evidence.result import Result
-from ..evidence.stats import median
-from ..evidence.summary import Summary, identify, resolve_unset
-from ..options import Setup, with_changes
+from ..evidence.summary import Summary
+from ..evidence.world import World, world
+from ..options import AUTO, Setup, with_changes
 from ..options import from_dict as setup_from_dict
 from ..options import to_dict as setup_to_dict
 from ..policy import WARMUP
+from ..runs.heat import Tell
+from ..runs.launcher import Launcher
+from ..runs.member import Member
 from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.store import MemoryStore
 from ..space.model import Configuration, SearchSpace
-from ..space.model import from_dict as space_from_dict
-from ..worker.protocol import Measurement, Outcome, Role, TrialSpec
+from ..worker.protocol import Measurement, TrialSpec
+from .heat_size import MOST
 from .loop import Study
 from .runner import Runner, Silent
 from .sampler import Sampler
 
 CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=timezone.utc)
-DRIFT_RUNS = 7  # on either side: the drift of a moment is the median of what these have in common
-Key = tuple[tuple[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A recorded run taken apart: log(cost) = level of its configuration + drift + rest."""
-
-    recorded: RecordedRun
-    level: float
-    drift: float
-    rest: float
-
-
-@dataclass(frozen=True)
-class World:
-    """What can be drawn: parts of the good runs by configuration, the failed runs, the drift.
-
-    drift: of every moment of the recording, in its order.
-    """
-
-    space: SearchSpace
-    resolved: Configuration
-    parts: dict[Key, tuple[Part, ...]]
-    failed: dict[Key, RecordedRun]
-    drift: tuple[float, ...]
-
-    def key(self, configuration: Configuration) -> Key:
-        """Which configuration it is, warm-up aside."""
-        return tuple(identify(self.space, configuration, self.resolved).items())
-
-    def truth(self, configuration: Configuration) -> float:
-        """log(cost): the level that the runs of a configuration are scattered about."""
-        return self.parts[self.key(configuration)][0].level
-
-    def log_speedup(self, better: Configuration, base: Configuration, noise: float = 1.0) -> float:
-        """The true median of log(cost of `base` / cost of `better`) over pairs of drawn runs."""
-        mine, theirs = (self.parts[self.key(side)] for side in (better, base))
-        rests = [noise * (b.rest - a.rest) for a in mine for b in theirs]
-        return theirs[0].level - mine[0].level + median(rests)
-
-
-def world(record: StudyRecord, runs: Sequence[RecordedRun], objective: str = "") -> World:
-    """Take a recording, or a stored study, apart. objective: "" for the study's own."""
-    chosen = OBJECTIVES[objective or record.setup["objective"]]
-    space = space_from_dict(record.space)
-    resolved = resolve_unset(space, runs)
-    runs = [recorded for recorded in runs if recorded.role != Role.COMPANION]
-    keys = [tuple(identify(space, r.configuration, resolved).items()) for r in runs]
-    good = [(k, r, m) for k, r in zip(keys, runs, strict=True) if (m := r.measurement)]
-    if not good:
-        raise UsageError(f"study {record.name!r} has no good run: there is nothing to replay")
-    costs = [(key, chosen.log_cost(chosen.of(measurement))) for key, _, measurement in good]
-    levels, drift = _taken_apart(costs)
-    parts: dict[Key, list[Part]] = {}
-    for (key, recorded, _), (_, cost), moved in zip(good, costs, drift, strict=True):
-        part = Part(recorded, levels[key], moved, cost - moved - levels[key])
-        parts.setdefault(key, []).append(part)
-    failed = {
-        k: r
-        for k, r in zip(keys, runs, strict=True)
-        if k not in parts and r.outcome != Outcome.ENVIRONMENT_ERROR
-    }
-    return World(space, resolved, {k: tuple(p) for k, p in parts.items()}, failed, tuple(drift))
-
-
-def _taken_apart(costs: Sequence[tuple[Key, float]]) -> tuple[dict[Key, float], list[float]]:
-    """Level of each configuration and drift of each moment, by medians in turn."""
-    drift = [0.0] * len(costs)
-    levels: dict[Key, float] = {}
-    for _ in range(2):
-        groups: dict[Key, list[float]] = {}
-        for (key, cost), moved in zip(costs, drift, strict=True):
-            groups.setdefault(key, []).append(cost - moved)
-        levels = {key: median(values) for key, values in groups.items()}
-        left = [cost - levels[key] for key, cost in costs]
-        around = range(len(left))
-        drift = [median(left[max(0, i - DRIFT_RUNS) : i + DRIFT_RUNS + 1]) for i in around]
-    return levels, drift
+NOWHERE = Path("/nonexistent")
 
 
 class Replay:
-    """The launcher of a replayed study."""
+    """What stands for the processes of a replayed study: its runs alone, and its heats."""
 
     def __init__(
         self,
@@ -129,37 +52,113 @@ class Replay:
         noise: float = 1.0,
         instead: Callable[[Configuration], tuple[Configuration, float]] | None = None,
     ) -> None:
-        """noise: a factor on drift and scatter. instead: configuration -> which one's runs answer
-        for it, and what is added to their log(time): for an A/A check, or a planted gain."""
+        """noise: a factor on drift and rests. instead: configuration -> which one's runs answer
+        for it, and what is added to their log(cost): for an A/A check, or a planted gain."""
         self._world, self._noise, self._instead = world, noise, instead
         self._random = random.Random(seed)
         self._moment = self._random.randrange(len(world.drift))
         self._clock, self._drawn = CLOCK_STARTS, 0
+        self._companions: dict[int, float] = {}  # number -> its rest, as long as it lives
 
     def run(self, spec: TrialSpec) -> Run:
-        """The answer to a spec. Raises KeyError for a configuration that was not recorded."""
-        return replace(self.draw({knob.name: knob.value for knob in spec.knobs}), spec=spec)
+        """A run alone. Raises KeyError for a configuration that was not recorded."""
+        drift = self._next_drift()
+        run = self._passed(self._drawn_run(spec, drift))
+        return replace(run, spec=spec)
 
     def draw(self, configuration: Configuration) -> Run:
-        """One run of a configuration, at the next moment. Raises KeyError as `run` does."""
+        """A run alone of a configuration. Raises KeyError as `run` does."""
+        return self._passed(self._draw(configuration, self._next_drift()))
+
+    def measure(
+        self,
+        number: int,
+        wanted: Sequence[tuple[Launcher, TrialSpec]],
+        companions: Sequence[Member] = (),
+        tell: Tell = lambda _phase, _turn: None,
+        at_once: int = 2,
+    ) -> tuple[list[Run | None], list[Run]]:
+        """A heat. Raises KeyError as `run` does."""
+        del tell, at_once
+        drift = self._next_drift()
+        runs = [self._drawn_run(replace(spec, heat=number), drift) for _, spec in wanted]
+        parts = [
+            self._drawn_run(
+                replace(member.spec, heat=number), drift, self._companions[member.spec.companion]
+            )
+            for member in companions
+        ]
+        began = self._clock
+        for run in runs:
+            self._passed(run)
+        places = [timedelta(microseconds=place) for place in range(len(runs) + len(parts))]
+        made = [
+            replace(run, started_at=began + place)
+            for run, place in zip([*runs, *parts], places, strict=True)
+        ]
+        return [*made[: len(runs)]], made[len(runs) :]
+
+    @contextlib.contextmanager
+    def companion(self, launcher: Launcher, spec: TrialSpec) -> Iterator[Member]:
+        """A run of the baseline that is the same in every heat."""
+        key = self._world.key(_configuration(spec))
+        self._companions[spec.companion] = self._random.choice(self._world.parts[key]).rest
+        yield Member(launcher, spec, NOWHERE, out=True)
+
+    def _next_drift(self) -> float:
+        self._moment = (self._moment + 1) % len(self._world.drift)
+        return self._noise * self._world.drift[self._moment]
+
+    def _drawn_run(self, spec: TrialSpec, drift: float, rest: float | None = None) -> Run:
+        run = self._draw(_configuration(spec), drift, rest)
+        measurement = run.result.measurement
+        if measurement is not None:
+            measurement = in_one_turn(measurement) if spec.heat else alone(measurement)
+        return replace(run, spec=spec, result=replace(run.result, measurement=measurement))
+
+    def _draw(self, configuration: Configuration, drift: float, rest: float | None = None) -> Run:
+        """A recorded run, brought to the cost of this moment. rest: None for its own."""
         added = 0.0
         if self._instead is not None:
             configuration, added = self._instead(configuration)
         key = self._world.key(configuration)
-        if key in self._world.failed:
-            return self._world.failed[key].run
-        part = self._random.choice(self._world.parts[key])
-        self._moment = (self._moment + 1) % len(self._world.drift)
-        scatter = self._noise * (self._world.drift[self._moment] + part.rest)
-        run = part.recorded.run
-        assert run.result.measurement is not None
-        factor = math.exp(added + scatter - part.drift - part.rest)
-        measurement = scaled(run.result.measurement, factor)
-        began, self._clock = self._clock, self._clock + timedelta(microseconds=run.wall_ns // 1000)
         self._drawn += 1
-        uid = f"{run.uid}-{self._drawn}"
-        result = replace(run.result, measurement=measurement)
-        return replace(run, uid=uid, started_at=began, result=result)
+        if key in self._world.failed:
+            run = self._world.failed[key].run
+            return replace(run, uid=f"{run.uid}-{self._drawn}")
+        part = self._random.choice(self._world.parts[key])
+        run, measurement = part.recorded.run, part.recorded.measurement
+        assert measurement is not None
+        own = part.rest if rest is None else rest
+        log_cost = part.level + added + drift + self._noise * own
+        objective = self._world.objective
+        before = objective.log_cost(objective.of(measurement))
+        result = replace(run.result, measurement=scaled(measurement, math.exp(log_cost - before)))
+        return replace(run, uid=f"{run.uid}-{self._drawn}", result=result)
+
+    def _passed(self, run: Run) -> Run:
+        """The run at this time, which passes."""
+        began, self._clock = self._clock, self._clock + timedelta(microseconds=run.wall_ns // 1000)
+        return replace(run, started_at=began)
+
+
+def _configuration(spec: TrialSpec) -> Configuration:
+    return {knob.name: knob.value for knob in spec.knobs}
+
+
+def in_one_turn(measurement: Measurement) -> Measurement:
+    """As of a heat of one turn: its ratio to another is that of their medians."""
+    return replace(
+        measurement,
+        latency_turns=[0] * len(measurement.latency_ns),
+        block_turns=[0] * len(measurement.block_ns),
+        turns=[0],
+    )
+
+
+def alone(measurement: Measurement) -> Measurement:
+    """As of a run alone."""
+    return replace(measurement, latency_turns=[], block_turns=[], turns=[])
 
 
 def scaled(measurement: Measurement, factor: float) -> Measurement:
@@ -204,15 +203,18 @@ def only_recorded(world: World) -> SearchSpace:
 def replayed(
     record: StudyRecord,
     world: World,
-    launch: Callable[[TrialSpec], Run],
+    source: Replay,
     setup: Setup,
     sampler: Sampler | None = None,
 ) -> Summary:
     """A whole study on recorded runs, confirmation included. sampler: seed -> Optuna's sampler."""
     space = only_recorded(world)
+    setup = replace(setup, heat_size=heat_size(world, setup))
     changed = replace(record, setup=setup_to_dict(setup))
-    nowhere = Path("/nonexistent")
-    runner = Runner(changed, setup, space, MemoryStore(), launch, Silent(), lambda: False, nowhere)
+    runner = Runner(
+        changed, setup, space, MemoryStore(), source.run, Silent(), lambda: False, NOWHERE,
+        Launcher("", NOWHERE), heats=source,
+    )  # fmt: skip
     Study(runner, sampler=sampler).run()
     return runner.summary()
 
@@ -232,7 +234,14 @@ def replay(
     of several rounds, has something to say. Raises UsageError for a setup that contradicts itself.
     """
     stored = setup_from_dict(record.setup)
-    stored = replace(stored, seed=seed, ablate=False, heat="1", heat_size=1)
-    setup = with_changes(stored, changes)
+    setup = with_changes(replace(stored, seed=seed, ablate=False), changes)
     source = world(record, runs, setup.objective)
-    return conclude(replayed(record, source, Replay(source, seed, noise).run, setup, sampler))
+    answers = Replay(source, seed, noise)
+    return conclude(replayed(record, source, answers, setup, sampler))
+
+
+def heat_size(source: World, setup: Setup) -> int:
+    """In turns where it was recorded so, of as many as then unless it says how many."""
+    if not source.in_turns:
+        return 1
+    return setup.heat_size or MOST if setup.heat == AUTO else int(setup.heat)

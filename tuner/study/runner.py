@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +19,8 @@ from ..evidence.summary import (
 )
 from ..options import BASELINE_DEADLINE_S, Setup
 from ..policy import BATCH_SIZE, WARMUP
+from ..runs import heat
+from ..runs.heat import Tell
 from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.watch import Watch, witnessed
 from ..space.model import Configuration, SearchSpace
@@ -26,6 +29,7 @@ from .naming import model_spec
 
 if TYPE_CHECKING:
     from ..runs.launcher import Launcher
+    from ..runs.member import Member
     from ..runs.store import RunStore
 
 MIN_DEADLINE_S = 120.0
@@ -66,6 +70,23 @@ class Silent:
         """Nothing."""
 
 
+class Heats(Protocol):
+    """Makes heats: `runs/heat.py`, or what answers in the place of processes."""
+
+    def measure(
+        self,
+        number: int,
+        wanted: Sequence[tuple[Launcher, TrialSpec]],
+        companions: Sequence[Member] = (),
+        tell: Tell = ...,
+        at_once: int = 2,
+    ) -> tuple[list[Run | None], list[Run]]:
+        """As `heat.measure`."""
+
+    def companion(self, launcher: Launcher, spec: TrialSpec) -> AbstractContextManager[Member]:
+        """As `heat.companion`."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """For whom something is measured: who is told what, and may stop it.
@@ -84,7 +105,8 @@ class Caller:
 class Runner:
     """Makes the runs of a study. `runs` mirrors what the store holds.
 
-    launch: makes a run alone. launcher: starts the workers of heats; None: there are none.
+    launch: makes a run alone. launcher: starts the workers of heats; None: there are none. heats:
+    makes those.
     again: how the user goes on, once what has ended it is mended.
     """
 
@@ -99,6 +121,7 @@ class Runner:
     launcher: Launcher | None = None
     watch: Watch = lambda: None
     again: str = "begin anew"
+    heats: Heats = heat
     runs: list[RecordedRun] = field(init=False)
     earlier: int = field(init=False)  # runs that were there before
 

@@ -13,7 +13,7 @@ from ..evidence.noise import Noise
 from ..evidence.result import Result
 from ..language import N_, Message, say
 from ..policy import NOISY_SPREAD, PRACTICAL_EFFECT, TOO_BUSY
-from ..text import EMULATED_CANN, describe, labelled, resume_command
+from ..text import EMULATED_CANN, describe, duration, labelled, resume_command
 from . import rows
 from .cells import table, times, with_interval
 
@@ -71,12 +71,20 @@ def headline(result: Result) -> str:
             return say("keep the defaults{at}: {why}", at=at, why=why)
         text = N_("not confirmed: {speedup} faster{at} in the search's own runs; {reason}")
         return say(text, speedup=times(evidence.speedup), at=at, reason=result.reason or "")
+    floor = evidence.noise.floor
+    text = N_("{low} to {high} with {coverage:.1%} confidence, {pairs} pairs of fresh runs")
+    if floor is not None:
+        text = N_(
+            "{low} to {high} with {coverage:.1%} confidence, {pairs} pairs of fresh runs; "
+            "equal runs differ by {ratios:.1%}"
+        )
     interval = say(
-        "{low} to {high} with {coverage:.1%} confidence, {pairs} pairs of fresh runs",
+        text,
         low=times(evidence.interval.low),
         high=times(evidence.interval.high),
         coverage=evidence.interval.coverage,
         pairs=evidence.pairs,
+        ratios=floor.ratios if floor else 0.0,
     )
     speedup, effect = times(evidence.speedup), PRACTICAL_EFFECT
     return say(SENTENCES[result.verdict], speedup=speedup, at=at, seen=interval, effect=effect)
@@ -167,8 +175,13 @@ def noise_lines(result: Result) -> Iterator[str]:
     if evidence.interval and evidence.interval.smallest_effect:
         text = N_(
             "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
-            "for less: {command}"
+            "for less, in about {time}: {command}"
         )
+        if evidence.pair_s is None:  # a file of an earlier version
+            text = N_(
+                "smallest speed-up that these {pairs} pairs show 4 times of 5: {effect}; "
+                "for less: {command}"
+            )
         if evidence.interval.smallest_effect > 1 + TOO_BUSY:
             text = N_(
                 "too busy a machine for an answer: these {pairs} pairs show nothing below "
@@ -176,7 +189,8 @@ def noise_lines(result: Result) -> Iterator[str]:
             )
         pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
         command = resume_command(result.study, f"--confirm {2 * pairs}")
-        yield say(text, pairs=pairs, effect=effect, command=command)
+        time = duration(pairs * (evidence.pair_s or 0.0))
+        yield say(text, pairs=pairs, effect=effect, command=command, time=time)
     if any(2 * side.unsteady >= side.runs for side in (evidence.baseline, evidence.best)):
         text = N_(
             "never settled: {baseline} of {baseline_runs} runs of the baseline, {best} of {runs} "
