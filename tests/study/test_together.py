@@ -57,6 +57,17 @@ def test_a_configuration_that_fails_ends_nothing() -> None:
     assert [r.outcome for r in records] == [Outcome.CRASHED, Outcome.OK]
 
 
+def test_what_the_runs_say_is_computed_once_for_as_many_runs_and_for_each_setup() -> None:
+    runner, _, _ = runner_of(lambda _: Outcome.OK)
+    first = runner.summary()
+    assert runner.summary() is first
+    measure_together(pair(runner), 0, 16)
+    second = runner.summary()
+    assert len(second.confirmation_runs) == len(first.confirmation_runs) + 2
+    runner.keep_heat_size(5)
+    assert (second.in_turns, runner.summary().in_turns) == (False, True)
+
+
 def test_an_environment_that_fails_three_times_in_a_row_ends_it() -> None:
     outcomes = iter([Outcome.ENVIRONMENT_ERROR, Outcome.OK])
     runner, specs, _ = runner_of(lambda _: next(outcomes, Outcome.ENVIRONMENT_ERROR))

@@ -124,6 +124,9 @@ class Runner:
     heats: Heats = heat
     runs: list[RecordedRun] = field(init=False)
     earlier: int = field(init=False)  # runs that were there before
+    _known: tuple[int, StudyRecord | None, Summary | None] = field(
+        init=False, repr=False, default=(0, None, None)
+    )
 
     def __post_init__(self) -> None:
         self.runs = self.store.runs(self.record.name)
@@ -151,8 +154,12 @@ class Runner:
         return len(self.setup.cpus) or int(of_host or 1)
 
     def summary(self) -> Summary:
-        """What the runs say so far."""
-        return summarize(self.record, self.runs)
+        """What the runs say so far; computed once for as many runs."""
+        count, record, known = self._known
+        if known is None or count != len(self.runs) or record is not self.record:
+            known = summarize(self.record, self.runs)
+            self._known = len(self.runs), self.record, known
+        return known
 
     def keep_heat_size(self, size: int) -> None:
         """Freeze how the study is measured."""
