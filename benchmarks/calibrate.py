@@ -1,9 +1,9 @@
 """The figures that the constants of the confirmation were chosen by, on the recordings for that.
 
-    python benchmarks/calibrate.py [--studies 200] [--noise 1] [RECORDING …]
+    python benchmarks/calibrate.py [--studies 200] [--noise 1] [--looks] [RECORDING …]
 
 - How many turns a run should have: the scatter of the ratios of a heat, had it ended earlier.
-- More pairs, or other looks: the verdicts.
+- More pairs, or other looks: the verdicts (--looks).
 - One constant of tuner/evidence/finalists.py at a time is changed, the others stay as they are, and
   whole studies are replayed (see trust.py): the regret and the runs that it takes, for each value.
 - TPE against random without replacement: the same.
@@ -25,12 +25,14 @@ from trust import GAINS, HERE, RECORDINGS, Replays, a_a, planted, promise, quant
 
 from tuner.evidence import finalists, intervals
 from tuner.evidence.intervals import Look
+from tuner.evidence.objectives import OBJECTIVES
 from tuner.evidence.stats import median
 from tuner.study.sampler import Sampler
 from tuner.worker.protocol import Measurement, Role
 
 CHOSEN_ON = ("npu-emulated.jsonl.gz", "batches.jsonl.gz")
 TURNS = (2, 4, 7, 10)
+LATENCY = OBJECTIVES["latency"]
 LOOKS = {
     "8": (Look(8, 0.05),),
     "8, 16": (Look(8, 0.01), Look(16, 0.04)),
@@ -45,7 +47,7 @@ VALUES: dict[str, tuple[float, ...]] = {
 
 
 def turns(replays: Replays) -> Iterator[str]:
-    """The scatter of ratios about the level of each configuration, by the number of turns."""
+    """The scatter of a latency's ratios to the companion, by the number of turns."""
     companions = {
         r.run.spec.heat: m
         for r in replays.runs
@@ -55,7 +57,7 @@ def turns(replays: Replays) -> Iterator[str]:
         rests: list[float] = []
         for parts in replays.world.parts.values():
             logs = [
-                replays.objective.log_ratio(_first(m, most), companions[heat])
+                LATENCY.log_ratio(_first(m, most), companions[heat])
                 for part in parts
                 if (m := part.recorded.measurement) is not None
                 and (heat := part.recorded.run.spec.heat) in companions
@@ -136,6 +138,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--noise", type=float, default=1.0)
     parser.add_argument("--constant", action="append")
+    parser.add_argument("--looks", action="store_true", help="other numbers of pairs, too: slow")
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
     options = parser.parse_args()
     paths = options.recordings or [HERE / "recordings" / name for name in CHOSEN_ON]
@@ -146,7 +149,7 @@ def main() -> None:
             print(f"  {line}", flush=True)
         for name, sampler in (("TPE", None), ("random", at_random)):
             print(f"  {name}: {show(replays, options.noise, options, sampler)}", flush=True)
-        for line in looks(replays, options.noise, options):
+        for line in looks(replays, options.noise, options) if options.looks else ():
             print(f"  {line}", flush=True)
         for name in options.constant or VALUES:
             for value in VALUES[name]:

@@ -4,9 +4,10 @@
         [--space FILE] [--set KNOB=VALUE] [--backend cpu] [--rounds 6] [--share 1.0] [--heat 5]
 
 Every round measures every configuration once, in a new random order, in heats of one batch size
-beside a companion: as the search of a study does. What is measured goes into a database beside the
-file at once: the same command goes on where it was interrupted, another day if need be. A
-configuration that fails is tried once more in the next round, then left out.
+beside a companion: as the search of a study does. It ends with a heat of the baseline alone,
+because everything is compared with that. What is measured goes into a database beside the file at
+once: the same command goes on where it was interrupted, another day if need be. A configuration
+that fails is tried once more in the next round, then left out.
 
 `--share 0.5` takes a random half of the configurations, the same half each time.
 """
@@ -35,6 +36,7 @@ from tuner.study.runner import Runner
 from tuner.worker.protocol import Role
 
 TRIES = 2
+BASELINES = 1000  # and the round: the block of a heat of the baseline alone
 
 
 def configurations(
@@ -67,6 +69,7 @@ def planned(
             heats += [here[begin:end] for begin, end in pairwise(bounds)]
         chance.shuffle(heats)
         yield from ((number, heat) for heat in heats)
+        yield BASELINES + number, [0] * size
 
 
 def measure(runner: Runner, rounds: int, share: float, size: int) -> None:
@@ -84,14 +87,13 @@ def measure(runner: Runner, rounds: int, share: float, size: int) -> None:
     there = {(r.block, r.trial) for r in runner.runs if r.run.spec.heat}
     with company(runner) as beside:
         for block, numbers in planned(chosen, rounds, size - 1):
-            wanted = [
-                n for n in numbers if (block, n) not in there and _failures(runner, n) < TRIES
-            ]
+            wanted = [n for n in numbers if (block, n) not in there and failures(runner, n) < TRIES]
             if wanted:
                 make([_entry(runner, n, chosen[n], block) for n in wanted], beside)
 
 
-def _failures(runner: Runner, trial: int) -> int:
+def failures(runner: Runner, trial: int) -> int:
+    """How often a configuration has failed in a heat."""
     return sum(r.trial == trial and r.run.spec.heat > 0 and not r.ok for r in runner.runs)
 
 

@@ -5,8 +5,8 @@
 
 A recording (record.py makes one) gives a world with a known truth: the level of each configuration,
 with the scatter and the spikes of its ratios, and the drift of the host from heat to heat
-(tuner/evidence/world.py). In it whole studies of 40 trials are made in turns, confirmed as
-`npu-tune` does, and judged:
+(tuner/evidence/world.py). In it whole studies are made in turns, of 40 trials or as many as there
+are configurations, confirmed as `npu-tune` does, and judged:
 
 - A/A: every configuration is answered with runs of the baseline. How often is the verdict anything
   but same or unclear?
@@ -74,7 +74,7 @@ class Replays:
         stored = study_options.from_dict(found.study.setup)
         self.asked: Setup = replace(
             stored,
-            trials=TRIALS,
+            trials=min(TRIALS, len(self.world.parts)),
             objective=objective,
             confirm=study_options.AUTO,
             baseline_runs=BASELINE_RUNS,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import UsageError
@@ -148,15 +148,27 @@ def _by_heats(heats: Sequence[Sequence[Cost]], objective: Objective) -> tuple[Pa
         )
     parts: dict[Key, list[Part]] = defaultdict(list)
     for heat, own, shared in zip(heats, ratios, common, strict=True):
-        # What a heat has in common holds a share of each rest: of n runs the rests come out too
-        # small by that.
-        widened = math.sqrt(len(heat) / (len(heat) - 1))
+        # What a heat has in common holds a share of each rest: they come out too small by that.
+        widened = _widened(len(heat))
         for c, ratio in zip(heat, own, strict=True):
             if c.key is not None:
                 level = levels[c.key]
                 parts[c.key].append(Part(c.recorded, level, widened * (ratio - shared - level)))
     drift = [median([c.log_cost - levels[c.key] for c in heat]) for heat in heats]
-    return {key: tuple(own) for key, own in parts.items()}, drift
+    return _known_by_few(parts), drift
+
+
+def _widened(count: int) -> float:
+    """What the deviations of so many values from their middle are too small by."""
+    return math.sqrt(count / (count - 1)) if count > 1 else 1.0
+
+
+def _known_by_few(parts: Mapping[Key, Sequence[Part]]) -> Parts:
+    """With the rests that they have from what is true, not from what a few runs make of it."""
+    return {
+        key: tuple(replace(part, rest=_widened(len(own)) * part.rest) for part in own)
+        for key, own in parts.items()
+    }
 
 
 def _ratios(heat: Sequence[Cost], objective: Objective) -> list[float]:
@@ -181,7 +193,7 @@ def _by_neighbours(costs: Sequence[Cost]) -> tuple[Parts, list[float]]:
         if c.key is not None:
             level = levels[c.key]
             parts[c.key].append(Part(c.recorded, level, c.log_cost - moved - level))
-    return {key: tuple(own) for key, own in parts.items()}, drift
+    return _known_by_few(parts), drift
 
 
 def _levels(values: Sequence[tuple[Key | None, float]]) -> dict[Key | None, float]:
