@@ -32,6 +32,14 @@ def test_cpus_are_a_sorted_list_of_usable_ones(monkeypatch: pytest.MonkeyPatch) 
         parse.processors("0-99999999999")  # without counting up to there
 
 
+@pytest.mark.parametrize("value", ["auto", "none", "0", 1])
+def test_a_batch_dimension_is_auto_none_or_a_number(value: object) -> None:
+    assert parse.batch_dim(value) == str(value)
+    for wrong in ("-1", "x", "", 1.5, None):
+        with pytest.raises(ValueError, match="reads auto, none, or the number"):
+            parse.batch_dim(wrong)
+
+
 def test_a_share_reads_as_a_percentage() -> None:
     assert (parse.share("2%"), parse.share("0.02")) == (0.02, 0.02)
     with pytest.raises(ValueError, match="reads like 2%"):

@@ -96,6 +96,10 @@ class Setup:
     inputs: tuple[str, ...] = _option(
         (), "Input shape, for example 1x3x224x224; one for each positional input.",
         flag="--input", metavar="SHAPE[:DTYPE]", convert=tuple, many=True, exported=True)
+    batch_dim: str = _option(
+        AUTO, "Dimension of the inputs that is the batch; auto: the first, where twice the inputs "
+        "give each row twice.", metavar="auto|none|N", parse=parse.batch_dim,
+        convert=parse.batch_dim, alike=True, exported=True)
     weights: str | None = _option(
         None, "torchvision's own weights, or a state dict.", metavar="DEFAULT|FILE",
         unset="seeded random", alike=True, exported=True)
@@ -125,8 +129,9 @@ class Setup:
     launch_prefix: str = _option(
         "", "Reaches another environment that shares this folder: 'docker exec -i NAME'.",
         metavar="COMMAND", in_check="")
-    tolerance: float = _option(
-        1e-3, "Allowed output error, relative to the largest output.", exported=True,
+    tolerance: float | None = _option(
+        None, "Allowed output error, relative to the largest of each output.", exported=True,
+        unset="by its type: 0.001 for float32",
         allowed=lambda n: 0 < n < 1, must="must lie between 0 and 1")
     allow_lossy: bool = _option(
         False, "Search knobs that change the numbers, too.", alike=True, exported=True)

@@ -68,6 +68,14 @@ def minutes_s(text: str) -> float:
         raise ValueError("minutes read like 30 or 0.5") from error
 
 
+def batch_dim(value: object) -> str:
+    """`auto`, `none`, or a number from 0."""
+    text = str(value)
+    if not re.fullmatch(r"auto|none|\d{1,2}", text):
+        raise ValueError("reads auto, none, or the number of a dimension, from 0")
+    return text
+
+
 def pin(text: str) -> tuple[str, str]:
     """`KNOB=VALUE` -> (knob, value)."""
     name, equals, value = text.partition("=")

@@ -29,9 +29,9 @@ def test_a_resume_that_is_refused_keeps_what_an_earlier_call_left(tmp_path: Path
 
 
 def test_a_study_that_fails_after_its_baseline_keeps_its_folder(tmp_path: Path) -> None:
-    fail(tmp_path, "weights.pt", "reference-1.pt")
+    fail(tmp_path, "weights.pt", "outputs-1.pt")
     names = sorted(path.name for path in (tmp_path / ".work" / "s").iterdir())
-    assert names == ["reference-1.pt", "weights.pt"]
+    assert names == ["outputs-1.pt", "weights.pt"]
 
 
 def test_a_study_that_fails_before_anything_was_measured_leaves_no_folder(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_where_all_runs_fail_there_is_no_part_of_the_companion(launcher: Launche
 
 
 def test_what_cannot_be_checked_is_dropped(launcher: Launcher, tmp_path: Path) -> None:
-    path = str(tmp_path / "reference.pt")
+    path = str(tmp_path / "outputs.pt")
     baseline = acting("crash warm", Role.BASELINE, reference_path=path)
     runs, _ = heat.measure(1, [(launcher, acting(reference_path=path)), (launcher, baseline)])
     assert outcomes(runs) == ["dropped", "crashed"]

@@ -74,6 +74,17 @@ def test_another_default_batch_joins_the_domain() -> None:
     assert changed.other_batches() == [1, 8]
 
 
+def test_a_model_without_a_batch_has_no_such_knob_and_the_reason_is_kept() -> None:
+    presets: dict[str, model.Configuration] = {"both": {"mode": "fast", "batch_size": 8}}
+    changed = narrowing.without_batch(replace(SPACE, presets=presets), "rows depend")
+    assert [knob.name for knob in changed.knobs] == ["mode", "spin", "warmup"]
+    assert changed.presets == {"both": {"mode": "fast"}}
+    assert changed.default_batch() is None
+    again = model.from_dict(model.to_dict(changed))
+    assert list(of_left_out(again)) == ["left out: the batch size: rows depend"]
+    assert narrowing.without_batch(changed, "again") is changed
+
+
 def test_enumeration_keeps_the_rules_and_leaves_the_baseline_out() -> None:
     configurations = SPACE.shuffled(1, limit=10, seed=0)
     assert configurations is not None

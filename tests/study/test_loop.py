@@ -300,7 +300,7 @@ def test_a_finished_study_is_confirmed_later_with_a_new_reference(
     store: Store, tmp_path: Path
 ) -> None:
     make_study(store, FakeLauncher(), tmp_path).run()
-    (tmp_path / "reference-1.pt").unlink()
+    (tmp_path / "outputs-1.pt").unlink()
     launcher = FakeLauncher()
     make_study(store, launcher, tmp_path, confirm="6").run()
     assert (launcher.specs[0].role, launcher.specs[1].role) == (Role.BASELINE, Role.CONFIRM)
@@ -323,7 +323,7 @@ def test_a_lost_reference_is_made_again_as_a_further_run_of_the_baseline(
     store: Store, tmp_path: Path
 ) -> None:
     make_study(store, FakeLauncher(), tmp_path, trials=3).run()
-    (tmp_path / "reference-1.pt").unlink()
+    (tmp_path / "outputs-1.pt").unlink()
     launcher = FakeLauncher()
     make_study(store, launcher, tmp_path, trials=4).run()
     assert (launcher.specs[0].trial, launcher.specs[0].role) == (0, Role.BASELINE)
@@ -332,7 +332,7 @@ def test_a_lost_reference_is_made_again_as_a_further_run_of_the_baseline(
 
 def test_a_stop_ends_between_two_lost_references(store: Store, tmp_path: Path) -> None:
     make_study(store, FakeLauncher(), tmp_path, trials=4).run()
-    for path in (tmp_path / "reference-1.pt", tmp_path / "reference-4.pt"):
+    for path in (tmp_path / "outputs-1.pt", tmp_path / "outputs-4.pt"):
         path.unlink()
     launcher = FakeLauncher()
     study = make_study(store, launcher, tmp_path, trials=5)

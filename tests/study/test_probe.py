@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.runs import recorded
 from tests.support.space_file import GOOD
+from tuner.errors import UsageError
 from tuner.options import Setup
 from tuner.runs.records import Run
 from tuner.study.probe import probe
@@ -18,8 +19,8 @@ from tuner.worker.facts import ProbeFacts
 from tuner.worker.protocol import Outcome, TrialResult, TrialSpec
 
 
-def answered(spec: TrialSpec) -> Run:
-    facts = ProbeFacts("cpu", batch_size=1)
+def answered(spec: TrialSpec, **known: Any) -> Run:
+    facts = ProbeFacts("cpu", **{"batch_size": 1, **known})
     result = TrialResult(Outcome.OK, probe=facts, fingerprint={"usable_cpus": 2})
     return replace(recorded(0, 1.0).run, spec=spec, result=result)
 
@@ -32,3 +33,18 @@ def test_a_search_space_file_is_looked_for_where_the_user_stood(
     asked = Setup("resnet18", backend="cpu", space="mine.yaml", folder=str(tmp_path))
     launcher: Any = SimpleNamespace(run=answered)
     assert probe(asked, launcher, tmp_path)[0].name == "mine"
+
+
+def of_no_batch(spec: TrialSpec) -> Run:
+    return answered(spec, batch_size=None, no_batch="rows depend")
+
+
+def test_a_batch_size_cannot_be_set_where_there_is_no_batch(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD)
+    setup = Setup("m", backend="cpu", space="mine.yaml", folder=str(tmp_path))
+    launcher: Any = SimpleNamespace(run=of_no_batch)
+    for pins in ({}, {"batch_size": "1"}):
+        space, _ = probe(replace(setup, pins=pins), launcher, tmp_path)
+        assert space.knob("batch_size") is None
+    with pytest.raises(UsageError, match="the model has no batch: rows depend; --batch-dim N says"):
+        probe(replace(setup, pins={"batch_size": "2"}), launcher, tmp_path)

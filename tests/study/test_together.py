@@ -84,6 +84,14 @@ def test_a_baseline_that_does_not_run_ends_it() -> None:
     assert len(specs) == 1
 
 
+def test_a_baseline_that_computes_something_else_in_another_process_is_not_called_unfit() -> None:
+    runner, _, _ = runner_of(lambda _: Outcome.WRONG_OUTPUT)
+    with pytest.raises(BaselineError) as error:
+        measure_together([Entry(runner, 0, SPACE.baseline(), Role.BASELINE)], 0, 2)
+    assert "another process computes something else from the same weights" in str(error.value)
+    assert "must run as it is" not in str(error.value)
+
+
 def test_errors_of_the_environment_in_a_row_are_counted_whatever_their_companion_did() -> None:
     runner, _, _ = runner_of(lambda _: Outcome.ENVIRONMENT_ERROR)
     entry = Entry(runner, 0, SPACE.baseline(), Role.BASELINE)

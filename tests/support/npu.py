@@ -101,7 +101,7 @@ class Emulated:
             rule=RULE,
             deadline_s=120,
             weights_path=str(self.folder / "weights.pt"),
-            reference_path=str(self.folder / "reference.pt"),
+            reference_path=str(self.folder / "outputs.pt"),
         )
         run = self.launcher(**parameters).run(replace(wanted, **(spec or {})))
         calls = of_processes(self.folder / "calls")

@@ -29,6 +29,7 @@ from ..policy import MIN_PAIRS, WARMUP
 from ..text import EMULATED_CANN
 from ..worker.exchange import replacing
 
+LATER = {"batch_dim"}  # options that files of earlier versions lack
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 EMULATED = f"# {EMULATED_CANN}\n"
 UNSETTLED = "# warmup: none is given, no run of this configuration settled within its calls\n"
@@ -63,7 +64,7 @@ class BestConfiguration(BaseModel):
     @field_validator("measured_with", mode="before")
     @classmethod
     def _exported_options(cls, options: Any) -> Any:
-        if isinstance(options, dict) and (odd := set(options) ^ set(EXPORTED)):
+        if isinstance(options, dict) and (odd := (set(options) | LATER) ^ set(EXPORTED)):
             raise ValueError(f"missing, or not to be there: {', '.join(sorted(map(str, odd)))}")
         return options
 
@@ -126,9 +127,10 @@ def best_configuration(result: Result, setup: Mapping[str, Any]) -> BestConfigur
 
 
 def _measured_with(setup: Mapping[str, Any]) -> Setup | None:
-    if not set(EXPORTED) <= set(setup):  # of a study of an earlier version
+    if not set(EXPORTED) <= set(setup) | LATER:  # of a study of an earlier version
         return None
-    return from_dict({**{name: setup[name] for name in EXPORTED}, "heat": AUTO, "heat_size": 0})
+    known = {name: setup[name] for name in EXPORTED if name in setup}
+    return from_dict({**known, "heat": AUTO, "heat_size": 0})
 
 
 def export(summary: Summary, folder: Path) -> tuple[Result, Path]:

@@ -89,6 +89,8 @@ def _evidence(summary: Summary, judgement: Judgement, winner: Configuration) -> 
         noise=_noise(summary),
         output_check=output.status,
         output_reason=output.reason,
+        output_others=_others(summary, best),
+        warnings=tuple(sorted({w for r in best.runs for w in r.run.result.warnings})),
         relative_error=output.relative_error,
         convolutions=(_convolutions(judgement.baseline), _convolutions(best)),
         pair_s=_pair_s(judgement),
@@ -100,6 +102,13 @@ def _pair_s(judgement: Judgement) -> float | None:
     if not pairs:
         return None
     return round(elapsed_s([*judgement.best.runs, *judgement.baseline.runs]) / pairs, 1)
+
+
+def _others(summary: Summary, best: Measured) -> str:
+    """What the search saw of the configuration's outputs on other inputs; "" where it did not."""
+    searched = summary.measured_of(summary.identity(best.configuration))
+    outputs = [r.run.result.output for r in searched.runs] if searched else []
+    return next((output.others for output in outputs if output and output.others), "")
 
 
 def _convolutions(measured: Measured) -> str:

@@ -21,7 +21,8 @@ class Evidence:
     """The configuration that was tried against the baseline, at the same batch size.
 
     interval is None, and the figures are the search's own, where it was not confirmed.
-    relative_error: of the output, against the baseline's largest value.
+    relative_error: of the output, against the baseline's largest value. output_others: what came of
+    other inputs of the same shapes, as in `OutputCheck`. warnings: torch's, of the best's mode.
     convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen.
     pair_s: how long a pair took, start to end; None without pairs.
     """
@@ -40,7 +41,9 @@ class Evidence:
     output_reason: str
     relative_error: float | None
     convolutions: tuple[str, str]
-    pair_s: float | None = None  # files of earlier versions have none
+    pair_s: float | None = None  # files of earlier versions have none of these
+    output_others: str = ""
+    warnings: tuple[str, ...] = ()
 
     def comparison(self, verdict: Verdict) -> Comparison:
         """What it says of best against baseline, with the verdict that stands beside it."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import Interrupted, StudyConflictError, UsageError
 from .process import kill_carriers
 
-REFERENCES = "reference-*.pt"  # a baseline's output for each batch size, as the runner names them
+REFERENCES = "outputs-*.pt"  # a baseline's output for each batch size, as the runner names them
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ from .records import Run
 WORKER = Path(__file__).parent.parent / "worker" / "__main__.py"
 EXIT_CANNOT_EXECUTE = (126, 127)  # env(1): the command could not be run, or was not found
 SIGNALLED = 128  # what a shell or docker adds to the number of the signal that ended its command
+HASH_SEED = "PYTHONHASHSEED"
 KILLED = "killed by SIGKILL"
 # The one shell: $0 is the script, "$@" the rest, which the script does not see.
 SOURCE_FIRST = (
@@ -115,7 +116,8 @@ class Launcher:
 
         `env` sets the variables: behind the prefix, which forwards none, and after the script.
         """
-        variables = dict(self.variables)
+        # Two processes with other hash seeds walk their sets in other orders.
+        variables = {HASH_SEED: os.environ.get(HASH_SEED, "0"), **self.variables}
         for knob in spec.knobs:
             variables.update(knob.variables)
         if token:

@@ -97,6 +97,19 @@ def with_default_batch(space: SearchSpace, batch_size: int) -> SearchSpace:
     return replace(space, knobs=tuple(changed if k is knob else k for k in space.knobs))
 
 
+def without_batch(space: SearchSpace, why: str) -> SearchSpace:
+    """The space of a model that has no batch: nobody samples its size."""
+    if space.knob(BATCH_SIZE) is None:
+        return space
+    knobs = tuple(knob for knob in space.knobs if knob.name != BATCH_SIZE)
+    presets = {
+        name: {knob: value for knob, value in preset.items() if knob != BATCH_SIZE}
+        for name, preset in space.presets.items()
+    }
+    left_out = LeftOut(Message("left out: the batch size: {why}", {"why": why}))
+    return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, left_out))
+
+
 def request(loaded: LoadedFile) -> ProbeRequest:
     """What the worker must find out for this space."""
     values: dict[str, list[Any]] = {}

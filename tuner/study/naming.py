@@ -31,7 +31,7 @@ def model_spec(options: Setup) -> ModelSpec:
         source, reference = "torchscript", os.path.join(options.folder, name)
     elif name.endswith(".py"):
         raise UsageError(f"model {name}: say which function makes the model: {name}:FACTORY")
-    return ModelSpec(source, reference, weights, inputs, options.folder)
+    return ModelSpec(source, reference, weights, inputs, options.folder, options.batch_dim)
 
 
 def check_name(study: str) -> None:

@@ -83,9 +83,17 @@ def probe(setup: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, 
             f"search space {loaded.space.name} is for backend {loaded.space.backend}, not {backend}"
         )
     space = narrowing.narrowed(loaded, facts.probe, facts.fingerprint, setup.allow_lossy)
-    if BATCH_SIZE not in setup.pins and facts.probe.batch_size is not None:
+    pins = dict(setup.pins)
+    if facts.probe.no_batch:
+        space = narrowing.without_batch(space, facts.probe.no_batch)
+        if pins.pop(BATCH_SIZE, "1") != "1":
+            raise UsageError(
+                f"--set {BATCH_SIZE}={setup.pins[BATCH_SIZE]}: the model has no batch: "
+                f"{facts.probe.no_batch}; --batch-dim N says which dimension of the inputs is one"
+            )
+    elif BATCH_SIZE not in pins and facts.probe.batch_size is not None:
         space = narrowing.with_default_batch(space, facts.probe.batch_size)
-    for knob, value in setup.pins.items():
+    for knob, value in pins.items():
         space = narrowing.pin(space, knob, value)
     return space.validated(), facts
 
@@ -122,6 +130,7 @@ def probe_spec(setup: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
         cpus=list(setup.cpus),
         memory_limit_bytes=setup.memory_limit_bytes,
         weights_path=str(folder / "weights.pt"),
+        inputs_path=str(folder / "inputs.pt"),
         probe=request,
     )
 

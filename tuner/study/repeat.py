@@ -61,9 +61,15 @@ def prepared(
         lease.holding(record.name, on_wait, lambda: False) as hold,
     ):
         (launcher,) = ready([(record, folder)], hold, python)
-        weights, reference = str(folder / "weights.pt"), str(folder / "reference.pt")
-        alone = replace(recorded.run.spec, heat=0, companion=0)
-        yield launcher, replace(alone, weights_path=weights, reference_path=reference)
+        alone = replace(
+            recorded.run.spec,
+            heat=0,
+            companion=0,
+            weights_path=str(folder / "weights.pt"),
+            inputs_path=str(folder / "inputs.pt"),
+            reference_path=str(folder / "outputs.pt"),
+        )
+        yield launcher, alone
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from ..runs.heat import Tell
 from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.watch import Watch, witnessed
 from ..space.model import Configuration, SearchSpace
-from ..worker.protocol import MeasurementRule, Role, TrialSpec
+from ..worker.protocol import MeasurementRule, ModelSpec, Role, TrialSpec
 from .naming import model_spec
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Runner:
             trial=trial,
             role=role,
             backend=self.space.backend,
-            model=model_spec(self.setup),
+            model=self._model_spec(),
             knobs=self.space.settings(configuration),
             batch_size=None if batch is None else int(batch),
             rule=MeasurementRule(
@@ -225,14 +225,25 @@ class Runner:
             memory_limit_bytes=self.setup.memory_limit_bytes,
             tolerance=self.setup.tolerance,
             weights_path=str(self.folder / "weights.pt"),
+            inputs_path=str(self.folder / "inputs.pt"),
             reference_path=str(self.reference_path(configuration)),
             block=block,
             after_trials=len(finished_trials(self.runs)) if confirming else 0,
         )
 
+    def _model_spec(self) -> ModelSpec:
+        """As the probe has seen it."""
+        spec, facts = model_spec(self.setup), self.record.facts.probe
+        return replace(
+            spec,
+            batch="none" if facts.no_batch else spec.batch,
+            gradients=facts.gradients,
+            not_comparable=facts.not_comparable,
+        )
+
     def reference_path(self, configuration: Configuration) -> Path:
         """Where the baseline's output for this batch size is kept."""
-        return self.folder / f"reference-{configuration.get(BATCH_SIZE, 'example')}.pt"
+        return self.folder / f"outputs-{configuration.get(BATCH_SIZE, 'example')}.pt"
 
     def _deadline_s(self) -> float:
         """By the first run that ended well: the baseline, alone. In a heat it would have waited."""

@@ -93,11 +93,16 @@ def baseline_failure(name: str, trial: int, run: Run) -> str:
     """Why the model does not run as it is, the log's tail, and the command that repeats it."""
     result = run.result
     lines = without_traces(run.log_tail).splitlines()[-SHOWN_LOG_LINES:]
+    what = "the model must run as it is before it can be tuned"
+    if result.outcome == Outcome.WRONG_OUTPUT:
+        what = (
+            "nothing was set: another process computes something else from the same weights and "
+            "inputs, by a seed of its own, the time or a file, which the factory must fix"
+        )
     return "\n".join(
         [
             f"the baseline run ended as {result.outcome.value}: {result.message}",
             *(f"    {line}" for line in lines if line not in result.message),
-            "the model must run as it is before it can be tuned; repeat this run with: "
-            f"npu-tune rerun {name} --trial {trial}",
+            f"{what}; repeat this run with: npu-tune rerun {name} --trial {trial}",
         ]
     )

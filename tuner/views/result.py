@@ -139,8 +139,19 @@ def remarks(result: Result) -> Iterator[str]:
     if result.evidence.output_check == "impossible":
         why = result.evidence.output_reason
         yield say("warning: outputs could not be checked: {why}", why=why)
+    elif result.evidence.output_others == "passed":
+        yield say("output: like the baseline's, on other inputs too")
     else:
         yield say("output: like the baseline's")
+    if result.evidence.output_others.startswith("not checked"):
+        why = result.evidence.output_others.partition(": ")[2]
+        text = N_(
+            "warning: outputs could not be checked on other inputs ({why}): a mode that has kept "
+            "what it saw of the first ones would not be noticed"
+        )
+        yield say(text, why=why)
+    for warning in result.evidence.warnings:
+        yield say("warning: torch says of the best: {warning}", warning=warning)
 
 
 def last_lines(result: Result, path: Path | None) -> Iterator[str]:

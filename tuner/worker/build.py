@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import weights
+from . import repeatable, weights
 from .failure import unsupported
 from .models import Loaded
 from .protocol import TrialSpec
@@ -14,9 +14,7 @@ from .workload import Workload, make_inputs, split_example
 
 def load(spec: TrialSpec) -> Loaded:
     """The model from its source, seeded."""
-    import torch
-
-    torch.manual_seed(spec.seed)
+    repeatable.seed(spec.seed)
     source = importlib.import_module("..models." + spec.model.source, __name__)
     loaded: Loaded = source.load(spec.model)
     if spec.model.weights not in (None, "DEFAULT"):
@@ -40,7 +38,19 @@ def workload_of(loaded: Loaded, spec: TrialSpec) -> Workload:
             )
         )
     args, kwargs = split_example(example)
-    return Workload(loaded.module, args, kwargs, loaded.module)
+    workload = Workload(loaded.module, args, kwargs, loaded.module)
+    repeatable.take_inputs(workload, spec.inputs_path)
+    return workload
+
+
+def call_where_lazy(workload: Workload) -> None:
+    """Parameters that have no shape before the first call get one."""
+    import torch
+
+    parameters = [*workload.module.parameters(), *workload.module.buffers()]
+    if any(torch.nn.parameter.is_lazy(parameter) for parameter in parameters):
+        with torch.no_grad():
+            workload.call()
 
 
 def to_device(workload: Workload, device: str) -> None:

@@ -11,7 +11,8 @@ class ProbeFacts:
     """What a probe has learnt; of `locate` the backend alone.
 
     backend_reason: why it is this one, or why the one asked for cannot be used.
-    batch_size, inputs, parameters: the model's; None and empty where none was named.
+    batch_size, inputs, parameters: the model's; None and empty where none was named. no_batch: why
+    it has no batch size. gradients, not_comparable: as in `ModelSpec`.
     missing: handler -> value -> why it cannot be used, "" where it can.
     libraries: file name -> path, "" where there is none. preload: LD_PRELOAD.
     refused: variables of the environment -> their values, which mean nothing.
@@ -28,6 +29,9 @@ class ProbeFacts:
     preload: str = ""
     refused: Dict[str, str] = field(default_factory=dict)
     cann: str = ""
+    no_batch: str = ""
+    gradients: bool = False
+    not_comparable: str = ""
 
 
 @dataclass(frozen=True)

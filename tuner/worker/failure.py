@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 
 from .protocol import OUT_OF_MEMORY, Outcome
+
+# The loader's words where a library comes too late, mostly a second OpenMP: no memory is short.
+STATIC_TLS = re.compile(r"(\S+): cannot allocate memory in static TLS block")
+ONE_DICT = "to pass the dict as one argument return (model, (inputs,))"
 
 
 class RunError(Exception):
@@ -31,6 +36,8 @@ def outcome_of(error: BaseException) -> Outcome:
     """The outcome that an exception stands for."""
     if isinstance(error, RunError):
         return error.outcome
+    if STATIC_TLS.search(str(error)):
+        return Outcome.ENVIRONMENT_ERROR
     if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
         return Outcome.OUT_OF_MEMORY
     return Outcome.CRASHED
@@ -40,11 +47,16 @@ def one_line(error: BaseException) -> str:
     """The exception as one line: its type and the first line of its text."""
     if isinstance(error, RunError):
         return str(error)
+    late = STATIC_TLS.search(str(error))
+    if late:
+        return "{} was loaded too late: export LD_PRELOAD={}".format(late.group(0), late.group(1))
     lines = str(error).strip().splitlines()
     text = "{}: {}".format(type(error).__name__, lines[0]) if lines else type(error).__name__
     frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename)]
     if frames:
         text += " ({}:{})".format(os.path.basename(frames[-1].filename), frames[-1].lineno)
+    if isinstance(error, TypeError) and "unexpected keyword argument" in text:
+        text += "; " + ONE_DICT
     return text
 
 

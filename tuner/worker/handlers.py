@@ -36,6 +36,15 @@ def compile_in_first_call(knobs: List[KnobSetting]) -> bool:
     return False
 
 
+def keeps_inputs(knobs: List[KnobSetting]) -> bool:
+    """May one of them have kept what it saw of the first inputs, such as a branch taken?"""
+    return any(
+        knob.value != UNSET and getattr(_module(knob.handler), "KEEPS_INPUTS", False)
+        for knob in knobs
+        if knob.handler
+    )
+
+
 def read_back(
     knobs: List[KnobSetting], workload: Workload, states: Dict[str, Any]
 ) -> Dict[str, ReadBack]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 from . import exchange, protocol, witnesses
 from .protocol import Outcome, TrialResult
@@ -31,7 +31,7 @@ class InTurns:
         self.measuring, self.known = measuring, measuring.known
         self.workload, self.backend, self.device = workload, backend, device
         self.states, self.turns = states, turns
-        self.reference: List[Any] = []
+        self.warm = False
         self.cpus = witnesses.usable_cpus()
 
     def run(self, compiles: bool) -> None:
@@ -72,13 +72,13 @@ class InTurns:
 
     def _warm(self, output: Any) -> None:
         """The first of all turns; whoever is in a further heat is warm. output: of a first call."""
-        if self.reference:
+        if self.warm:
             return
+        self.warm = True
         if not self.turns.warmup_ns:
             output = self._first_call()
         with self.measuring.phase("check"):
-            self.reference = self.measuring.reference(output)
-            self.measuring.has_failed(output, self.reference)
+            self.measuring.outputs.first_fails(output, self.workload)
         if not self._is_wrong():
             with self.measuring.phase("warmup"):
                 self.turns.warm_up()
@@ -93,11 +93,11 @@ class InTurns:
         self.known["witnesses_after"] = witnesses.counters(self.cpus)
         copies = transfers(workload, synchronize, time.perf_counter_ns, self.device)
         with measuring.phase("check"):
-            measuring.has_failed(self.turns.call(), self.reference)
+            measuring.outputs.last_fails(self.turns.call(), workload)
         if self._is_wrong():
             return
         self.known["peak_memory_bytes"] = self.backend.peak_memory_bytes()
-        size = batch_of(workload.args, workload.kwargs)
+        size = batch_of(workload.args, workload.kwargs, measuring.spec.model.batch_dim)
         self.known["measurement"] = self.turns.part(size, **copies)
         measuring.look_back(workload, self.backend, self.states)
         part = TrialResult(Outcome.OK, "", dict(measuring.phases_s), **self.known)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import traceback
 from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from . import cann, chip, weights
+from . import batch, cann, chip, repeatable, weights
 from .applied.libraries import find_library
 from .backends import npu
-from .build import load, workload_of
+from .build import call_where_lazy, load, to_device, workload_of
 from .facts import ProbeFacts
-from .failure import environment_error, one_line
+from .failure import RunError, environment_error, one_line
 from .protocol import ProbeRequest, TrialSpec, VariableRule
-from .workload import batch_of, tensors_of
+from .tree import tensors_of
+from .workload import Workload, batch_of
 
 
 def of_environment(request: ProbeRequest) -> ProbeFacts:
@@ -74,26 +76,53 @@ def locate(name: str, device: Optional[int]) -> Tuple[str, Dict[str, Any]]:
     return "npu" if npu.is_installed() and identity["source"] else "cpu", identity
 
 
-def with_model(facts: ProbeFacts, spec: TrialSpec) -> ProbeFacts:
-    """Build the model once, share its weights, and add what its inputs look like."""
+def with_model(facts: ProbeFacts, spec: TrialSpec, device: str) -> ProbeFacts:
+    """Build the model once, share its weights and inputs, and add what it is like.
+
+    Raises RunError for a model that cannot be measured as it is.
+    """
     loaded = load(spec)
     workload = workload_of(loaded, spec)
+    repeatable.share_inputs(workload, spec.inputs_path)
+    call_where_lazy(workload)
     if os.path.exists(spec.weights_path):  # a resumed study keeps the weights that it began with
         weights.load(loaded.module, spec.weights_path)
     elif not loaded.repeatable and spec.model.weights is None:
         if loaded.random_weights:
             weights.calibrate(workload)
         weights.save(loaded.module, spec.weights_path)
+    facts = replace(facts, **_looks(loaded.module, workload))
+    to_device(workload, device)
+    try:
+        gradients, not_comparable = repeatable.examine(workload, spec.seed)
+        facts = replace(facts, gradients=gradients, not_comparable=not_comparable)
+    except RunError:
+        raise
+    except Exception:
+        traceback.print_exc()  # the first run of the baseline will say it
+    return _with_batch(facts, spec, workload)
+
+
+def _looks(module: Any, workload: Workload) -> Dict[str, Any]:
+    """What the inputs are, and how many parameters there are."""
     inputs = [
         "x".join(str(size) for size in tensor.shape) + ":" + str(tensor.dtype).replace("torch.", "")
         for tensor in tensors_of([workload.args, workload.kwargs])
     ]
-    return replace(
-        facts,
-        batch_size=batch_of(workload.args, workload.kwargs),
-        inputs=inputs,
-        parameters=sum(parameter.numel() for parameter in loaded.module.parameters()),
-    )
+    return {"inputs": inputs, "parameters": sum(p.numel() for p in module.parameters())}
+
+
+def _with_batch(facts: ProbeFacts, spec: TrialSpec, workload: Workload) -> ProbeFacts:
+    import torch
+
+    dim, no_batch = spec.model.batch_dim, ""
+    if spec.model.batch == "auto":
+        with torch.set_grad_enabled(facts.gradients):
+            no_batch = batch.why_none(workload, 0)
+    elif dim is None:
+        no_batch = "--batch-dim none"
+    size = None if no_batch else batch_of(workload.args, workload.kwargs, dim)
+    return replace(facts, batch_size=size, no_batch=no_batch)
 
 
 def with_knobs(facts: ProbeFacts, request: ProbeRequest) -> ProbeFacts:

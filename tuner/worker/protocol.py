@@ -38,8 +38,8 @@ TIMED_OUT = "timeout"  # instead of a code
 # What torch, glibc and the C++ runtime say when memory is refused. Also looked for in a dead
 # worker's log: some of them end in abort() instead of an exception.
 OUT_OF_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory"
-    r"|std::bad_alloc|MemoryError|unable to allocate",
+    r"out of memory|can't allocate memory|cannot allocate memory(?! in static TLS)"
+    r"|not enough memory|std::bad_alloc|MemoryError|unable to allocate",
     re.IGNORECASE,
 )
 
@@ -92,6 +92,8 @@ class ModelSpec:
     weights: None (seeded random, calibrated), "DEFAULT" (the source's own) or a state-dict file.
     inputs: empty where the model source brings example inputs of its own, or its usual shape.
     folder: put on `sys.path` before a user's module is imported.
+    batch: the dimension of the inputs that is the batch, "none", or "auto" for the first, if it is.
+    gradients: it needs them. not_comparable: why its outputs are not; "" where they are.
     """
 
     source: str
@@ -99,6 +101,15 @@ class ModelSpec:
     weights: Optional[str] = None
     inputs: List[InputSpec] = field(default_factory=list)
     folder: str = ""
+    batch: str = "auto"
+    gradients: bool = False
+    not_comparable: str = ""
+
+    @property
+    def batch_dim(self) -> Optional[int]:
+        """The dimension; None where there is none."""
+        known: Dict[str, Optional[int]] = {"auto": 0, "none": None}
+        return known[self.batch] if self.batch in known else int(self.batch)
 
 
 @dataclass(frozen=True)
@@ -174,8 +185,9 @@ class TrialSpec:
     deadline_s: float = 600.0
     cpus: List[int] = field(default_factory=list)  # empty: no restriction
     memory_limit_bytes: Optional[int] = None
-    tolerance: float = 1e-3
+    tolerance: Optional[float] = None  # None: by the type of each output
     weights_path: str = ""  # shared by all runs of the study, written by the probe
+    inputs_path: str = ""  # the same
     reference_path: str = ""  # the baseline's output for this input shape, written by the baseline
     probe: Optional[ProbeRequest] = None
     profile_folder: str = ""  # where the profiler writes; its path of [A-Za-z0-9_-] only
@@ -202,12 +214,15 @@ class OutputCheck:
 
     status: passed, failed, reference (this run's output became the reference) or impossible.
     relative_error: largest absolute difference over the reference's largest absolute value.
+    others: what came of other inputs of the same shapes: passed, why they were not looked at, or ""
+    for a configuration that keeps nothing of its inputs.
     """
 
     status: str
     digest: str = ""
     relative_error: Optional[float] = None
     reason: str = ""
+    others: str = ""
 
 
 @dataclass(frozen=True)
@@ -247,6 +262,7 @@ class TrialResult:
     """What one run produced. `measurement` is None unless the outcome is `ok`.
 
     probe, profile: of runs that are made for them. convolutions: of measured ones on an NPU.
+    warnings: what torch said of how the model is executed.
     """
 
     outcome: Outcome
@@ -263,4 +279,5 @@ class TrialResult:
     probe: Optional[ProbeFacts] = None
     profile: Optional[ProfileFacts] = None
     convolutions: Optional[Convolutions] = None
+    warnings: List[str] = field(default_factory=list)
     format_version: int = FORMAT_VERSION

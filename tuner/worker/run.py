@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 import traceback
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from . import (
     build,
@@ -21,7 +21,6 @@ from . import (
     handlers,
     lifeline,
     measure,
-    output_check,
     probe,
     profile,
     protocol,
@@ -32,6 +31,7 @@ from .facts import ProbeFacts
 from .failure import environment_error, one_line, outcome_of
 from .in_turns import InTurns
 from .line import Line
+from .outputs import Outputs
 from .protocol import (
     Measurement,
     Outcome,
@@ -78,6 +78,7 @@ class Measuring:
         self.handed_over = False
         self.known: Dict[str, Any] = {}
         self.phases_s: Dict[str, float] = {}
+        self.outputs = Outputs(spec, self.known)
         if spec.launched_ns and started_ns > spec.launched_ns:
             self.phases_s["interpreter"] = (started_ns - spec.launched_ns) / 1e9
 
@@ -124,11 +125,11 @@ class Measuring:
         if facts.backend_reason and name != "auto":
             raise environment_error("backend {}: {}".format(name, facts.backend_reason))
         backend = _backend(facts.backend)
-        backend.device_name(self.spec.device)
+        device = backend.device_name(self.spec.device)
         self.known["fingerprint"] = _fingerprint(backend)
         if self.spec.model.source:  # `doctor` asks without a model
             with self.phase("build"):
-                facts = self.known["probe"] = probe.with_model(facts, self.spec)
+                facts = self.known["probe"] = probe.with_model(facts, self.spec, device)
         self.known["probe"] = probe.with_knobs(facts, request)
 
     def _measure(self) -> None:
@@ -145,10 +146,10 @@ class Measuring:
             backend.synchronize()
         with self.phase("build"):
             workload = self._build(device)
-        with self.phase("transform"), torch.no_grad():
+        with self.phase("transform"), torch.set_grad_enabled(spec.model.gradients):
             for stage in ("input", "model"):
                 handlers.apply(spec.knobs, stage, workload)
-        with torch.no_grad():
+        with torch.set_grad_enabled(spec.model.gradients):
             if spec.heat:
                 call = timed_region(workload, spec.rule.timed_region, device)
                 turns = Turns(call, backend.synchronize, time.perf_counter_ns, spec.rule)
@@ -167,6 +168,7 @@ class Measuring:
         if self.spec.backend == "npu" and "measurement" in self.known:
             self.known["convolutions"] = convolutions.taken(workload, backend.synchronize)
         self.known["read_back"] = handlers.read_back(self.spec.knobs, workload, states)
+        self.known["warnings"] = sorted(set(workload.warnings))
         self.known["memory"] = backend.memory()
         self.known["fingerprint"] = _fingerprint(backend)
 
@@ -199,11 +201,14 @@ class Measuring:
 
     def _build(self, device: str) -> Workload:
         loaded = build.load(self.spec)
+        workload = build.workload_of(loaded, self.spec)
+        build.call_where_lazy(workload)
         if os.path.exists(self.spec.weights_path):
             weights.load(loaded.module, self.spec.weights_path)
-        workload = build.workload_of(loaded, self.spec)
         if self.spec.batch_size is not None:
-            resize_batch(workload, self.spec.batch_size)
+            dim = self.spec.model.batch_dim
+            assert dim is not None  # it has no knob of that name then
+            resize_batch(workload, self.spec.batch_size, dim)
         build.to_device(workload, device)
         return workload
 
@@ -214,8 +219,7 @@ class Measuring:
         with self.phase("first_call"):
             _, first_ns, output = measure.timed_call(call, synchronize, clock)
         with self.phase("check"):
-            reference = self.reference(output)
-            if self.has_failed(output, reference):
+            if self.outputs.first_fails(output, workload):
                 return
         with self.phase("warmup"):
             warmup_ns = measure.warm_up(call, synchronize, clock, max(0, rule.warmup_calls - 1))
@@ -228,7 +232,7 @@ class Measuring:
         self.known["witnesses_after"] = witnesses.counters(cpus)
         copies = transfers(workload, synchronize, clock, device)
         with self.phase("check"):
-            self.has_failed(call(), reference)
+            self.outputs.last_fails(call(), workload)
         self.known["peak_memory_bytes"] = backend.peak_memory_bytes()
         self.known["measurement"] = Measurement(
             warmup_ns=[first_ns] + warmup_ns,
@@ -236,7 +240,7 @@ class Measuring:
             latency_ns=samples.latency_ns,
             block_ns=block_ns,
             calls_per_block=calls,
-            batch_size=batch_of(workload.args, workload.kwargs),
+            batch_size=batch_of(workload.args, workload.kwargs, self.spec.model.batch_dim),
             **copies,
         )
 
@@ -251,18 +255,6 @@ class Measuring:
                 folder = self.spec.profile_folder
                 facts = profile.with_trace(facts, call, backend, clock, folder)
         self.known["profile"] = facts
-
-    def reference(self, output: Any) -> List[Any]:
-        """The baseline's output for this shape; the first baseline run makes it."""
-        path = self.spec.reference_path
-        if self.spec.role == Role.BASELINE and not os.path.exists(path):
-            output_check.store_reference(output, path)
-        return output_check.load_reference(path)
-
-    def has_failed(self, output: Any, reference: List[Any]) -> bool:
-        """Check an output; the run ends where it is not the reference's."""
-        check = self.known["output"] = output_check.check(output, reference, self.spec.tolerance)
-        return check.status == "failed"
 
 
 def _backend(name: str) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict
 
 from . import measure
-from .workload import Workload, map_tensors
+from .tree import map_tensors, tensors_of
+from .workload import Workload
 
 TRANSFER_SAMPLES = 10
 
@@ -19,18 +20,18 @@ def timed_region(workload: Workload, region: str, device: str) -> Callable[[], A
         return workload.call
 
     def to_host(output: Any) -> Any:
-        return map_tensors(output, lambda tensor: tensor.to("cpu"))
+        return [tensor.to("cpu") for tensor in tensors_of(output)]
 
     if region == "inference+d2h":
         return lambda: to_host(workload.call())
     if region != "end-to-end":
         raise ValueError("there is no timed region {!r}".format(region))
-    host_args = tuple(to_host(arg) for arg in workload.args)
-    host_kwargs = {name: to_host(arg) for name, arg in workload.kwargs.items()}
+    host_args, host_kwargs = map_tensors(
+        (workload.args, workload.kwargs), lambda tensor: tensor.to("cpu")
+    )
 
     def end_to_end() -> Any:
-        args = map_tensors(host_args, lambda tensor: tensor.to(device))
-        kwargs = map_tensors(host_kwargs, lambda tensor: tensor.to(device))
+        args, kwargs = map_tensors((host_args, host_kwargs), lambda tensor: tensor.to(device))
         return to_host(workload.forward(*args, **kwargs))
 
     return end_to_end

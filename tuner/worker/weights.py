@@ -8,13 +8,18 @@ input, and the last layer scaled, bring the output to the order of one.
 from __future__ import annotations
 
 import os
-from typing import Any, List
+from collections.abc import Mapping
+from typing import Any, Dict, List
 
 from .exchange import replacing
 from .failure import unsupported
-from .workload import Workload, tensors_of
+from .tree import tensors_of
+from .workload import Workload
 
 CALIBRATION_PASSES = 2
+PLACES = ("state_dict", "model_state_dict", "model")  # of the state dict in a checkpoint
+WRAPPERS = ("module.", "_orig_mod.", "module.")  # DataParallel's, torch.compile's, both
+SHOWN_NAMES = 3
 
 
 def calibrate(workload: Workload) -> None:
@@ -67,29 +72,80 @@ def _spread(output: Any) -> float:
 
 
 def save(module: Any, path: str) -> None:
-    """Write the state dict, atomically, for all runs of the study."""
+    """Write the tensors of the state dict, atomically, for all runs of the study.
+
+    What else it holds (`get_extra_state`) stays as the factory makes it.
+    """
     import torch
 
     with replacing(path) as file:
-        torch.save(module.state_dict(), file)
+        torch.save(_tensors(module.state_dict()), file)
 
 
 def load(module: Any, path: str) -> None:
-    """Load a state dict; `weights_only`, because a file from a stranger must not run code."""
+    """Load a checkpoint; `weights_only`, because a file from a stranger must not run code.
+
+    Raises RunError for a file that is none, or does not fit.
+    """
+    state = _fitting(_state_of(path), module.state_dict())
+    wanted, known = _tensors(module.state_dict()), module.state_dict()
+    missing = [name for name in wanted if name not in state]
+    unknown = [name for name in state if name not in known]
+    if missing or unknown:
+        raise unsupported(
+            "{} does not fit the model: it lacks {}, and has {} that the model has not".format(
+                path, _listed(missing), _listed(unknown)
+            )
+        )
+    try:
+        module.load_state_dict(state, strict=False)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise unsupported(
+            "{} does not fit the model: {}".format(path, " ".join(str(error).split())[:300])
+        )
+
+
+def _tensors(state: Any) -> Dict[str, Any]:
+    import torch
+
+    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+
+
+def _state_of(path: str) -> Dict[str, Any]:
+    """The state dict in a file, where checkpoints have it."""
     import torch
 
     if not os.path.isfile(path):
         raise unsupported("there is no weights file {}".format(path))
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling errors have no common type
         raise unsupported(
-            "{} does not load with weights_only=True: {}".format(path, str(error).splitlines()[0])
+            "{} does not load with weights_only=True ({}): a checkpoint holds tensors by name; a "
+            "whole module is loaded by a factory of your own, as file.py:factory".format(
+                path, str(error).splitlines()[0]
+            )
         )
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    try:
-        module.load_state_dict(state)
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise unsupported(
-            "{} does not fit the model: {}".format(path, " ".join(str(error).split())[:300])
-        )
+    for name in PLACES:
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+    state = _tensors(content) if isinstance(content, Mapping) else {}
+    if not state:
+        seen = list(content) if isinstance(content, Mapping) else type(content).__name__
+        raise unsupported("{} holds no tensors by name, but {}".format(path, _listed(seen)))
+    return state
+
+
+def _fitting(state: Dict[str, Any], known: Any) -> Dict[str, Any]:
+    """Without what wrappers put before every name, where the model has it without."""
+    for prefix in WRAPPERS:
+        if all(name.startswith(prefix) for name in state) and not set(state) <= set(known):
+            state = {name[len(prefix) :]: value for name, value in state.items()}
+    return state
+
+
+def _listed(names: Any) -> str:
+    names = [names] if isinstance(names, str) else list(map(str, names))
+    shown = ", ".join(names[:SHOWN_NAMES])
+    more = len(names) - SHOWN_NAMES
+    return (shown + " and {} more".format(more) if more > 0 else shown) or "none"

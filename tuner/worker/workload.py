@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Tuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .protocol import InputSpec
+from .tree import map_tensors, tensors_of
 
 INTEGER_INPUTS_BELOW = 100  # random integer inputs are token-like: small and not negative
 
 
 @dataclass
 class Workload:
-    """What is measured: `forward(*args, **kwargs)`. Knob modules change its fields in place."""
+    """What is measured: `forward(*args, **kwargs)`. Knob modules change its fields in place.
+
+    warnings: what torch said of a mode, such as that a trace keeps one way of a branch.
+    """
 
     module: Any
     args: Tuple[Any, ...]
     kwargs: Dict[str, Any]
     forward: Callable[..., Any]
+    warnings: List[str] = field(default_factory=list)
 
     def call(self) -> Any:
         """One inference."""
@@ -29,33 +35,11 @@ class Workload:
         self.kwargs = {key: map_tensors(arg, function) for key, arg in self.kwargs.items()}
 
 
-def map_tensors(value: Any, function: Callable[[Any], Any]) -> Any:
-    """Apply `function` to every tensor in nested tuples, lists and dicts."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return function(value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(map_tensors(item, function) for item in value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(map_tensors(item, function) for item in value)
-    if isinstance(value, dict):
-        return {key: map_tensors(item, function) for key, item in value.items()}
-    return value
-
-
-def tensors_of(value: Any) -> List[Any]:
-    """Every tensor in nested tuples, lists, dicts and dataclass-like outputs, in order."""
-    tensors: List[Any] = []
-    map_tensors(value if not hasattr(value, "to_tuple") else value.to_tuple(), tensors.append)
-    return tensors
-
-
 def split_example(example: Any) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
-    """A factory's example inputs as (args, kwargs): a tensor, a tuple or list, or a dict."""
-    if isinstance(example, dict):
-        return (), example
-    if isinstance(example, (list, tuple)):
+    """A factory's example inputs as (args, kwargs): a tensor, a tuple or list, or a mapping."""
+    if isinstance(example, Mapping):
+        return (), {str(name): example[name] for name in example}
+    if type(example) in (list, tuple):
         return tuple(example), {}
     return (example,), {}
 
@@ -77,26 +61,55 @@ def make_inputs(specs: List[InputSpec], seed: int) -> Tuple[Any, ...]:
     return tuple(inputs)
 
 
-def batch_of(args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> int:
-    """The leading dimension of the first input tensor; 1 where there is none."""
+def batch_of(args: Tuple[Any, ...], kwargs: Dict[str, Any], dim: Optional[int] = 0) -> int:
+    """The size of that dimension of the first input tensor that has it; 1 where there is none.
+
+    dim: None where the model has no batch.
+    """
     for tensor in tensors_of([args, kwargs]):
-        if tensor.dim() > 0:
-            return int(tensor.shape[0])
+        if dim is not None and tensor.dim() > dim:
+            return int(tensor.shape[dim])
     return 1
 
 
-def resize_batch(workload: Workload, batch_size: int) -> None:
-    """Repeat or cut the leading dimension of every input that has the example's batch size."""
+def resize_batch(workload: Workload, batch_size: int, dim: int = 0) -> None:
+    """Repeat or cut that dimension of every input that has the example's batch size there."""
+    workload.args, workload.kwargs = resized(workload.args, workload.kwargs, batch_size, dim)
+
+
+def resized(
+    args: Tuple[Any, ...], kwargs: Dict[str, Any], batch_size: int, dim: int
+) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
+    """The inputs at another batch size."""
     import torch
 
-    present = batch_of(workload.args, workload.kwargs)
+    present = batch_of(args, kwargs, dim)
     if present == batch_size:
-        return
+        return args, kwargs
+    index = torch.arange(batch_size) % present
 
-    def resized(tensor: Any) -> Any:
-        if tensor.dim() == 0 or tensor.shape[0] != present:
+    def of_size(tensor: Any) -> Any:
+        if tensor.dim() <= dim or tensor.shape[dim] != present:
             return tensor
-        index = torch.arange(batch_size) % present
-        return tensor[index].contiguous()
+        return tensor.index_select(dim, index.to(tensor.device)).contiguous()
 
-    workload.map_inputs(resized)
+    return (
+        tuple(map_tensors(arg, of_size) for arg in args),
+        {name: map_tensors(arg, of_size) for name, arg in kwargs.items()},
+    )
+
+
+def other_inputs(workload: Workload) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
+    """Inputs of the same shapes that a mode has not seen: each tensor backwards, floats negated.
+
+    What a mode has kept of the first inputs (a branch, a constant, a length) shows in these.
+    """
+
+    def other(tensor: Any) -> Any:
+        if tensor.is_quantized or not tensor.dim():
+            return tensor
+        backwards = tensor.flip(list(range(tensor.dim())))
+        return -backwards if tensor.is_floating_point() or tensor.is_complex() else backwards
+
+    args = tuple(map_tensors(arg, other) for arg in workload.args)
+    return args, {name: map_tensors(arg, other) for name, arg in workload.kwargs.items()}

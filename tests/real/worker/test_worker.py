@@ -55,7 +55,7 @@ def spec_in(folder: Path) -> TrialSpec:
         rule=RULE,
         deadline_s=120,
         weights_path=str(folder / "weights.pt"),
-        reference_path=str(folder / "reference.pt"),
+        reference_path=str(folder / "outputs.pt"),
     )
 
 
@@ -75,7 +75,7 @@ def baseline(torch_python: str, shared: Path, tmp_path: Path) -> TrialResult:
         exchange.write(run.result, str(folder / "result.json"))
 
     folder = once(shared / "cpu-baseline", make)
-    shutil.copy(folder / "reference.pt", tmp_path)
+    shutil.copy(folder / "outputs.pt", tmp_path)
     return exchange.read(TrialResult, str(folder / "result.json"))
 
 
@@ -175,8 +175,26 @@ def test_a_batch_repeats_every_input_of_the_example(launch: Launch, factory: str
 def test_a_configuration_that_computes_something_else_is_wrong_output(launch: Launch) -> None:
     result = launch(role=Role.SEARCH, seed=1).result
     assert result.outcome is Outcome.WRONG_OUTPUT
-    assert result.message.startswith("relative error")
+    assert "elements differ: relative error" in result.message
     assert result.measurement is None
+
+
+def test_a_trace_that_keeps_one_way_of_a_branch_is_wrong_on_other_inputs(launch: Launch) -> None:
+    model = ModelSpec("python_file", f"{TINY}:branches")
+    assert launch(model=model).result.outcome is Outcome.OK
+    traced = launch(model=model, role=Role.SEARCH, knobs=[setting("execution", "torchscript")])
+    assert traced.result.outcome is Outcome.WRONG_OUTPUT
+    assert traced.result.message.startswith("on other inputs of the same shapes: 2 of 2 elements")
+
+
+def test_what_keeps_nothing_of_its_inputs_passes_on_others_too(launch: Launch) -> None:
+    assert launch().result.outcome is Outcome.OK
+    traced = launch(role=Role.SEARCH, knobs=[setting("execution", "torchscript")]).result
+    assert traced.output is not None
+    assert (traced.outcome, traced.output.others) == (Outcome.OK, "passed")
+    plain = launch(role=Role.SEARCH, knobs=[setting("threads", 1, "process")]).result
+    assert plain.output is not None
+    assert plain.output.others == ""
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ import importlib
 import os
 import shutil
 import tempfile
+import warnings
 from typing import Any, Dict
 
 from ..failure import unsupported
 from ..protocol import ReadBack
 from ..workload import Workload
+
+KEEPS_INPUTS = True  # a trace keeps the way that a branch went, a frozen graph its constants
 
 
 def missing(value: str) -> str:
@@ -59,11 +62,17 @@ def apply(value: str, workload: Workload) -> None:
 def _import_inductor() -> None:
     """Import it with the compile cache as temporary folder, for its compiler processes too.
 
+    The cache has a folder for each number of threads: inductor writes it into the code, and torch
+    before 2.13 does not have it in the cache's key.
     Inductor's precompiled C++ headers go to the temporary folder, whatever TORCHINDUCTOR_CACHE_DIR
     says (torch 2.15, `_inductor/codecache.py`, `_HEADER_DIR`), and would stay there.
     """
     cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     if cache:
+        import torch
+
+        cache = os.path.join(cache, "threads-{}".format(torch.get_num_threads()))
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         os.makedirs(cache, exist_ok=True)
         os.environ["TMPDIR"] = cache
         tempfile.tempdir = None  # asks the environment again
@@ -78,10 +87,17 @@ def _torchscript(workload: Workload) -> Any:
         inputs: Dict[str, Any] = {"example_inputs": workload.args}
         if workload.kwargs:
             inputs = {"example_kwarg_inputs": workload.kwargs}
-        try:
-            module = torch.jit.trace(module, check_trace=False, strict=False, **inputs)
-        except Exception as error:  # tracing fails in as many ways as models can be written
-            raise unsupported("torch.jit.trace: {}".format(str(error).strip().splitlines()[0]))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", torch.jit.TracerWarning)
+            try:
+                module = torch.jit.trace(module, check_trace=False, strict=False, **inputs)
+            except Exception as error:  # tracing fails in as many ways as models can be written
+                raise unsupported("torch.jit.trace: {}".format(str(error).strip().splitlines()[0]))
+        workload.warnings += [
+            str(w.message).partition(".")[0]
+            for w in caught
+            if issubclass(w.category, torch.jit.TracerWarning)
+        ]
     return torch.jit.optimize_for_inference(torch.jit.freeze(module.eval()))
 
 

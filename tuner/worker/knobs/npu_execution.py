@@ -11,8 +11,10 @@ from typing import Any
 
 from ..failure import one_line, unsupported
 from ..protocol import ReadBack
-from ..workload import Workload, tensors_of
+from ..tree import tensors_of
+from ..workload import Workload
 
+KEEPS_INPUTS = True
 CALLS_BEFORE_CAPTURE = 3  # not captured: they load kernels and fill the allocator's cache
 CAPTURE = "aclmdlRICaptureBegin"
 NO_GRAPHS = "this torch_npu has no NPUGraph: TorchNPU 7.0.0 is the first that has"

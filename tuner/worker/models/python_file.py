@@ -27,7 +27,8 @@ def load(spec: ModelSpec) -> Loaded:
     if not callable(factory):
         raise unsupported("{} has no function {!r}".format(place, factory_name))
     result = factory()
-    model, example = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
+    pair = isinstance(result, tuple) and len(result) == 2
+    model, example = result if pair else (result, None)
     if not isinstance(model, torch.nn.Module):
         raise unsupported(
             "{} returned {}, not a torch.nn.Module or (module, example inputs)".format(
@@ -38,16 +39,29 @@ def load(spec: ModelSpec) -> Loaded:
 
 
 def _import_file(path: str) -> Any:
+    """Import a file as its author runs it: its folder on the path, its own name as `sys.argv`.
+
+    The folder comes last and the module has a name of ours, so that neither hides another module.
+    """
     if not os.path.isfile(path):
         raise unsupported("there is no file {}".format(path))
-    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
-    name = os.path.splitext(os.path.basename(path))[0]
+    sys.path.append(os.path.dirname(os.path.abspath(path)))
+    sys.argv[:] = [path]
+    name = "npu_tune_model_" + os.path.splitext(os.path.basename(path))[0]
     module_spec = importlib.util.spec_from_file_location(name, path)
     assert module_spec is not None
     assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module
-    module_spec.loader.exec_module(module)
+    try:
+        module_spec.loader.exec_module(module)
+    except ImportError as error:
+        if "relative import" not in str(error):
+            raise
+        raise unsupported(
+            "{} belongs to a package ({}): name it as PACKAGE.MODULE:FACTORY, from the folder that "
+            "holds the package".format(path, error)
+        )
     return module
 
 

@@ -1,0 +1,167 @@
+"""Models as people have them, small; each factory takes no arguments."""
+
+import dataclasses
+import random
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_sequence
+
+
+class _Changing(nn.Module):
+    def forward(self, x):
+        return x.sub_(0.5) * 2
+
+
+def changes_input():
+    return _Changing(), torch.rand(1, 8)
+
+
+class _Clamping(nn.Module):
+    """Only the first call changes anything."""
+
+    def forward(self, x):
+        return x.clamp_(min=0.5) * 2
+
+
+def changes_input_once():
+    return _Clamping(), torch.rand(1, 8)
+
+
+class _Dropping(nn.Module):
+    def forward(self, x):
+        return F.dropout(x, 0.5)
+
+
+def random_output():
+    return _Dropping(), torch.randn(4, 64)
+
+
+class _Remembering(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("state", torch.zeros(8), persistent=False)
+
+    def forward(self, x):
+        self.state = 0.5 * self.state + x[0]
+        return x + self.state
+
+
+def keeps_state():
+    return _Remembering(), torch.randn(2, 8)
+
+
+class _Forces(nn.Module):
+    def forward(self, x):
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad((x**3).sum(), x)[0]
+
+
+def needs_gradients():
+    return _Forces(), torch.randn(3, 8)
+
+
+def other_randomness():
+    """What torch.manual_seed does not govern: NumPy, random, and the order of a set."""
+    words = [float(word) for word in {str(number) for number in range(8)}]
+    drawn = np.random.rand(8).astype("float32")
+    inputs = torch.tensor([words]) + torch.from_numpy(drawn) + random.random()
+    return nn.Linear(8, 2), inputs
+
+
+class _Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(4, 8)
+
+    def forward(self, x, state):
+        return self.rnn(x, state)
+
+
+def time_first():
+    return _Recurrent(), (torch.randn(6, 2, 4), torch.zeros(1, 2, 8))
+
+
+class _Packed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(4, 8)
+
+    def forward(self, packed):
+        return self.rnn(packed)
+
+
+def packed():
+    return _Packed(), (pack_sequence([torch.randn(5, 4), torch.randn(2, 4)]),)
+
+
+@dataclasses.dataclass
+class _Answer:
+    logits: torch.Tensor
+    loss: float
+
+
+class _Records(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return _Answer(self.net(x), 0.5)
+
+
+def records():
+    return _Records(), torch.randn(3, 4)
+
+
+class _Images(nn.Module):
+    def forward(self, images):
+        return [{"boxes": image.flatten(1).t()[:2]} for image in images]
+
+
+def images():
+    return _Images(), ([torch.rand(3, 4, 5), torch.rand(3, 2, 2)],)
+
+
+class _Mean(nn.Module):
+    """Its rows are not independent."""
+
+    def forward(self, x):
+        return x - x.cumsum(0)
+
+
+def rows_depend():
+    return _Mean(), torch.randn(3, 4)
+
+
+def lazy():
+    return nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(2)), torch.randn(2, 4)
+
+
+def in_bfloat16():
+    return nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 2)).bfloat16(), torch.randn(2, 8).bfloat16()
+
+
+@dataclasses.dataclass
+class _Recipe:
+    largest: float = 6.0
+
+
+class _Scaled(nn.Linear):
+    """Its state dict holds more than tensors."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs)
+        self.recipe = _Recipe()
+
+    def get_extra_state(self):
+        return self.recipe
+
+    def set_extra_state(self, state):
+        self.recipe = state
+
+
+def extra_state():
+    return nn.Sequential(_Scaled(4, 4), _Scaled(4, 2)), torch.randn(1, 4)

@@ -1,0 +1,77 @@
+"""A run's outputs against the baseline's: of the first call, of the last, and on other inputs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from typing import Any, Dict
+
+from . import handlers, output_check
+from .failure import one_line
+from .output_check import FIRST, OTHER
+from .protocol import OutputCheck, Role, TrialSpec
+from .workload import Workload, other_inputs
+
+
+class Outputs:
+    """known: where what is known of the run is kept; `output` in it is the latest check."""
+
+    def __init__(self, spec: TrialSpec, known: Dict[str, Any]) -> None:
+        self.spec, self.known = spec, known
+        self.reference: output_check.Reference = {}
+
+    def first_fails(self, output: Any, workload: Workload) -> bool:
+        """Check the first output; the first run of the baseline makes the reference of it."""
+        path = self.spec.reference_path
+        if self.spec.role == Role.BASELINE and not os.path.exists(path):
+            outputs = {FIRST: output_check.values_of(output)}
+            with contextlib.suppress(Exception):  # not every model takes others
+                outputs[OTHER] = output_check.values_of(_of_others(workload))
+            output_check.store_reference(outputs, path)
+        self.reference = output_check.load_reference(path)
+        return self._fails(output)
+
+    def last_fails(self, output: Any, workload: Workload) -> bool:
+        """Check the last output, and that of other inputs, once all samples are taken."""
+        return self._fails(output) or self._fails_on_others(workload)
+
+    def _fails(self, output: Any) -> bool:
+        why_not, tolerance = self.spec.model.not_comparable, self.spec.tolerance
+        check = OutputCheck("impossible", reason=why_not)
+        if not why_not:
+            check = output_check.check(output, self.reference[FIRST], tolerance)
+        self.known["output"] = check
+        return check.status == "failed"
+
+    def _fails_on_others(self, workload: Workload) -> bool:
+        """Does a mode that may have kept something of its first inputs fail on others?
+
+        Once a configuration.
+        """
+        looked_at = self.spec.role == Role.SEARCH and not self.spec.model.not_comparable
+        if not looked_at or not handlers.keeps_inputs(self.spec.knobs):
+            return False
+        if OTHER not in self.reference:
+            self._note("not checked: the baseline takes no others")
+            return False
+        try:
+            output = _of_others(workload)
+        except Exception as error:
+            check = OutputCheck("failed", "", None, one_line(error))
+        else:
+            check = output_check.check(output, self.reference[OTHER], self.spec.tolerance)
+        if check.status == "failed":
+            reason = "on other inputs of the same shapes: {}".format(check.reason)
+            self.known["output"] = dataclasses.replace(check, reason=reason)
+            return True
+        self._note("passed" if check.status == "passed" else "not checked: " + check.reason)
+        return False
+
+    def _note(self, others: str) -> None:
+        self.known["output"] = dataclasses.replace(self.known["output"], others=others)
+
+
+def _of_others(workload: Workload) -> Any:
+    args, kwargs = other_inputs(workload)
+    return workload.forward(*args, **kwargs)

@@ -1,0 +1,105 @@
+"""Does the model give the same twice? Asked before anything is tuned; what differs has a name."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import random
+from typing import Any, List, Tuple
+
+from . import output_check
+from .exchange import replacing
+from .failure import unsupported
+from .tree import map_tensors, tensors_of
+from .workload import Workload
+
+IN_PLACE = (
+    "the model changes its input in place, so that the next call sees another one: have its "
+    "forward begin with a copy, such as x = x.clone()"
+)
+RANDOM = "the model's output is random: two calls in one process differ"
+STATE = "the model keeps state from call to call: the same input gives another output"
+WITHOUT_GRADIENTS = ("does not require grad", "does not have a grad_fn")
+
+
+def seed(number: int) -> None:
+    """Every generator that a model or its inputs may ask; the hash seed is the launcher's."""
+    import torch
+
+    torch.manual_seed(number)
+    random.seed(number)
+    with contextlib.suppress(ImportError):  # not every environment has it
+        importlib.import_module("numpy").random.seed(number % 2**32)
+
+
+def examine(workload: Workload, number: int) -> Tuple[bool, str]:
+    """(are gradients needed, why outputs cannot be compared or ""), by a few calls.
+
+    Raises RunError for a model that changes its input, and whatever a call raises.
+    """
+    import torch
+
+    before = [tensor.clone() for tensor in _on_host(workload)]
+    gradients = False
+    try:
+        with torch.no_grad():
+            first = output_check.values_of(workload.call())
+    except RuntimeError as error:
+        if not any(text in str(error) for text in WITHOUT_GRADIENTS):
+            raise
+        gradients = True
+    with torch.set_grad_enabled(gradients):
+        if gradients:
+            first = output_check.values_of(workload.call())
+        if any(_differ(*pair) for pair in zip(before, _on_host(workload))):
+            raise unsupported(IN_PLACE)
+        if _is_like(workload, first):
+            return gradients, ""
+        seed(number)
+        first = output_check.values_of(workload.call())
+        seed(number)
+        return gradients, RANDOM if _is_like(workload, first) else STATE
+
+
+def _inputs(workload: Workload) -> List[Any]:
+    return tensors_of([workload.args, workload.kwargs])
+
+
+def _on_host(workload: Workload) -> List[Any]:
+    return [tensor.detach().to("cpu") for tensor in _inputs(workload)]
+
+
+def _differ(before: Any, after: Any) -> bool:
+    import torch
+
+    same = before.shape == after.shape and torch.equal(before, after)
+    return not same and not bool(torch.isnan(before).any() if before.is_floating_point() else False)
+
+
+def _is_like(workload: Workload, first: List[output_check.Value]) -> bool:
+    return output_check.check(workload.call(), first).status != "failed"
+
+
+def share_inputs(workload: Workload, path: str) -> None:
+    """Write the input tensors for all runs of the study; what is there already is kept."""
+    import torch
+
+    if path and not os.path.exists(path):
+        with replacing(path) as file:
+            torch.save(_on_host(workload), file)
+
+
+def take_inputs(workload: Workload, path: str) -> None:
+    """Take the shared tensors, where they are those of this model."""
+    import torch
+
+    if not os.path.exists(path):
+        return
+    shared = torch.load(path, map_location="cpu", weights_only=True)
+    shapes = [tensor.shape for tensor in _inputs(workload)]
+    if [tensor.shape for tensor in shared] == shapes:
+        given = iter(shared)
+        workload.args, workload.kwargs = map_tensors(
+            (workload.args, workload.kwargs), lambda _: next(given)
+        )
