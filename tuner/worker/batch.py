@@ -21,7 +21,7 @@ def why_none(workload: Workload, dim: int) -> str:
     if not any(True for _ in _sized(workload, dim)):
         return "no input has a dimension {}".format(dim)
     args, kwargs = resized(workload.args, workload.kwargs, 2 * present, dim)
-    said = "it could not be called on the host: {}"
+    said = "it could not be called: {}"
     try:
         once = values_of(workload.call())
         said = "it does not take twice the inputs: {}"
@@ -74,4 +74,5 @@ def _is_doubled(one: Value, two: Value, along: int) -> bool:
     doubled = torch.cat([one.tensor, one.tensor], along).double()
     difference = (two.tensor.double() - doubled).abs()
     largest = float(doubled.abs().max()) if doubled.numel() else 0.0
-    return not doubled.numel() or float(difference.max()) <= CLOSE * largest
+    close = max(CLOSE, one.tolerance or 0.0)
+    return not doubled.numel() or float(difference.max()) <= close * largest

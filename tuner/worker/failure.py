@@ -49,7 +49,7 @@ def one_line(error: BaseException) -> str:
         return str(error)
     late = STATIC_TLS.search(str(error))
     if late:
-        return "{} was loaded too late: export LD_PRELOAD={}".format(late.group(0), late.group(1))
+        return "{}: it was loaded too late: export LD_PRELOAD={}".format(*late.group(0, 1))
     lines = str(error).strip().splitlines()
     text = "{}: {}".format(type(error).__name__, lines[0]) if lines else type(error).__name__
     frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename)]
