@@ -84,8 +84,11 @@ def next_step(summary: Summary, winner: Configuration) -> Step | None:
     winner: its identity. The sides alternate. Made again under a further number is a pair that the
     baseline spoiled, one of which a heat has left one side, and up to four that were disturbed.
     """
-    wanted, number, good, disturbed = pairs_wanted(summary, winner), 0, 0, 0
-    while good < wanted and number < wanted + SPARE_PAIRS + disturbed:
+    wanted, number = pairs_wanted(summary, winner), 0
+    made: list[Pair] = []
+    while (count := len(_counted(made))) < wanted:
+        if number >= wanted + SPARE_PAIRS + len(made) - count:
+            return None
         order = [baseline(summary), winner] if number % 2 == 0 else [winner, baseline(summary)]
         end = next((look.pairs for look in summary.looks if look.pairs > number), number + 1)
         step = step_of(summary, Role.HOLD_OUT, number, order, 2 * end, winner)
@@ -94,10 +97,8 @@ def next_step(summary: Summary, winner: Configuration) -> Step | None:
         if not all(r.ok for r in summary.fresh_runs(winner, Role.HOLD_OUT, number)):
             return None  # there is nothing to claim
         pair = pair_of(summary, winner, number)
-        if pair is not None and disturbed < SPARE_PAIRS and _is_disturbed(pair):
-            disturbed += 1
-        elif pair is not None:
-            good += 1
+        if pair is not None:
+            made.append(pair)
         number += 1
     return None
 
@@ -118,12 +119,13 @@ def contender(summary: Summary) -> Configuration | None:
 
 
 def pairs_of(summary: Summary, winner: Configuration) -> list[Pair]:
-    """(winner's run, baseline's run) of each pair of which both ran well, one after the other.
-
-    Without the first four that were disturbed: where there are more, that is how this host is.
-    """
+    """(winner's run, baseline's run) of each pair that counts, one after the other."""
     numbers = sorted({r.block for r in summary.fresh_runs(winner, Role.HOLD_OUT)})
-    pairs = [pair for n in numbers if (pair := pair_of(summary, winner, n)) is not None]
+    return _counted([pair for n in numbers if (pair := pair_of(summary, winner, n)) is not None])
+
+
+def _counted(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those without the first four that were disturbed: more of them are how this host is."""
     disturbed = [place for place, pair in enumerate(pairs) if _is_disturbed(pair)][:SPARE_PAIRS]
     return [pair for place, pair in enumerate(pairs) if place not in disturbed]
 

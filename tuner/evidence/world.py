@@ -23,9 +23,7 @@ from .objectives import OBJECTIVES, Objective
 from .stats import median
 from .summary import identify, resolve_unset
 
-DRIFT_RUNS = (
-    7  # on either side: the drift of a run alone is the median of what these have in common
-)
+DRIFT_RUNS = 7  # on either side: what these have in common is the drift of a run alone
 ROUNDS = 5  # of levels by drift and drift by levels, until neither moves
 Key = tuple[tuple[str, Any], ...]
 
@@ -121,8 +119,7 @@ def _heats(costs: Sequence[Cost]) -> list[list[Cost]]:
     heats: dict[int, list[Cost]] = defaultdict(list)
     for cost in costs:
         heats[cost.recorded.run.spec.heat].append(cost)
-    alone = heats.pop(0, [])
-    del alone
+    heats.pop(0, None)  # of runs alone
     return [heats[number] for number in sorted(heats) if len(heats[number]) > 1]
 
 

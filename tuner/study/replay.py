@@ -62,9 +62,7 @@ class Replay:
 
     def run(self, spec: TrialSpec) -> Run:
         """A run alone. Raises KeyError for a configuration that was not recorded."""
-        drift = self._next_drift()
-        run = self._passed(self._drawn_run(spec, drift))
-        return replace(run, spec=spec)
+        return self._passed(self._drawn_run(spec, self._next_drift()))
 
     def draw(self, configuration: Configuration) -> Run:
         """A run alone of a configuration. Raises KeyError as `run` does."""
