@@ -24,7 +24,7 @@ from pathlib import Path
 from measuring import measuring
 
 from tuner import parse
-from tuner.evidence.summary import identify, resolve_unset
+from tuner.evidence.meanings import Meanings, meanings
 from tuner.options import Setup
 from tuner.policy import BATCH_SIZE
 from tuner.runs import recording
@@ -39,14 +39,12 @@ TRIES = 2
 BASELINES = 1000  # and the round: the block of a heat of the baseline alone
 
 
-def configurations(
-    space: SearchSpace, resolved: Configuration, share: float
-) -> list[Configuration]:
+def configurations(space: SearchSpace, meant: Meanings, share: float) -> list[Configuration]:
     """Every configuration once, warm-up aside; the baselines, one for each batch size, first."""
     seen: dict[tuple[object, ...], Configuration] = {}
     for one in space.configurations(None):
-        if not space.broken_once_resolved(one, resolved):
-            identity = identify(space, one, resolved)
+        if not space.broken_once_resolved(one, meant.unset):
+            identity = meant.identity(space, one)
             seen.setdefault(tuple(identity.values()), {**space.baseline(), **identity})
     bases = [one for one in seen.values() if space.is_baseline(one)]
     others = [one for one in seen.values() if not space.is_baseline(one)]
@@ -79,7 +77,7 @@ def measure(runner: Runner, rounds: int, share: float, size: int) -> None:
     if not runner.runs:
         _alone(runner, 0, space.baseline())
     runner.keep_heat_size(size)
-    chosen = configurations(space, resolve_unset(space, runner.runs), share)
+    chosen = configurations(space, meanings(space, runner.runs), share)
     print(f"{len(chosen)} configurations, {rounds} rounds, {earlier} runs are there", flush=True)
     for number, one in enumerate(chosen):
         if space.is_baseline(one) and not runner.reference_path(one).exists():

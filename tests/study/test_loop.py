@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from tests.support.runs import study_record
 from tuner import options as study_options
 from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
+from tuner.evidence.conclude import conclude
 from tuner.evidence.summary import CONFIRMATION_ROLES, summarize
 from tuner.evidence.verdict import judge
 from tuner.options import Setup
@@ -44,9 +45,11 @@ SPACE = SearchSpace(
 class FakeLauncher:
     """Answers a spec from a table instead of a process, and remembers what it was asked."""
 
-    def __init__(self, outcome: Callable[[TrialSpec], Outcome] | None = None) -> None:
+    def __init__(
+        self, outcome: Callable[[TrialSpec], Outcome] | None = None, threads_act: bool = True
+    ) -> None:
         self.specs: list[TrialSpec] = []
-        self.outcome = outcome or self.by_mode
+        self.outcome, self.threads_act = outcome or self.by_mode, threads_act
 
     @staticmethod
     def by_mode(spec: TrialSpec) -> Outcome:
@@ -58,13 +61,15 @@ class FakeLauncher:
         if spec.role == Role.BASELINE and outcome == Outcome.OK:
             Path(spec.reference_path).touch()
         latency_ns = {"unset": 40, "fast": 10, "broken": 1}[str(value_of(spec, "mode"))] * 10**6
-        batch = spec.batch_size or 1
+        batch, threads = spec.batch_size or 1, value_of(spec, "threads")
+        if threads == "unset" or not self.threads_act:
+            threads = 2
         measurement = Measurement([latency_ns], [1], [latency_ns * batch], [10], 2, batch)
         result = TrialResult(
             outcome,
             "why",
             measurement=measurement if outcome == Outcome.OK else None,
-            read_back={"threads": ReadBack(2, True, "")},
+            read_back={"threads": ReadBack(threads, True, "torch.get_num_threads()")},
         )
         return Run(spec, result, "log", datetime.now(timezone.utc), 10**9)
 
@@ -133,8 +138,42 @@ def test_a_space_within_the_budget_is_enumerated_without_repeats(
     make_study(store, launcher, tmp_path, trials=24).run()
     default = [spec for spec in launcher.specs if spec.batch_size == 1][:12]
     seen = {tuple(value_of(spec, k) for k in ("mode", "threads", "spin")) for spec in default}
-    # threads=2 is what unset turned out to be, so 3 x 2 x 2 configurations differ.
-    assert len({tuple("unset" if v == 2 else v for v in one) for one in seen}) == 12
+    # threads=2 is what unset turned out to be, so 2 x 2 x 2 configurations differ; the mode that
+    # fails is tried twice.
+    differ = {tuple("unset" if v == 2 else v for v in one) for one in seen}
+    assert len({one for one in differ if one[0] != "broken"}) == 8
+    assert len({one for one in differ if one[0] == "broken"}) == 2
+
+
+def test_a_value_that_does_nothing_is_said_and_neither_sampled_again_nor_recommended(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher, notes = FakeLauncher(threads_act=False), []
+    study = make_study(store, launcher, tmp_path, trials=24)
+    study.note = notes.append
+    study.run()
+    ran = [s for s in launcher.specs if s.batch_size == 1 and value_of(s, "mode") != "broken"]
+    assert (
+        sum(value_of(spec, "threads") == 1 for spec in ran[:4]) == 1
+    )  # unset or fast, spin or not
+    line = "threads=1 does nothing here: it reads back as 2 (torch.get_num_threads())"
+    assert notes.count(line) == 1
+    result = conclude(study.runner.summary())
+    assert result.inert == {"threads=1": "2 (torch.get_num_threads())"}
+    assert "threads" not in {**result.configuration, **result.evidence.tried}
+
+
+def test_a_value_that_always_fails_is_left_out_with_its_last_failure(
+    store: Store, tmp_path: Path
+) -> None:
+    launcher, notes = FakeLauncher(), []
+    study = make_study(store, launcher, tmp_path, trials=24)
+    study.note = notes.append
+    study.run()
+    assert sum(value_of(spec, "mode") == "broken" for spec in launcher.specs) < 4
+    text = "left out from now on: mode=broken: it failed whenever it was tried: crashed: why"
+    assert notes.count(text) == 1
+    assert conclude(study.runner.summary()).failing == {"mode=broken": "crashed: why"}
 
 
 def test_a_failure_of_the_configuration_is_told_as_pruned(store: Store, tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def runner_of(
         specs.append(spec)
         value = answer(spec)
         ms, outcome = (10.0, value) if isinstance(value, Outcome) else (value, Outcome.OK)
-        run = recorded(spec.trial, ms, outcome).run
+        knobs = {knob.name: knob.value for knob in spec.knobs}
+        run = recorded(spec.trial, ms, outcome, **knobs).run
         return replace(run, spec=spec, started_at=BEGAN + timedelta(seconds=len(specs)))
 
     observer, record, nowhere = Lines(), study_record(), Path("/nowhere")

@@ -81,12 +81,13 @@ def recorded(
         [duration_ns * 9, duration_ns], [duration_ns // 2] * 3, [duration_ns] * 3,
         [duration_ns * 4], 4, batch,
     )  # fmt: skip
+    threads = 2 if configuration["threads"] == "unset" else configuration["threads"]
     result = TrialResult(
         outcome,
         "" if outcome == Outcome.OK else "why",
         measurement=measured if outcome == Outcome.OK else None,
         output=OutputCheck("passed", "digest", 1e-6),
-        read_back={"threads": ReadBack(2, True, ""), "mode": ReadBack("fast", False, "")},
+        read_back={"threads": ReadBack(threads, True, ""), "mode": ReadBack("fast", False, "")},
     )
     when = BEGAN + timedelta(seconds=trial)
     return RecordedRun(trial, configuration, Run(spec, result, "log", when, 10**9))

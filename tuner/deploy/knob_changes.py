@@ -48,7 +48,8 @@ def knob_changes(first: Summary, second: Summary) -> Iterator[KnobChange]:
     """Every value of every knob that either study knows, other than the knobs' defaults."""
     sides = (first, second)
     effects = [_effects(summary) for summary in sides]
-    moved = {n for n, v in first.resolved.items() if second.resolved.get(n, v) != v}
+    unset, unset_later = (summary.meanings.unset for summary in sides)
+    moved = {n for n, v in unset.items() if unset_later.get(n, v) != v}
     known = dict.fromkeys(
         (knob.name, value)
         for summary in sides
@@ -85,8 +86,10 @@ def _state(
     """What a value did in a study."""
     if why_left_out(summary.space, name, value):
         return GONE, None
-    if summary.resolved.get(name) == value:
+    if summary.meanings.unset.get(name) == value:
         return "default", None
+    if (name, value) in summary.meanings.inert:
+        return "inert", None
     outcomes = {m.outcome for m in summary.measured if m.configuration.get(name) == value}
     if outcomes and outcomes <= {Outcome.UNSUPPORTED, Outcome.CRASHED}:
         return GONE, None

@@ -125,7 +125,7 @@ def _without(summary: Summary, winner: Configuration, *names: str) -> Configurat
 def _broken_rule(summary: Summary, identity: Configuration) -> Rule | None:
     """The rule that forbids this configuration."""
     space, full = summary.space, {**summary.space.baseline(), **identity}
-    return space.broken_rule(full) or space.broken_once_resolved(full, summary.resolved)
+    return space.broken_rule(full) or space.broken_once_resolved(full, summary.meanings.unset)
 
 
 def _stages(summary: Summary, win: Judgement) -> Iterator[Stage]:

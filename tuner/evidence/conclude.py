@@ -61,6 +61,8 @@ def conclude(summary: Summary) -> Result:
         fixed_cost_best=_fixed_cost([(p.batch_size, p.best_ms) for p in curve if p.configuration]),
         trials=summary.trials_done,
         failures=dict(summary.failures),
+        inert=summary.inert_settings,
+        failing=summary.failing_settings,
         environment=summary.study.facts.fingerprint,
     )
 

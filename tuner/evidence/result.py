@@ -108,7 +108,9 @@ class Result:
     reason: why there is no better verdict. environment_variables: set before the program starts.
     ablation: what each knob of the winner does; empty where it was not asked for, or nothing was
     won. minimal: the smaller configuration that is to be applied instead of the winner, which the
-    evidence is about; None where there is none.
+    evidence is about; None where there is none. inert: settings that did nothing, such as
+    `threads=1`, with what they read back as. failing: settings that were left out after they had
+    failed whenever they were tried, with the last failure.
     """
 
     study: str
@@ -129,6 +131,8 @@ class Result:
     fixed_cost_best: FixedCost | None
     trials: int
     failures: dict[str, int]
+    inert: dict[str, str]
+    failing: dict[str, str]
     environment: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,18 +6,18 @@ Pure functions of the store's content, so that an old study can be judged again 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from .. import options
 from ..options import Setup
-from ..policy import WARMUP
 from ..runs.records import RecordedRun, StudyRecord
 from ..space import model
 from ..space.model import Configuration, SearchSpace, Value
-from ..worker.protocol import UNSET, Outcome, Role
+from ..worker.protocol import Outcome, Role
 from .intervals import Look, looks
+from .meanings import Meanings, Setting, failing, meanings
 from .measured import Measured, find, grouped, ranked
 from .noise import RUNS_FOR_SPREAD, relative_spread
 from .objectives import OBJECTIVES, Objective
@@ -41,9 +41,10 @@ class CurvePoint:
 class Summary:
     """A study's findings. `best` is the best single-study value, not yet a confirmed claim.
 
-    confirmation_runs: of the search as long as it is now. resolved: what unset turned out to be.
-    disturbed: uids of runs with witnesses of a disturbance. ruler: what the search's runs are
-    measured by, where they were beside a companion.
+    confirmation_runs: of the search as long as it is now. meanings: what values turned out to be.
+    failing: values that are left out for the rest of the study, with why. disturbed: uids of runs
+    with witnesses of a disturbance. ruler: what the search's runs are measured by, where they were
+    beside a companion.
     """
 
     study: StudyRecord
@@ -56,7 +57,8 @@ class Summary:
     failures: Counter[str]
     trials_done: int
     confirmation_runs: tuple[RecordedRun, ...]
-    resolved: Configuration
+    meanings: Meanings
+    failing: Mapping[Setting, str]
     disturbed: frozenset[str]
     ruler: Ruler
 
@@ -64,6 +66,17 @@ class Summary:
     def options(self) -> Setup:
         """What was asked for."""
         return options.from_dict(self.study.setup)
+
+    @property
+    def inert_settings(self) -> dict[str, str]:
+        """What did nothing, such as `threads=1`, with what it reads back as."""
+        inert = self.meanings.inert.items()
+        return {f"{name}={value}": f"{back.value} ({back.how})" for (name, value), back in inert}
+
+    @property
+    def failing_settings(self) -> dict[str, str]:
+        """What is left out for the rest of the study, with the line of its last failure."""
+        return {f"{name}={value}": line for (name, value), line in self.failing.items()}
 
     @property
     def limit_ms(self) -> float | None:
@@ -135,7 +148,7 @@ class Summary:
 
     def identity(self, configuration: Configuration) -> Configuration:
         """Which configuration this is: without warm-up, unset where it names the same."""
-        return identify(self.space, configuration, self.resolved)
+        return self.meanings.identity(self.space, configuration)
 
     def measured_of(self, identity: Configuration) -> Measured | None:
         """What the search measured of a configuration."""
@@ -157,7 +170,7 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
     """Group the runs by configuration and rank them."""
     space, setup = model.from_dict(study.space), options.from_dict(study.setup)
     objective, limit_ms = OBJECTIVES[setup.objective], setup.max_latency_ms
-    resolved, disturbed = resolve_unset(space, runs), disturbed_among(runs)
+    meant, disturbed = meanings(space, runs), disturbed_among(runs)
     trials_done = len(finished_trials(runs))
     scale = ruler(runs, space.baseline(), objective)
     beside = frozenset(scale.relative)
@@ -165,11 +178,11 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
         grouped(
             identity, group, objective, disturbed, lambda r: _value(r, objective, scale), beside
         )
-        for identity, group in _groups(space, resolved, runs)
+        for identity, group in _groups(space, meant, runs)
     )
 
     def baseline_at(batch_size: int | None) -> Measured | None:
-        return find(measured, identify(space, space.baseline(batch_size), resolved))
+        return find(measured, meant.identity(space, space.baseline(batch_size)))
 
     def best_at(batch_size: int | None) -> Measured | None:
         here = [m for m in measured if m.batch_size == batch_size]
@@ -192,7 +205,8 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
             for r in runs
             if r.role in CONFIRMATION_ROLES and r.run.spec.after_trials == trials_done
         ),
-        resolved=resolved,
+        meanings=meant,
+        failing=failing(space, runs),
         disturbed=disturbed,
         ruler=scale,
     )
@@ -207,13 +221,13 @@ def _value(recorded: RecordedRun, objective: Objective, scale: Ruler) -> float:
 
 
 def _groups(
-    space: SearchSpace, resolved: Configuration, runs: Sequence[RecordedRun]
+    space: SearchSpace, meant: Meanings, runs: Sequence[RecordedRun]
 ) -> list[tuple[Configuration, list[RecordedRun]]]:
     """The search's runs that say something, by the configuration that they are runs of."""
     groups: dict[Key, tuple[Configuration, list[RecordedRun]]] = {}
     for recorded in runs:
         if recorded.role in SEARCH_ROLES and recorded.outcome != Outcome.ENVIRONMENT_ERROR:
-            identity = identify(space, recorded.configuration, resolved)
+            identity = meant.identity(space, recorded.configuration)
             groups.setdefault(_key(identity), (identity, []))[1].append(recorded)
     return list(groups.values())
 
@@ -230,29 +244,3 @@ def disturbed_among(runs: Sequence[RecordedRun]) -> frozenset[str]:
 def finished_trials(runs: Sequence[RecordedRun]) -> set[int]:
     """Trials with a run that says something about their configuration."""
     return {r.trial for r in runs if r.outcome != Outcome.ENVIRONMENT_ERROR}
-
-
-def resolve_unset(space: SearchSpace, runs: Sequence[RecordedRun]) -> Configuration:
-    """What each unset knob turned out to be, where the first baseline's read-back is certain."""
-    baseline = next((r for r in runs if r.role == Role.BASELINE and r.ok), None)
-    if baseline is None:
-        return {}
-    read_back = baseline.run.result.read_back
-    certain = {name: back.value for name, back in read_back.items() if back.certain}
-    unset = [knob.name for knob in space.knobs if knob.default == UNSET]
-    return {name: certain[name] for name in unset if name in certain}
-
-
-def identify(
-    space: SearchSpace, configuration: Configuration, resolved: Configuration
-) -> Configuration:
-    """The configuration without warm-up, a value equal to what unset means replaced by unset."""
-    return {
-        knob.name: _canonical(knob.name, configuration[knob.name], resolved)
-        for knob in space.knobs
-        if knob.name != WARMUP
-    }
-
-
-def _canonical(name: str, value: Value, resolved: Configuration) -> Value:
-    return UNSET if name in resolved and resolved[name] == value else value

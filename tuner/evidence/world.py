@@ -19,9 +19,9 @@ from ..runs.records import RecordedRun, StudyRecord
 from ..space.model import Configuration, SearchSpace
 from ..space.model import from_dict as space_from_dict
 from ..worker.protocol import Measurement, Outcome, Role
+from .meanings import Meanings, meanings
 from .objectives import OBJECTIVES, Objective
 from .stats import median
-from .summary import identify, resolve_unset
 
 DRIFT_RUNS = 7  # on either side: what these have in common is the drift of a run alone
 ROUNDS = 5  # of levels by drift and drift by levels, until neither moves
@@ -46,7 +46,7 @@ class World:
 
     space: SearchSpace
     objective: Objective
-    resolved: Configuration
+    meanings: Meanings
     parts: dict[Key, tuple[Part, ...]]
     failed: dict[Key, RecordedRun]
     drift: tuple[float, ...]
@@ -54,7 +54,7 @@ class World:
 
     def key(self, configuration: Configuration) -> Key:
         """Which configuration it is, warm-up aside."""
-        return tuple(identify(self.space, configuration, self.resolved).items())
+        return tuple(self.meanings.identity(self.space, configuration).items())
 
     def truth(self, configuration: Configuration) -> float:
         """log(cost): the level that the runs of a configuration are scattered about."""
@@ -83,10 +83,10 @@ def world(record: StudyRecord, runs: Sequence[RecordedRun], objective: str = "")
     """
     chosen = OBJECTIVES[objective or record.setup["objective"]]
     space = space_from_dict(record.space)
-    resolved = resolve_unset(space, runs)
+    meant = meanings(space, runs)
 
     def key(configuration: Configuration) -> Key:
-        return tuple(identify(space, configuration, resolved).items())
+        return tuple(meant.identity(space, configuration).items())
 
     costs = [
         Cost(
@@ -111,7 +111,7 @@ def world(record: StudyRecord, runs: Sequence[RecordedRun], objective: str = "")
         and r.outcome != Outcome.ENVIRONMENT_ERROR
         and (of := key(r.configuration)) not in parts
     }
-    return World(space, chosen, resolved, parts, failed, tuple(drift), bool(heats))
+    return World(space, chosen, meant, parts, failed, tuple(drift), bool(heats))
 
 
 def _heats(costs: Sequence[Cost]) -> list[list[Cost]]:

@@ -157,6 +157,8 @@ def _why_not(
         return Message("only {count} processors are usable", {"count": count})
     if value.shared_library and not facts.libraries.get(value.shared_library):
         return Message("there is no {library} on this host", {"library": value.shared_library})
+    if fault := facts.library_faults.get(value.shared_library):
+        return Message("it does not load: {line}", {"line": fault})
     for package, specifier in {**entry.needs, **value.needs}.items():
         version = str(fingerprint.get(package, "")).split("+")[0]
         if not version or not SpecifierSet(specifier, prereleases=True).contains(version):

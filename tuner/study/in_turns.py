@@ -190,6 +190,7 @@ class SearchInTurns:
             else:  # the baseline at its batch size has failed
                 self.asking.search.refuse(proposal.number)
         self.asking.tell_twins()
+        study.tell_settings()
 
     def _untold(self) -> Iterator[Proposal]:
         """Trial 0, until it is told what fresh runs of the baseline say."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import Interrupted
 from ..evidence import ablation, finalists
@@ -19,6 +19,7 @@ from .budget import ablation_cost, noise_found, of_heats, wanted_trials
 from .heat_size import decide
 from .heats import Entry
 from .in_turns import SearchInTurns
+from .notes import of_failing, of_inert
 from .proposals import next_fixed, why_not_launched
 from .runner import Runner
 from .sampler import Proposal, Sampler, Search
@@ -34,6 +35,7 @@ class Study:
     sampler: Sampler | None = None  # None: TPE
     probe: TrialSpec | None = None  # tried beside a waiting run, where a device may take only one
     noise_told: bool = False
+    told: set[str] = field(default_factory=set)  # of settings that do nothing, or always fail
     announced: bool = False
 
     def run(self) -> None:
@@ -126,6 +128,7 @@ class Study:
         entry = self.entry(proposal.number, proposal.configuration)
         recorded = measure(entry, self.done, self.trials)
         asking.tell(proposal)
+        self.tell_settings()
         require_fit(self.runner, recorded)
 
     def entry(self, trial: int, configuration: Configuration) -> Entry:
@@ -155,6 +158,15 @@ class Study:
         if not self.noise_told:
             self.noise_told = True
             for line in noise_found(self.runner.summary(), self.runs):
+                self.note(line)
+
+    def tell_settings(self) -> None:
+        """Once each: what does nothing here, and what is not tried any more."""
+        summary = self.runner.summary()
+        lines = [*of_inert(summary.inert_settings), *of_failing(summary.failing_settings)]
+        for line in lines:
+            if line not in self.told:
+                self.told.add(line)
                 self.note(line)
 
     def _next_confirming(self) -> Step | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..evidence.environment import Difference
 from ..language import N_, say
@@ -88,6 +88,20 @@ def of_left_out(space: SearchSpace) -> Iterator[str]:
                 yield say("left out: preset {preset} with it", preset=preset)
             else:
                 yield say("left out: preset {preset}: {why}", preset=preset, why=part.why)
+
+
+def of_inert(settings: Mapping[str, str]) -> Iterator[str]:
+    """What is the baseline's own under another name. settings: as in `Result`."""
+    text = N_("{setting} does nothing here: it reads back as {back}")
+    for setting, back in settings.items():
+        yield say(text, setting=setting, back=back)
+
+
+def of_failing(settings: Mapping[str, str]) -> Iterator[str]:
+    """What is not tried any more. settings: as in `Result`."""
+    for setting, line in settings.items():
+        text = N_("left out from now on: {setting}: it failed whenever it was tried: {line}")
+        yield say(text, setting=setting, line=line)
 
 
 def of_space(space: SearchSpace) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..evidence.meanings import failing, meanings
 from ..evidence.objectives import Objective
-from ..evidence.summary import SEARCH_ROLES, finished_trials, identify, resolve_unset
+from ..evidence.summary import SEARCH_ROLES, finished_trials
 from ..policy import BATCH_SIZE
 from ..runs.records import RecordedRun
 from ..space.model import Configuration, SearchSpace
@@ -134,9 +135,14 @@ def why_not_launched(
     beside: what is in its heat; a baseline there makes the reference first.
     """
     broken = space.broken_rule(configuration)
-    broken = broken or space.broken_once_resolved(configuration, resolve_unset(space, runs))
-    if broken or BATCH_SIZE not in configuration:
-        return broken.why if broken else ""
+    broken = broken or space.broken_once_resolved(configuration, meanings(space, runs).unset)
+    if broken:
+        return broken.why
+    for (name, value), line in failing(space, runs).items():
+        if configuration[name] == value:
+            return f"{name}={value} failed whenever it was tried: {line}"
+    if BATCH_SIZE not in configuration:
+        return ""
     batch = configuration[BATCH_SIZE]
     if space.is_baseline(configuration) or batch == space.default_batch():
         return ""
@@ -149,10 +155,10 @@ def has_failed(
     space: SearchSpace, configuration: Configuration, runs: Sequence[RecordedRun]
 ) -> bool:
     """Has this very configuration failed before? Then another proposal is worth more than it."""
-    resolved = resolve_unset(space, runs)
-    identity = identify(space, configuration, resolved)
+    meant = meanings(space, runs)
+    identity = meant.identity(space, configuration)
     return any(
-        identify(space, recorded.configuration, resolved) == identity
+        meant.identity(space, recorded.configuration) == identity
         for recorded in runs
         if recorded.outcome not in (Outcome.OK, Outcome.ENVIRONMENT_ERROR)
     )
@@ -165,12 +171,12 @@ def _first_unmeasured(
     beside: Sequence[Configuration] = (),
 ) -> Configuration | None:
     """The first candidate that was not run, nor is about to be."""
-    resolved = resolve_unset(space, runs)
+    meant, out = meanings(space, runs), set(failing(space, runs))
     known = [*(recorded.configuration for recorded in runs), *beside]
-    measured = [identify(space, configuration, resolved) for configuration in known]
+    measured = [meant.identity(space, configuration) for configuration in known]
     for candidate in candidates:
-        if space.broken_once_resolved(candidate, resolved):
+        if space.broken_once_resolved(candidate, meant.unset) or out & candidate.items():
             continue
-        if identify(space, candidate, resolved) not in measured:
+        if meant.identity(space, candidate) not in measured:
             return candidate
     return None

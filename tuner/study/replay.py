@@ -176,7 +176,7 @@ def scaled(measurement: Measurement, factor: float) -> Measurement:
 
 def only_recorded(world: World) -> SearchSpace:
     """The space with the values that were recorded; it refuses what was not."""
-    keys = [world.resolved, *(dict(key) for key in (*world.parts, *world.failed))]
+    keys = [world.meanings.unset, *(dict(key) for key in (*world.parts, *world.failed))]
     values = {knob.name: {key.get(knob.name) for key in keys} for knob in world.space.knobs}
     knobs = tuple(
         knob

@@ -13,6 +13,7 @@ from ..evidence.noise import Noise
 from ..evidence.result import Result
 from ..language import N_, Message, say
 from ..policy import NOISY_SPREAD, PRACTICAL_EFFECT, TOO_BUSY
+from ..study import notes
 from ..text import EMULATED_CANN, describe, duration, labelled, resume_command
 from . import rows
 from .cells import table, times, with_interval
@@ -131,6 +132,8 @@ def remarks(result: Result) -> Iterator[str]:
         failures = ", ".join(f"{count} {outcome}" for outcome, count in result.failures.items())
         text = N_("failed runs: {counted}; why: npu-tune show {name}")
         yield say(text, counted=failures, name=result.study)
+    yield from notes.of_inert(result.inert)
+    yield from notes.of_failing(result.failing)
     before, after = result.evidence.convolutions
     if before or after:
         text = N_("convolutions: baseline {before}, best {after}")

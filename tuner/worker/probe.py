@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from . import batch, cann, chip, repeatable, weights
-from .applied.libraries import find_library
+from .applied.libraries import find_library, preload_fault
 from .backends import npu
 from .build import call_where_lazy, load, to_device, workload_of
 from .facts import ProbeFacts
@@ -95,12 +95,34 @@ def with_model(facts: ProbeFacts, spec: TrialSpec, device: str) -> ProbeFacts:
     to_device(workload, device)
     try:
         gradients, not_comparable = repeatable.examine(workload, spec.seed)
-        facts = replace(facts, gradients=gradients, not_comparable=not_comparable)
     except RunError:
         raise
     except Exception:
         traceback.print_exc()  # the first run of the baseline will say it
-    return _with_batch(facts, spec, workload)
+        return _with_batch(facts, spec, workload)
+    facts = replace(facts, gradients=gradients, not_comparable=not_comparable)
+    return _with_failing(_with_batch(facts, spec, workload), spec.probe, workload)
+
+
+def _with_failing(
+    facts: ProbeFacts, request: Optional[ProbeRequest], workload: Workload
+) -> ProbeFacts:
+    """Add with which values that change the model in place a call of it fails.
+
+    The last that is done with it: nothing is changed back.
+    """
+    import torch
+
+    failing: Dict[str, Dict[str, str]] = {}
+    for handler, values in request.values.items() if request else ():
+        module = importlib.import_module("..knobs." + handler, __name__)
+        for value in values if hasattr(module, "fails") else ():
+            with torch.set_grad_enabled(facts.gradients):
+                why = module.fails(value, workload)
+            if why:
+                text = "the model fails with it: {}".format(why)
+                failing.setdefault(handler, {})[str(value)] = text
+    return replace(facts, missing=failing)
 
 
 def _looks(module: Any, workload: Workload) -> Dict[str, Any]:
@@ -127,16 +149,15 @@ def _with_batch(facts: ProbeFacts, spec: TrialSpec, workload: Workload) -> Probe
 
 def with_knobs(facts: ProbeFacts, request: ProbeRequest) -> ProbeFacts:
     """Add which values cannot be used and why, and where the wanted libraries lie."""
-    missing: Dict[str, Dict[str, str]] = {}
+    missing = dict(facts.missing)
     for handler, values in request.values.items():
         module = importlib.import_module("..knobs." + handler, __name__)
         if hasattr(module, "missing"):
-            missing[handler] = {str(value): _missing(module, value) for value in values}
-    return replace(
-        facts,
-        missing=missing,
-        libraries={name: find_library(name) for name in request.libraries},
-    )
+            own = {str(value): _missing(module, value) for value in values}
+            missing[handler] = {**missing.get(handler, {}), **own}
+    libraries = {name: find_library(name) for name in request.libraries}
+    faults = {name: preload_fault(path) for name, path in libraries.items() if path}
+    return replace(facts, missing=missing, libraries=libraries, library_faults=faults)
 
 
 def _missing(module: Any, value: Any) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
+import subprocess
 import sys
 from typing import List, Sequence
+
+START_S = 60.0  # an interpreter that only begins and ends takes a fraction of a second
 
 
 def find_library(name: str, folders: Sequence[str] = ()) -> str:
@@ -16,6 +19,25 @@ def find_library(name: str, folders: Sequence[str] = ()) -> str:
     for folder in [*folders, *_folders()]:
         for path in sorted(glob.glob(os.path.join(folder, name))):
             return path
+    return ""
+
+
+def preload_fault(path: str) -> str:
+    """What the loader, or the library itself, says when it is preloaded; "" where it works.
+
+    An interpreter is started with it. The loader leaves out what it cannot load, with a line.
+    """
+    command, variables = [sys.executable, "-c", ""], {**os.environ, "LD_PRELOAD": path}
+    try:
+        begun = subprocess.run(
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, timeout=START_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "python hangs with it"
+    lines = begun.stderr.decode(errors="replace").strip().splitlines()
+    if begun.returncode or any("cannot be preloaded" in line for line in lines):
+        return lines[0] if lines else "python ends with {}".format(begun.returncode)
     return ""
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import shutil
 import tempfile
 import warnings
-from typing import Any, Dict
+from typing import Any, Dict, List
 
+from ..compiler import fault
 from ..failure import unsupported
 from ..protocol import ReadBack
 from ..workload import Workload
 
 KEEPS_INPUTS = True  # a trace keeps the way that a branch went, a frozen graph its constants
+# What dynamo warns of when it gives up on a function that it has compiled too often: the same words
+# from torch 2.1 on (_dynamo/convert_frame.py).
+GAVE_UP = "torch._dynamo hit config."
+FALL_BACKS: List[str] = []  # of this process, as what dynamo has compiled is
 
 
 def missing(value: str) -> str:
@@ -27,16 +33,17 @@ def missing(value: str) -> str:
 
 
 def _why_no_inductor(torch: Any) -> str:
-    compiler = os.environ.get("CXX") or "g++"
-    if not (shutil.which(compiler) or shutil.which("clang++")):
-        return "inductor needs a C++ compiler and there is no {} on the path".format(compiler)
+    wanted = os.environ.get("CXX") or "g++"
+    compiler = next(filter(shutil.which, (wanted, "clang++")), "")
+    if not compiler:
+        return "inductor needs a C++ compiler and there is no {} on the path".format(wanted)
     if not hasattr(torch, "compile"):
         return "torch {} has no torch.compile".format(torch.__version__)
     try:
         torch.compile(lambda x: x)
     except RuntimeError as error:  # Python newer than this torch knows, or Windows
         return str(error).splitlines()[0]
-    return ""
+    return fault(compiler, needs_python=not torch.__version__.startswith("2.1."))
 
 
 def compiles(value: str) -> bool:
@@ -54,9 +61,22 @@ def apply(value: str, workload: Workload) -> None:
     if isinstance(workload.module, torch.jit.ScriptModule):
         raise unsupported("a TorchScript model cannot be compiled by inductor")
     _import_inductor()
+    logging.getLogger("torch._dynamo.convert_frame").addHandler(FallBacks())
     if value == "inductor-freezing":
         torch._inductor.config.freezing = True
     workload.forward = torch.compile(workload.module, dynamic=False)
+
+
+class FallBacks(logging.Handler):
+    """Sees why a function is not compiled any more: each further call of it is eager."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Kept as `8 compilations: <last reason>`."""
+        text = record.getMessage()
+        if GAVE_UP in text:
+            count = text.partition("(")[2].partition(")")[0]
+            reason = text.partition("last reason: ")[2].partition("\n")[0]
+            FALL_BACKS.append("{} compilations: {}".format(count, reason.strip()))
 
 
 def _import_inductor() -> None:
@@ -105,13 +125,16 @@ def read_back(workload: Workload, start: Any) -> ReadBack:
     """What kind of object is called, and whether inductor really compiled it."""
     import torch
 
-    if isinstance(workload.forward, torch.jit.ScriptModule):
-        if workload.forward is workload.module:
-            return ReadBack("eager", True, "the module as it was loaded")
+    own = workload.forward is workload.module
+    if isinstance(workload.forward, torch.jit.ScriptModule) and not own:
         return ReadBack("torchscript", True, "type of the called module")
-    if workload.forward is workload.module:
+    if own and type(workload.module).__name__ != "OptimizedModule":
         return ReadBack("eager", True, "type of the called module")
-    frozen = bool(torch._inductor.config.freezing)
+    if FALL_BACKS:
+        return ReadBack("eager", True, "fell back to eager after " + FALL_BACKS[0])
     compiled = torch._dynamo.utils.counters["stats"].get("unique_graphs", 0)
-    name = "inductor-freezing" if frozen else "inductor"
-    return ReadBack(name, compiled > 0, "{} graphs compiled".format(compiled))
+    if not compiled:
+        return ReadBack("eager", True, "nothing of it was compiled")
+    frozen = importlib.import_module("torch._inductor.config").freezing
+    how = "{} graphs compiled".format(compiled) + (" by the model's own code" if own else "")
+    return ReadBack("inductor-freezing" if frozen else "inductor", True, how)

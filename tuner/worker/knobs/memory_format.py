@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, List
 
+from ..failure import one_line
 from ..protocol import ReadBack
+from ..tree import tensors_of
 from ..workload import Workload
 
 
@@ -19,20 +21,39 @@ def apply(value: str, workload: Workload) -> None:
     )
 
 
+def fails(value: str, workload: Workload) -> str:
+    """What a call raises once everything is converted, such as of a view; "" where it works."""
+    apply(value, workload)
+    try:
+        workload.call()
+    except Exception as error:
+        return one_line(error)
+    return ""
+
+
 def read_back(workload: Workload, start: Any) -> ReadBack:
-    """The layout of the first 4-dimensional input; shapes such as 1xCx1x1 are both at once."""
+    """The layout of the first 4-dimensional input, else weight, that is not both at once.
+
+    Shapes such as 1xCx1x1 are.
+    """
+    inputs, weights = tensors_of([workload.args, workload.kwargs]), workload.module.parameters()
+    both = False
+    for name, tensors in (("input", inputs), ("weight", weights)):
+        for tensor in tensors:
+            if tensor.dim() == 4:
+                layouts = _layouts(tensor)
+                if len(layouts) == 1:
+                    return ReadBack(layouts[0], True, "strides of the first {}".format(name))
+                both = True
+    if both:
+        return ReadBack("contiguous", False, "no shape of the model tells the formats apart")
+    return ReadBack("contiguous", True, "no input and no weight has 4 dimensions")
+
+
+def _layouts(tensor: Any) -> List[str]:
+    """The formats that its strides fit; neither counts as contiguous."""
     import torch
 
-    tensors = [
-        tensor for arg in workload.args for tensor in [arg] if isinstance(tensor, torch.Tensor)
-    ]
-    for tensor in tensors + list(workload.kwargs.values()):
-        if isinstance(tensor, torch.Tensor) and tensor.dim() == 4:
-            channels_last = tensor.is_contiguous(memory_format=torch.channels_last)
-            contiguous = tensor.is_contiguous()
-            if channels_last and contiguous:
-                return ReadBack("contiguous", False, "the input's shape fits both formats")
-            return ReadBack(
-                "channels_last" if channels_last else "contiguous", True, "input strides"
-            )
-    return ReadBack("contiguous", False, "the model takes no 4-dimensional input")
+    formats = ("channels_last", "contiguous_format")
+    fits = [f for f in formats if tensor.is_contiguous(memory_format=getattr(torch, f))]
+    return [f.replace("_format", "") for f in fits] or ["contiguous"]

@@ -1,0 +1,98 @@
+"""What values turned out to be: of a knob left alone, of one that did nothing, of one that fails.
+
+From the recorded runs alone, so that an old study can be judged again by a better rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..policy import BATCH_SIZE, WARMUP
+from ..runs.records import RecordedRun
+from ..space.model import Configuration, SearchSpace, Value
+from ..worker.protocol import UNSET, Outcome, ReadBack, Role
+
+Setting = tuple[str, Value]  # a knob with a value
+FAILURES = 2  # in different company, before a value that never ran is left out
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """What is known of values.
+
+    unset: knob -> what it is when left alone, where the first baseline's read-back is certain.
+    inert: what each run that set it read back as if nobody had, with one such read-back.
+    """
+
+    unset: Configuration = field(default_factory=dict)
+    inert: Mapping[Setting, ReadBack] = field(default_factory=dict)
+
+    def identity(self, space: SearchSpace, configuration: Configuration) -> Configuration:
+        """Which configuration it is: without warm-up, unset where a value is the same as that."""
+        return {
+            knob.name: self._canonical(knob.name, configuration[knob.name])
+            for knob in space.knobs
+            if knob.name != WARMUP
+        }
+
+    def _canonical(self, name: str, value: Value) -> Value:
+        same = name in self.unset and self.unset[name] == value
+        return UNSET if same or (name, value) in self.inert else value
+
+
+def meanings(space: SearchSpace, runs: Sequence[RecordedRun]) -> Meanings:
+    """What the read-backs of these runs say."""
+    baseline = next((r for r in runs if r.role == Role.BASELINE and r.ok), None)
+    if baseline is None:
+        return Meanings()
+    read_back = baseline.run.result.read_back
+    certain = {name: back.value for name, back in read_back.items() if back.certain}
+    unset = [knob.name for knob in space.knobs if knob.default == UNSET]
+    known = {name: certain[name] for name in unset if name in certain}
+    return Meanings(known, _inert(known, runs))
+
+
+def _inert(unset: Configuration, runs: Sequence[RecordedRun]) -> dict[Setting, ReadBack]:
+    """Of a knob that reads back as its baseline does, although it was set to something else."""
+    inert: dict[Setting, ReadBack] = {}
+    acted: set[Setting] = set()
+    for recorded in runs:
+        for name, back in recorded.run.result.read_back.items() if recorded.ok else ():
+            setting = name, recorded.configuration.get(name, UNSET)
+            if name not in unset or setting[1] in (UNSET, unset[name]):
+                continue
+            if back.certain and back.value == unset[name]:
+                inert.setdefault(setting, back)
+            else:
+                acted.add(setting)
+    return {setting: back for setting, back in inert.items() if setting not in acted}
+
+
+def failing(space: SearchSpace, runs: Sequence[RecordedRun]) -> dict[Setting, str]:
+    """What failed twice in different company and never ran, with the last failure's line.
+
+    Only failures for which nothing else in the configuration is to blame: all of it has run.
+    """
+    ran = {setting for r in runs if r.ok for setting in _settings(space, r.configuration)}
+    company: dict[Setting, set[frozenset[Setting]]] = {}
+    lines: dict[Setting, str] = {}
+    for recorded in runs:
+        settings = frozenset(_settings(space, recorded.configuration))
+        blamed = settings - ran
+        if recorded.ok or recorded.outcome == Outcome.ENVIRONMENT_ERROR or len(blamed) != 1:
+            continue
+        (setting,) = blamed
+        result = recorded.run.result
+        company.setdefault(setting, set()).add(settings)
+        lines[setting] = f"{result.outcome.value}: {result.message}"
+    often = [s for s, different in company.items() if len(different) >= FAILURES]
+    return {setting: lines[setting] for setting in often if setting[0] != BATCH_SIZE}
+
+
+def _settings(space: SearchSpace, configuration: Configuration) -> Iterator[Setting]:
+    """What differs from the baseline, the batch size included."""
+    yield from space.changed(configuration).items()
+    size = configuration.get(BATCH_SIZE)
+    if size is not None and size != space.default_batch():
+        yield BATCH_SIZE, size
