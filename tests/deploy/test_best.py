@@ -20,6 +20,7 @@ from tuner.evidence.conclude import conclude
 from tuner.evidence.intervals import Comparison, Interval
 from tuner.evidence.summary import summarize
 from tuner.language import Message
+from tuner.worker.protocol import ReadBack
 
 RUNS = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on", threads=2)]
 
@@ -33,6 +34,16 @@ def test_it_holds_configuration_variables_read_back_and_evidence() -> None:
     assert best.evidence == found.evidence
     assert best.evidence.best.p90_ms is None
     assert best.evidence.baseline.throughput_per_s == 100.0
+
+
+def test_a_knob_that_did_nothing_in_the_winners_own_runs_is_not_recommended() -> None:
+    winner = recorded(1, 4, mode="fast", threads=1)
+    back = {"threads": ReadBack(2, True, "torch.get_num_threads()")}
+    result = replace(winner.run.result, read_back=back)
+    acts_elsewhere = recorded(2, 9, threads=1)
+    runs = [RUNS[0], replace(winner, run=replace(winner.run, result=result)), acts_elsewhere]
+    found = conclude(summarize(study_record(), runs))
+    assert (found.configuration, found.inert) == ({"mode": "fast", "warmup": 1}, {})
 
 
 def test_it_loads_back_as_it_was_written(tmp_path: Path) -> None:

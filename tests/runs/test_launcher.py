@@ -50,6 +50,17 @@ def test_variables_of_knobs_and_of_the_study_reach_the_child(tmp_path: Path) -> 
     assert run.result.fingerprint == {"A_KNOB": "with space", "A_STUDY": "yes"}
 
 
+def test_a_claim_is_measured_on_code_that_was_compiled_for_it(tmp_path: Path) -> None:
+    launcher = Launcher(sys.executable, tmp_path, {"TORCHINDUCTOR_CACHE_DIR": "/cache"})
+
+    def cache(role: Role, after_trials: int = 0) -> list[str]:
+        words = launcher.command(replace(SPEC, role=role, after_trials=after_trials), tmp_path)
+        return [word for word in words if word.startswith("TORCHINDUCTOR_CACHE_DIR")]
+
+    assert cache(Role.CONFIRM, 40) == cache(Role.SEARCH) == ["TORCHINDUCTOR_CACHE_DIR=/cache"]
+    assert cache(Role.HOLD_OUT, 40) == ["TORCHINDUCTOR_CACHE_DIR=/cache-hold-out-40"]
+
+
 def test_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
     launch("ok", tmp_path)
     launch("exits", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,10 @@ def test_a_library_is_preloaded_before_what_the_user_preloads(narrowed: SearchSp
     assert allocator.variables["tcmalloc"] == {
         "LD_PRELOAD": "/usr/lib/libtcmalloc.so.4:/opt/theirs.so"
     }
+
+
+def test_a_library_that_does_not_load_is_left_out_with_the_loaders_line(loaded: LoadedFile) -> None:
+    faults = {"libtcmalloc.so.4": "libtcmalloc.so.4: wrong ELF class"}
+    space = narrowing.narrowed(loaded, replace(FACTS, library_faults=faults), FINGERPRINT, False)
+    line = "left out: allocator=tcmalloc: it does not load: libtcmalloc.so.4: wrong ELF class"
+    assert line in list(of_left_out(space))

@@ -153,9 +153,7 @@ def test_a_value_that_does_nothing_is_said_and_neither_sampled_again_nor_recomme
     study.note = notes.append
     study.run()
     ran = [s for s in launcher.specs if s.batch_size == 1 and value_of(s, "mode") != "broken"]
-    assert (
-        sum(value_of(spec, "threads") == 1 for spec in ran[:4]) == 1
-    )  # unset or fast, spin or not
+    assert sum(value_of(spec, "threads") == 1 for spec in ran[:4]) == 1
     line = "threads=1 does nothing here: it reads back as 2 (torch.get_num_threads())"
     assert notes.count(line) == 1
     result = conclude(study.runner.summary())

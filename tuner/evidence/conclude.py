@@ -37,7 +37,7 @@ def conclude(summary: Summary) -> Result:
     judgement = judge(summary)
     recommendation = _recommendation(judgement)
     keep = recommendation == "keep the defaults"
-    winner = summary.space.changed(judgement.best.configuration)
+    winner = _acting(summary, judgement.best)
     smaller = minimal(summary)
     choice = smaller.configuration if smaller else winner
     measured = measured_as(summary, choice) if smaller else judgement.best
@@ -65,6 +65,19 @@ def conclude(summary: Summary) -> Result:
         failing=summary.failing_settings,
         environment=summary.study.facts.fingerprint,
     )
+
+
+def _acting(summary: Summary, best: Measured) -> Configuration:
+    """The knobs that it sets, without those that did nothing in any of its own runs.
+
+    Some values act in some company only.
+    """
+    backs = [recorded.run.result.read_back for recorded in best.good]
+    return {
+        name: value
+        for name, value in summary.space.changed(best.configuration).items()
+        if not all(summary.meanings.does_nothing(name, value, back.get(name)) for back in backs)
+    }
 
 
 def _recommendation(judgement: Judgement) -> Recommendation:

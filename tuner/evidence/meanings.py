@@ -6,7 +6,7 @@ From the recorded runs alone, so that an old study can be judged again by a bett
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..policy import BATCH_SIZE, WARMUP
 from ..runs.records import RecordedRun
@@ -36,6 +36,12 @@ class Meanings:
             if knob.name != WARMUP
         }
 
+    def does_nothing(self, name: str, value: Value, back: ReadBack | None) -> bool:
+        """Does a run that set it read back as its baseline does, certainly?"""
+        if name not in self.unset or value in (UNSET, self.unset[name]):
+            return False
+        return back is not None and back.certain and back.value == self.unset[name]
+
     def _canonical(self, name: str, value: Value) -> Value:
         same = name in self.unset and self.unset[name] == value
         return UNSET if same or (name, value) in self.inert else value
@@ -49,23 +55,21 @@ def meanings(space: SearchSpace, runs: Sequence[RecordedRun]) -> Meanings:
     read_back = baseline.run.result.read_back
     certain = {name: back.value for name, back in read_back.items() if back.certain}
     unset = [knob.name for knob in space.knobs if knob.default == UNSET]
-    known = {name: certain[name] for name in unset if name in certain}
-    return Meanings(known, _inert(known, runs))
+    meant = Meanings({name: certain[name] for name in unset if name in certain})
+    return replace(meant, inert=_inert(meant, runs))
 
 
-def _inert(unset: Configuration, runs: Sequence[RecordedRun]) -> dict[Setting, ReadBack]:
-    """Of a knob that reads back as its baseline does, although it was set to something else."""
+def _inert(meant: Meanings, runs: Sequence[RecordedRun]) -> dict[Setting, ReadBack]:
+    """What did nothing in any good run that set it."""
     inert: dict[Setting, ReadBack] = {}
     acted: set[Setting] = set()
     for recorded in runs:
         for name, back in recorded.run.result.read_back.items() if recorded.ok else ():
-            setting = name, recorded.configuration.get(name, UNSET)
-            if name not in unset or setting[1] in (UNSET, unset[name]):
-                continue
-            if back.certain and back.value == unset[name]:
-                inert.setdefault(setting, back)
+            value = recorded.configuration.get(name, UNSET)
+            if meant.does_nothing(name, value, back):
+                inert.setdefault((name, value), back)
             else:
-                acted.add(setting)
+                acted.add((name, value))
     return {setting: back for setting, back in inert.items() if setting not in acted}
 
 

@@ -21,6 +21,7 @@ from ..worker.protocol import (
     OUT_OF_MEMORY,
     TOKEN_VARIABLE,
     Outcome,
+    Role,
     TrialResult,
     TrialSpec,
 )
@@ -32,6 +33,7 @@ WORKER = Path(__file__).parent.parent / "worker" / "__main__.py"
 EXIT_CANNOT_EXECUTE = (126, 127)  # env(1): the command could not be run, or was not found
 SIGNALLED = 128  # what a shell or docker adds to the number of the signal that ended its command
 HASH_SEED = "PYTHONHASHSEED"
+COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 KILLED = "killed by SIGKILL"
 # The one shell: $0 is the script, "$@" the rest, which the script does not see.
 SOURCE_FIRST = (
@@ -118,6 +120,9 @@ class Launcher:
         """
         # Two processes with other hash seeds walk their sets in other orders.
         variables = {HASH_SEED: os.environ.get(HASH_SEED, "0"), **self.variables}
+        if spec.role == Role.HOLD_OUT and COMPILE_CACHE in variables:
+            # A win is measured on code that was compiled for it, not on what others have left.
+            variables[COMPILE_CACHE] += f"-hold-out-{spec.after_trials}"
         for knob in spec.knobs:
             variables.update(knob.variables)
         if token:

@@ -13,7 +13,7 @@ from ..errors import BaselineError, UnfitEnvironmentError, UsageError
 from ..options import BASELINE_DEADLINE_S, Setup
 from ..policy import BATCH_SIZE
 from ..runs.device import CPU, measured_on
-from ..runs.launcher import WORKER, Launcher
+from ..runs.launcher import COMPILE_CACHE, WORKER, Launcher
 from ..runs.log import without_traces
 from ..runs.records import Run, StudyFacts
 from ..space import file, narrowing
@@ -23,7 +23,6 @@ from ..worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 from .naming import model_spec
 
 LOCATE_DEADLINE_S = 60.0
-COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
