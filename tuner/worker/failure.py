@@ -43,6 +43,13 @@ def outcome_of(error: BaseException) -> Outcome:
     return Outcome.CRASHED
 
 
+def first_cause(error: BaseException) -> BaseException:
+    """What was raised first, where handling it raised another."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
 def one_line(error: BaseException) -> str:
     """The exception as one line: its type and the first line of its text."""
     if isinstance(error, RunError):
@@ -63,5 +70,7 @@ def one_line(error: BaseException) -> str:
 def _is_users(path: str) -> bool:
     """Is this a file of the user's, neither ours nor an installed package's?"""
     ours = os.path.dirname(os.path.abspath(__file__))
-    installed = "site-packages" in path or path.startswith((sys.prefix, sys.base_prefix, "<"))
+    packages = ("site-packages", "dist-packages", "/torch/", "/torch_npu/")
+    installed = any(name in path for name in packages)
+    installed = installed or path.startswith((sys.prefix, sys.base_prefix, "<"))
     return not installed and not os.path.abspath(path).startswith(ours)

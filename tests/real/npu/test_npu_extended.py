@@ -90,13 +90,16 @@ def has_graphs(emulated: Emulated) -> bool:
     return "NPUGraph" in (emulated.site / "torch_npu" / "npu" / "__init__.py").read_text()
 
 
-def test_a_capture_that_fails_is_unsupported(emulated: Emulated) -> None:
+def test_a_captured_graph_is_replayed_or_says_why_not(emulated: Emulated) -> None:
     done = emulated.run({"internal_format": "off", "execution": "npugraph"})
-    assert done.result.outcome is Outcome.UNSUPPORTED
-    why = (
-        "graph capture: RuntimeError" if has_graphs(emulated) else "this torch_npu has no NPUGraph"
-    )
-    assert done.result.message.startswith(why)
+    if not has_graphs(emulated):
+        assert done.result.outcome is Outcome.UNSUPPORTED
+        assert done.result.message.startswith("this torch_npu has no NPUGraph")
+        return
+    assert done.result.outcome is Outcome.OK, done.result.message
+    back = done.result.read_back["execution"]
+    assert (back.value, back.certain) == ("npugraph", True)
+    assert total(done.calls, "graph:replay") > total(done.calls, "aclnn-2:aclnnConvolution")
 
 
 def test_every_value_is_probed_those_of_the_environment_too(emulated: Emulated) -> None:
@@ -110,14 +113,16 @@ def test_every_value_is_probed_those_of_the_environment_too(emulated: Emulated) 
     ]
     graphs = missing["npu_execution"]
     assert set(graphs) == {"npugraph", "npugraph_ex", "npugraphs"}
-    no_capture = "CANN here has no graph capture (aclmdlRICaptureBegin"
-    why = no_capture if has_graphs(emulated) else "this torch_npu has no NPUGraph"
-    assert graphs["npugraph"].startswith(why)
+    no_graphs = "this torch_npu has no NPUGraph: TorchNPU 7.0.0 is the first that has"
+    assert graphs["npugraph"] == ("" if has_graphs(emulated) else no_graphs)
 
 
 def test_the_users_own_settings_and_device_decide_what_is_offered(emulated: Emulated) -> None:
     own = {"ASCEND_GLOBAL_LOG_LEVEL": "1", "PYTORCH_NPU_ALLOC_CONF": "max_split_size_mb:100"}
     missing = missing_values(emulated, OLD, **own)
     assert missing["precision"]["bfloat16"] == "this device has no bfloat16"
+    if has_graphs(emulated):
+        why = missing["npu_execution"]["npugraph"]
+        assert why.startswith("nothing can be captured here: RuntimeError")
     assert missing["log_level"]["3"] == ""
     assert missing["npu_allocator"]["expandable"].endswith("is set in the environment: kept")

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SOURCES = [HERE / name for name in ("state.c", "runtime.c", "operators.c")]
+SOURCES = [HERE / name for name in ("state.c", "runtime.c", "operators.c", "capture.c")]
 MAIN = "libascendcl.so"
 DEFAULT_CANN = "8.2.RC1"  # as in state.c
 OTHERS = (

@@ -269,12 +269,15 @@ API aclrtFreePhysical(void *handle) {
 }
 
 /* --- streams and events --- */
-typedef struct { int64_t at_ns, recorded; } event_t;
 static stream_t device_default;
 static stream_t *streams[256];
 static int64_t stream_count;
 
 stream_t *default_stream(void) { return &device_default; }
+void leave_capture(const struct graph *graph) {
+    for (int64_t id = 1; id <= stream_count && id < 256; id++)
+        if (streams[id]->graph == graph) streams[id]->graph = NULL, streams[id]->behind = 0;
+}
 API aclrtCreateStreamWithConfig(void **stream, uint32_t priority, uint32_t flag) {
     (void)priority, (void)flag;
     stream_t *made = calloc(1, sizeof *made);
@@ -290,6 +293,8 @@ API aclrtStreamGetId(stream_t *stream, int32_t *id) { *id = stream ? (int32_t)st
 API aclrtSynchronizeStreamWithTimeout(stream_t *stream, int32_t timeout_ms) {
     (void)timeout_ms;
     count("sync", "stream");
+    API refused = refused_while_capturing(stream, "aclrtSynchronizeStream");
+    if (refused) return refused;
     sleep_until_ns((stream ? stream : &device_default)->free_at_ns);
     return SUCCESS;
 }
@@ -297,12 +302,18 @@ API aclrtSynchronizeStream(stream_t *stream) { return aclrtSynchronizeStreamWith
 API aclrtSynchronizeDeviceWithTimeout(int32_t timeout_ms) {
     (void)timeout_ms;
     count("sync", "device");
+    for (int64_t id = 1; id <= stream_count && id < 256; id++) {
+        API refused = refused_while_capturing(streams[id], "aclrtSynchronizeDevice");
+        if (refused) return refused;
+    }
     sleep_until_ns(device_default.free_at_ns);
     for (int64_t id = 1; id <= stream_count && id < 256; id++) sleep_until_ns(streams[id]->free_at_ns);
     return SUCCESS;
 }
 API aclrtSynchronizeDevice(void) { return aclrtSynchronizeDeviceWithTimeout(-1); }
 API aclrtStreamQuery(stream_t *stream, int32_t *status) {
+    API refused = refused_while_capturing(stream, "aclrtStreamQuery");
+    if (refused) return refused;
     *status = (stream ? stream : &device_default)->free_at_ns <= now_ns() ? 0 : 1;
     return SUCCESS;
 }
@@ -316,6 +327,7 @@ API aclrtCreateEventWithFlag(void **event, uint32_t flag) { return aclrtCreateEv
 API aclrtCreateEvent(void **event) { return aclrtCreateEventExWithFlag(event, 0); }
 API aclrtDestroyEvent(void *event) { free(event); return SUCCESS; }
 API aclrtRecordEvent(event_t *event, stream_t *stream) {
+    if (captures_event(event, stream)) return SUCCESS;
     int64_t free_at = (stream ? stream : &device_default)->free_at_ns, now = now_ns();
     event->at_ns = free_at > now ? free_at : now;
     event->recorded = 1;
@@ -323,6 +335,8 @@ API aclrtRecordEvent(event_t *event, stream_t *stream) {
 }
 API aclrtResetEvent(event_t *event, void *stream) { (void)stream; event->recorded = 0; return SUCCESS; }
 API aclrtQueryEventStatus(event_t *event, int32_t *status) {
+    API refused = refused_event(event, "aclrtQueryEventStatus");
+    if (refused) return refused;
     *status = event->at_ns <= now_ns(); /* 1: complete */
     return SUCCESS;
 }
@@ -331,7 +345,12 @@ API aclrtQueryEventWaitStatus(event_t *event, int32_t *status) {
     *status = event->at_ns > now_ns() ? 0xffff : 0;
     return SUCCESS;
 }
-API aclrtSynchronizeEvent(event_t *event) { sleep_until_ns(event->at_ns); return SUCCESS; }
+API aclrtSynchronizeEvent(event_t *event) {
+    API refused = refused_event(event, "aclrtSynchronizeEvent");
+    if (refused) return refused;
+    sleep_until_ns(event->at_ns);
+    return SUCCESS;
+}
 API aclrtEventElapsedTime(float *ms, event_t *from, event_t *to) {
     *ms = (float)(to->at_ns - from->at_ns) / 1e6f;
     return SUCCESS;
@@ -339,6 +358,9 @@ API aclrtEventElapsedTime(float *ms, event_t *from, event_t *to) {
 API aclrtEventGetTimestamp(event_t *event, uint64_t *us) { *us = (uint64_t)event->at_ns / 1000; return 0; }
 API aclrtStreamWaitEvent(stream_t *stream, event_t *event) {
     if (!stream) stream = &device_default;
+    int done;
+    API refused = waits_in_capture(stream, event, &done);
+    if (done) return refused;
     if (event->at_ns > stream->free_at_ns) stream->free_at_ns = event->at_ns;
     return SUCCESS;
 }
@@ -353,24 +375,49 @@ API aclrtProcessReport(int32_t timeout_ms) {
 }
 
 /* --- copies: real bytes at once, transfer time on the stream --- */
-static void transfer(stream_t *stream, size_t size, int32_t kind) {
+typedef struct { void *to; const void *from; size_t size; int32_t value; } copy_t;
+static void move(const void *what) {
+    const copy_t *copy = what;
+    if (copy->from) memmove(copy->to, copy->from, copy->size);
+    else memset(copy->to, copy->value, copy->size);
+}
+static int64_t transfer_ns(size_t size, int32_t kind) {
     int64_t rate = kind == 1 || kind == 2 ? parameters.pcie_gbytes_s : parameters.gbytes_s;
-    device_work(stream, (int64_t)size / (rate ? rate : 1) + 2000);
+    return (int64_t)size / (rate ? rate : 1) + 2000;
+}
+/* Was it taken by aclrtMallocHost? What is not can be paged out before a replay reads it. */
+static int is_pinned(const void *at) {
+    int pinned = 0;
+    pthread_mutex_lock(&memory);
+    for (size_t i = 0; i < block_count; i++) {
+        const char *begin = blocks[i].at;
+        pinned |= blocks[i].host && (const char *)at >= begin && (const char *)at < begin + blocks[i].size;
+    }
+    pthread_mutex_unlock(&memory);
+    return pinned;
 }
 API aclrtMemcpy(void *to, size_t room, const void *from, size_t size, int32_t kind) {
     if (size > room) return INVALID_PARAM;
     count("memcpy", kind == 1 ? "h2d" : kind == 2 ? "d2h" : "other");
+    API refused = refused_while_any_captures("aclrtMemcpy");
+    if (refused) return refused;
     sleep_until_ns(device_default.free_at_ns);
     memmove(to, from, size);
-    transfer(NULL, size, kind);
+    device_work(NULL, transfer_ns(size, kind));
     sleep_until_ns(device_default.free_at_ns);
     return SUCCESS;
 }
 API aclrtMemcpyAsync(void *to, size_t room, const void *from, size_t size, int32_t kind, stream_t *s) {
     if (size > room) return INVALID_PARAM;
     count("memcpy-async", kind == 1 ? "h2d" : kind == 2 ? "d2h" : "other");
-    memmove(to, from, size);
-    transfer(s, size, kind);
+    copy_t copy = {to, from, size, 0};
+    if ((kind == 1 && !is_pinned(from)) || (kind == 2 && !is_pinned(to))) {
+        API refused = refused_while_capturing(s, "aclrtMemcpyAsync of memory that is not pinned");
+        if (refused) return refused;
+    }
+    if (keep(s, move, &copy, sizeof copy, transfer_ns(size, kind))) return SUCCESS;
+    move(&copy);
+    device_work(s, transfer_ns(size, kind));
     return SUCCESS;
 }
 API aclrtMemcpyAsyncWithCondition(void *to, size_t room, const void *from, size_t size, int32_t kind,
@@ -379,12 +426,18 @@ API aclrtMemcpyAsyncWithCondition(void *to, size_t room, const void *from, size_
 }
 API aclrtMemset(void *at, size_t room, int32_t value, size_t size) {
     if (size > room) return INVALID_PARAM;
+    API refused = refused_while_any_captures("aclrtMemset");
+    if (refused) return refused;
     memset(at, value, size);
     return SUCCESS;
 }
 API aclrtMemsetAsync(void *at, size_t room, int32_t value, size_t size, stream_t *s) {
+    if (size > room) return INVALID_PARAM;
+    copy_t fill = {at, NULL, size, value};
+    if (keep(s, move, &fill, sizeof fill, 2000)) return SUCCESS;
+    move(&fill);
     device_work(s, 2000);
-    return aclrtMemset(at, room, value, size);
+    return SUCCESS;
 }
 
 /* --- profiler and markers: accepted, nothing is collected --- */

@@ -21,7 +21,7 @@ struct parameters parameters = {
     .soc = "Ascend910B3", .cann = "8.2.RC1", .driver = "25.2.0", .devices = 1, .memory_mb = 65536,
     .depth = 1024, .phase1_us = 12, .phase2_us = 6, .aclop_us = 25, .cold_us = 400,
     .compile_us = 15000, .load_us = 200, .kernel_us = 8, .gflops = 20000, .gbytes_s = 400,
-    .pcie_gbytes_s = 12,
+    .pcie_gbytes_s = 12, .replay_us = 20,
 };
 static struct slot private_slots[SLOTS], *slots = private_slots;
 static uint64_t seen[65536];
@@ -50,7 +50,8 @@ static void set(const char *name, const char *value) {
         {"aclop_us", &parameters.aclop_us}, {"cold_us", &parameters.cold_us},
         {"compile_us", &parameters.compile_us}, {"load_us", &parameters.load_us},
         {"kernel_us", &parameters.kernel_us}, {"gflops", &parameters.gflops},
-        {"gbytes_s", &parameters.gbytes_s}, {"pcie_gbytes_s", &parameters.pcie_gbytes_s}};
+        {"gbytes_s", &parameters.gbytes_s}, {"pcie_gbytes_s", &parameters.pcie_gbytes_s},
+        {"replay_us", &parameters.replay_us}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!strcmp(name, texts[i].name)) return set_text(texts[i].to, texts[i].size, value);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -7,21 +7,21 @@ and not at task queue level 2 (torch_npu, docs/zh/developer_notes/npugraph.md, N
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
-from ..failure import one_line, unsupported
+from ..failure import first_cause, one_line, unsupported
 from ..protocol import ReadBack
-from ..tree import tensors_of
+from ..tree import map_tensors, tensors_of
 from ..workload import Workload
 
 KEEPS_INPUTS = True
-CALLS_BEFORE_CAPTURE = 3  # not captured: they load kernels and fill the allocator's cache
 CAPTURE = "aclmdlRICaptureBegin"
 NO_GRAPHS = "this torch_npu has no NPUGraph: TorchNPU 7.0.0 is the first that has"
 
 
 def missing(value: str) -> str:
-    """Looked for in CANN, torch_npu and torch, not guessed from a version."""
+    """Looked for in CANN, torch_npu and torch, and tried on the device; not guessed."""
     import torch
     import torch_npu
 
@@ -29,14 +29,31 @@ def missing(value: str) -> str:
         return NO_GRAPHS
     if not hasattr(ctypes.CDLL("libascendcl.so"), CAPTURE):
         return "CANN here has no graph capture ({} is not in libascendcl.so)".format(CAPTURE)
-    if value == "npugraph":
-        return ""
-    if not hasattr(torch, "compile"):
-        return "torch {} has no torch.compile".format(torch.__version__)
-    import torch._dynamo
+    if value != "npugraph":
+        if not hasattr(torch, "compile"):
+            return "torch {} has no torch.compile".format(torch.__version__)
+        import torch._dynamo
 
-    if value not in torch._dynamo.list_backends(exclude_tags=()):
-        return "torch.compile has no backend {} here".format(value)
+        if value not in torch._dynamo.list_backends(exclude_tags=()):
+            return "torch.compile has no backend {} here".format(value)
+    return _why_no_capture()
+
+
+@functools.lru_cache(maxsize=None)  # one that fails leaves the allocator in its capture
+def _why_no_capture() -> str:
+    """What a capture of nothing but a copy says; "" where this device, CANN and torch_npu do it."""
+    import torch
+
+    source, target = (torch.ones(1, device="npu") for _ in range(2))
+    try:
+        graph, side = torch.npu.NPUGraph(), torch.npu.Stream()
+        torch.npu.synchronize()
+        with torch.npu.graph(graph, stream=side):
+            target.copy_(source)
+        graph.replay()
+        torch.npu.synchronize()
+    except RuntimeError as error:
+        return "nothing can be captured here: {}".format(one_line(first_cause(error)))
     return ""
 
 
@@ -48,35 +65,34 @@ def compiles(value: str) -> bool:
 class Graphed:
     """A forward that was captured once: inputs are copied to where it was captured, then replayed.
 
-    As with torch.cuda.make_graphed_callables, the next call overwrites the output.
+    By torch_npu's own make_graphed_callables, of a function: of a module it would hand all its
+    parameters over in each call. It takes and gives flat tensors, so those are taken from the
+    inputs, and the output has the structure of the captured one. Outputs are copied, because the
+    next call overwrites what the graph gives.
+
+    pool_bytes: what the graph keeps of the device's memory.
     """
 
     def __init__(self, workload: Workload) -> None:
         import torch
 
-        self.inputs = tensors_of([workload.args, workload.kwargs])
+        def forward(*tensors: Any) -> Any:
+            given = iter(tensors)
+            args, kwargs = map_tensors(example, lambda _: next(given))
+            self.output = workload.module(*args, **kwargs)
+            return tuple(tensors_of(self.output))
+
+        example = workload.args, workload.kwargs
+        before_bytes = torch.npu.memory_reserved()
+        inputs = tuple(tensor.clone() for tensor in tensors_of(example))
+        self.replay = torch.npu.make_graphed_callables(forward, inputs)
+        self.pool_bytes = torch.npu.memory_reserved() - before_bytes
         self.replays = 0
-        side = torch.npu.Stream()  # capture is refused on the default stream
-        side.wait_stream(torch.npu.current_stream())
-        with torch.npu.stream(side):
-            for _ in range(CALLS_BEFORE_CAPTURE):
-                workload.call()
-        torch.npu.current_stream().wait_stream(side)
-        torch.npu.synchronize()
-        self.graph = torch.npu.NPUGraph()
-        with torch.npu.graph(self.graph, stream=side):
-            self.output = workload.call()
-        torch.npu.synchronize()
-        # A caller's inputs lie elsewhere: measured ones must, too, or the copy would look free.
-        workload.map_inputs(lambda tensor: tensor.clone())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for captured, tensor in zip(self.inputs, tensors_of([args, kwargs])):
-            if captured.data_ptr() != tensor.data_ptr():
-                captured.copy_(tensor)
-        self.graph.replay()
         self.replays += 1
-        return self.output
+        outputs = iter(self.replay(*tensors_of([args, kwargs])))
+        return map_tensors(self.output, lambda _: next(outputs).clone())
 
 
 def apply(value: str, workload: Workload) -> None:
@@ -90,10 +106,10 @@ def apply(value: str, workload: Workload) -> None:
         raise unsupported(NO_GRAPHS)
     try:
         workload.forward = Graphed(workload)
-    except (
-        RuntimeError
-    ) as error:  # an operator, a copy to the host or a wait that cannot be captured
-        raise unsupported("graph capture: {}".format(one_line(error)))
+    except RuntimeError as error:
+        # An operator, a copy to the host or a wait that cannot be captured. Ending the capture
+        # fails as well then, and hides why.
+        raise unsupported("graph capture: {}".format(one_line(first_cause(error))))
 
 
 def read_back(workload: Workload, start: Any) -> ReadBack:
@@ -103,7 +119,9 @@ def read_back(workload: Workload, start: Any) -> ReadBack:
     if workload.forward is workload.module:
         return ReadBack("eager", True, "type of the called module")
     if isinstance(workload.forward, Graphed):
-        replays = workload.forward.replays
-        return ReadBack("npugraph", replays > 0, "replayed {} times".format(replays))
+        graphed = workload.forward
+        how = "replayed {} times, its pool takes {:.1f} MiB of the device"
+        how = how.format(graphed.replays, graphed.pool_bytes / 2**20)
+        return ReadBack("npugraph", graphed.replays > 0, how)
     compiled = torch._dynamo.utils.counters["stats"].get("unique_graphs", 0)
     return ReadBack("compiled", compiled > 0, "{} graphs compiled".format(compiled))
