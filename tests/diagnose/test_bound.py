@@ -62,7 +62,7 @@ def test_without_any_device_time_the_calls_return_decides(returned_ms: float, ki
 
 def test_what_a_call_needs_points_to_the_knobs_of_the_search_space() -> None:
     assert settings(NPU, ["dispatch-bound"], {}, jit_compile="off") == [
-        "task_queue=2", "internal_format=off", "batch_size",
+        "task_queue=2", "internal_format=off", "execution=npugraph", "batch_size",
     ]  # fmt: skip
     assert settings(CPU, ["page-faults", "operator-bound"], {}) == [
         "allocator=glibc-keep", "execution=inductor-freezing", "memory_format=channels_last",
@@ -73,7 +73,9 @@ def test_what_a_call_needs_points_to_the_knobs_of_the_search_space() -> None:
 def test_a_knob_that_is_set_already_is_not_pointed_to() -> None:
     tuned: Configuration = {"task_queue": 2, "jit_compile": "on", "internal_format": "off"}
     assert settings(NPU, ["device-bound"], tuned) == []
-    assert settings(NPU, ["dispatch-bound"], tuned) == ["jit_compile=off", "batch_size"]
+    assert settings(NPU, ["dispatch-bound"], {**tuned, "execution": "npugraph"}) == [
+        "jit_compile=off", "batch_size",
+    ]  # fmt: skip
 
 
 def test_a_value_that_the_space_lost_is_not_pointed_to() -> None:

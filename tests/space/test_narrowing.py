@@ -103,6 +103,15 @@ def test_a_library_is_preloaded_before_what_the_user_preloads(narrowed: SearchSp
     }
 
 
+def test_a_preset_that_a_rule_forbids_once_a_knob_is_pinned_is_left_out() -> None:
+    space = narrowing.pin(file.load(file.find("npu")).space, "execution", "npugraph")
+    assert set(space.presets) == {"article", "vendor", "graph"}  # as files they name no execution
+    space = narrowing.without_broken_presets(space)
+    assert set(space.presets) == {"graph"}
+    why = "only aclnn operators can be captured, and not at task queue level 2 (NPUGraph.cpp)"
+    assert f"left out: preset article: {why}" in list(of_left_out(space))
+
+
 def test_a_library_that_does_not_load_is_left_out_with_the_loaders_line(loaded: LoadedFile) -> None:
     faults = {"libtcmalloc.so.4": "libtcmalloc.so.4: wrong ELF class"}
     space = narrowing.narrowed(loaded, replace(FACTS, library_faults=faults), FINGERPRINT, False)

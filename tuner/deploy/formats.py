@@ -13,6 +13,7 @@ from ..worker.applied.after_import import MODULES
 from .best import EMULATED, BestConfiguration
 
 FORMATS = {"yaml": ".yaml", "env": ".env", "dockerfile": ".Dockerfile", "python": ".py"}
+COPY_OUTPUTS = "copy_outputs"  # what the code of a mode that overwrites its outputs may ask for
 NO_CODE = "no line of code does it"
 NO_FILE = "its search space file is not here"
 IMPORTS = ("torch", "torch_npu")
@@ -77,8 +78,15 @@ def python(best: BestConfiguration, parts: Parts) -> Iterator[str]:
         yield from lines
     yield ""
     yield ""
-    yield "def prepare(model, inputs):"
-    yield '    """model and the tuple of its inputs, as they were measured."""'
+    if any(COPY_OUTPUTS in line for _, lines in model for line in lines):
+        yield f"def prepare(model, inputs, {COPY_OUTPUTS}=True):"
+        yield '    """model and the tuple of its inputs, as they were measured.'
+        yield ""
+        yield f"    {COPY_OUTPUTS}=False: each call overwrites the output of the one before it."
+        yield '    """'
+    else:
+        yield "def prepare(model, inputs):"
+        yield '    """model and the tuple of its inputs, as they were measured."""'
     for name, lines in model:
         yield from (f"    {line}" for line in [f"# {name}", *lines])
     yield "    return model, inputs"

@@ -25,6 +25,7 @@ from .versions import at_least
 IMPORT_DEADLINE_S = 90.0  # torch_npu imports in seconds, on a busy host in tens of them
 OLDEST_DRIVER, OLDEST_CANN = "23.0.3", "8.0.RC1"  # what the reference case found to be needed
 OLDEST_PYTHON = (3, 8)
+CAPTURE, NPUGRAPH = "npu_execution", "npugraph"  # the handler that tries it, and its value
 
 # What a failing import says -> what to do about it.
 REMEDIES = {
@@ -91,7 +92,9 @@ def _spec(backend: str, device: int | None) -> TrialSpec:
         model=ModelSpec("", ""),  # none: only the device is asked
         device=device,
         deadline_s=IMPORT_DEADLINE_S,
-        probe=ProbeRequest(variables=variables.rules()),
+        probe=ProbeRequest(
+            {CAPTURE: [NPUGRAPH]} if backend == "npu" else {}, variables=variables.rules()
+        ),
     )
 
 
@@ -177,6 +180,7 @@ def devices(
         yield Finding("device", "OK", seen)
         if chosen and not chosen.certain:
             yield _guessed(chosen)
+        yield from capture(npu_run.result.probe)
     cann = str(facts.get("cann", "")) or cann
     driver = str(facts.get("driver", "")) or (listing.driver if listing else "")
     if facts or cann:
@@ -194,6 +198,16 @@ def devices(
         alone = npus.count(chip.npu) == 1
         name = f"NPU {chip.npu}" if alone else f"NPU {chip.npu} chip {chip.chip}"
         yield _health(name, chip, chip is mine)
+
+
+def capture(facts: ProbeFacts | None) -> Iterator[Finding]:
+    """Can a call be captured as a graph here? It was tried."""
+    why = facts.missing.get(CAPTURE, {}).get(NPUGRAPH) if facts else None
+    if why:
+        todo = Message("the knob execution leaves it out; nothing else needs it")
+        yield Finding("graph capture", "WARN", Message(why), todo)
+    elif why is not None:
+        yield Finding("graph capture", "OK", Message("tried with a copy"))
 
 
 def _guessed(chosen: Device) -> Finding:

@@ -22,7 +22,7 @@ class Evidence:
 
     interval is None, and the figures are the search's own, where it was not confirmed.
     relative_error: of the output, against the baseline's largest value. output_others: what came of
-    other inputs of the same shapes, as in `OutputCheck`. warnings: torch's, of the best's mode.
+    other inputs of the same shapes, as in `OutputCheck`. warnings: of the best's mode.
     convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen.
     pair_s: how long a pair took, start to end; None without pairs.
     """

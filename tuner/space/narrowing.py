@@ -87,6 +87,17 @@ def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
     return replace(space, knobs=knobs, presets=presets, left_out=(*space.left_out, *left_out))
 
 
+def without_broken_presets(space: SearchSpace) -> SearchSpace:
+    """The space without presets that a rule forbids once what is pinned is in them."""
+    for name in space.presets:
+        broken = space.broken_rule(space.preset(name))
+        if broken:
+            presets = {other: space.presets[other] for other in space.presets if other != name}
+            left_out = LeftOut(broken.reason, presets=(name,))
+            space = replace(space, presets=presets, left_out=(*space.left_out, left_out))
+    return space
+
+
 def with_default_batch(space: SearchSpace, batch_size: int) -> SearchSpace:
     """The space with another default batch size, added to the domain where it is not in it."""
     knob = space.knob(BATCH_SIZE)

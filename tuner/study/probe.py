@@ -94,7 +94,7 @@ def probe(setup: Setup, launcher: Launcher, folder: Path) -> tuple[SearchSpace, 
         space = narrowing.with_default_batch(space, facts.probe.batch_size)
     for knob, value in pins.items():
         space = narrowing.pin(space, knob, value)
-    return space.validated(), facts
+    return narrowing.without_broken_presets(space).validated(), facts
 
 
 def located(setup: Setup, launcher: Launcher) -> str | None:

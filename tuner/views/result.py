@@ -154,7 +154,7 @@ def remarks(result: Result) -> Iterator[str]:
         )
         yield say(text, why=why)
     for warning in result.evidence.warnings:
-        yield say("warning: torch says of the best: {warning}", warning=warning)
+        yield say("warning: the best configuration: {warning}", warning=warning)
 
 
 def last_lines(result: Result, path: Path | None) -> Iterator[str]:

@@ -13,6 +13,8 @@ from .output_check import FIRST, OTHER
 from .protocol import OutputCheck, Role, TrialSpec
 from .workload import Workload, other_inputs
 
+OVERWRITES = "the next call overwrites the output: copy what you keep"
+
 
 class Outputs:
     """known: where what is known of the run is kept; `output` in it is the latest check."""
@@ -55,12 +57,16 @@ class Outputs:
         if OTHER not in self.reference:
             self._note("not checked: the baseline takes no others")
             return False
+        kept = workload.call()
+        before = output_check.digest(output_check.values_of(kept))
         try:
             output = _of_others(workload)
         except Exception as error:
             check = OutputCheck("failed", "", None, one_line(error))
         else:
             check = output_check.check(output, self.reference[OTHER], self.spec.tolerance)
+            if output_check.digest(output_check.values_of(kept)) != before:
+                workload.warnings.append(OVERWRITES)
         if check.status == "failed":
             reason = "on other inputs of the same shapes: {}".format(check.reason)
             self.known["output"] = dataclasses.replace(check, reason=reason)

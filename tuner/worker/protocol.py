@@ -262,7 +262,7 @@ class TrialResult:
     """What one run produced. `measurement` is None unless the outcome is `ok`.
 
     probe, profile: of runs that are made for them. convolutions: of measured ones on an NPU.
-    warnings: what torch said of how the model is executed.
+    warnings: of how the model is executed; torch's own among them.
     """
 
     outcome: Outcome

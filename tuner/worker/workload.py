@@ -16,7 +16,7 @@ INTEGER_INPUTS_BELOW = 100  # random integer inputs are token-like: small and no
 class Workload:
     """What is measured: `forward(*args, **kwargs)`. Knob modules change its fields in place.
 
-    warnings: what torch said of a mode, such as that a trace keeps one way of a branch.
+    warnings: of a mode, such as that a trace keeps one way of a branch, or overwrites its output.
     """
 
     module: Any

@@ -29,9 +29,9 @@ def answers(emulated: Emulated, *factories: str) -> Answers:
     stats = emulated.folder / "calls"
     stats.mkdir()
     variables = build.environment(emulated.libraries, numerics=1, stats=stats)
-    models = DATA / "models" / "captured.py"
+    files = DATA / "programs" / "captures.py", DATA / "models" / "captured.py"
     done = subprocess.run(
-        [emulated.python, str(DATA / "programs" / "captures.py"), str(models), str(REPLAYS), *factories],
+        [emulated.python, *map(str, files), str(REPLAYS), *factories],
         env={**os.environ, **variables, "PYTHONPATH": str(emulated.site)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip

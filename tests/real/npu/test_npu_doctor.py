@@ -27,6 +27,8 @@ def test_the_emulated_device_is_examined_and_labelled(
     assert str(findings["CANN"].seen) == "7.0.0, older than 8.0.RC1"
     assert findings["driver"] == Finding("driver", "OK", Message("25.2.0"))
     assert findings["torch_npu"].state == "OK"
+    has_graphs = "NPUGraph" in (torch_npu_site / "torch_npu" / "npu" / "__init__.py").read_text()
+    assert findings["graph capture"].state == ("OK" if has_graphs else "WARN")
 
 
 def test_torch_npu_without_cann_is_its_own_sentence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 
 from tuner.worker import output_check
 from tuner.worker.output_check import FIRST, check, values_of, why_unusable
+from tuner.worker.outputs import OVERWRITES, Outputs
+from tuner.worker.protocol import KnobSetting, ModelSpec, Role, TrialSpec
 from tuner.worker.workload import Workload, other_inputs
 
 REAL = torch.linspace(-1, 1, 24).reshape(4, 6)
@@ -120,3 +123,29 @@ def test_other_inputs_are_of_the_same_shapes_and_the_first_ones_stay() -> None:
     assert (image.tolist(), ids.tolist(), float(scalar)) == ([[-2.0, -1.0]], [4, 3], 5.0)
     assert kwargs["mask"].tolist() == [False, True]
     assert workload.args[0].tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(("copies", "warned"), [(True, []), (False, [OVERWRITES])])
+def test_a_mode_whose_next_call_overwrites_the_output_says_so(
+    tmp_path: Path, copies: bool, warned: list[str]
+) -> None:
+    module = torch.nn.Linear(6, 3)
+    workload = Workload(module, (REAL,), {}, module)
+    place = torch.zeros(4, 3)
+
+    def into_place(x: torch.Tensor) -> torch.Tensor:
+        place.copy_(module(x))
+        return place.clone() if copies else place
+
+    knob = KnobSetting("execution", "torchscript", "model", "execution")
+    spec = TrialSpec(
+        "s", 0, Role.BASELINE, "cpu", ModelSpec("python_file", "m"),
+        reference_path=str(tmp_path / "outputs.pt"),
+    )  # fmt: skip
+    with torch.no_grad():
+        Outputs(spec, {}).first_fails(workload.call(), workload)
+        workload.forward, known = into_place, {}
+        outputs = Outputs(replace(spec, role=Role.SEARCH, knobs=[knob]), known)
+        assert not outputs.first_fails(workload.call(), workload)
+        assert not outputs.last_fails(workload.call(), workload)
+    assert (known["output"].others, workload.warnings) == ("passed", warned)
