@@ -1,9 +1,10 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.support.runs import SPACE, recorded
-from tuner.evidence.meanings import failing, meanings
+from tuner.evidence.meanings import Meanings, failing, meanings
 from tuner.runs.records import RecordedRun
 from tuner.worker.protocol import Outcome, ReadBack
 
@@ -41,10 +42,10 @@ def test_what_acts_or_may_have_acted_is_not_inert(others: list[RecordedRun]) -> 
 
 
 def test_nothing_is_known_before_the_baseline_has_run() -> None:
-    assert meanings(SPACE, []).inert == meanings(SPACE, []).unset == {}
+    assert meanings(SPACE, []) == Meanings()
 
 
-def failure(trial: int, outcome: Outcome = Outcome.CRASHED, **knobs: str | int) -> RecordedRun:
+def failure(trial: int, outcome: Outcome = Outcome.CRASHED, **knobs: Any) -> RecordedRun:
     return recorded(trial, 0.0, outcome, **knobs)
 
 

@@ -148,7 +148,8 @@ def test_a_space_within_the_budget_is_enumerated_without_repeats(
 def test_a_value_that_does_nothing_is_said_and_neither_sampled_again_nor_recommended(
     store: Store, tmp_path: Path
 ) -> None:
-    launcher, notes = FakeLauncher(threads_act=False), []
+    launcher = FakeLauncher(threads_act=False)
+    notes: list[str] = []
     study = make_study(store, launcher, tmp_path, trials=24)
     study.note = notes.append
     study.run()
@@ -164,7 +165,8 @@ def test_a_value_that_does_nothing_is_said_and_neither_sampled_again_nor_recomme
 def test_a_value_that_always_fails_is_left_out_with_its_last_failure(
     store: Store, tmp_path: Path
 ) -> None:
-    launcher, notes = FakeLauncher(), []
+    launcher = FakeLauncher()
+    notes: list[str] = []
     study = make_study(store, launcher, tmp_path, trials=24)
     study.note = notes.append
     study.run()

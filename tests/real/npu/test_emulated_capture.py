@@ -93,7 +93,7 @@ def test_what_is_captured_runs_in_each_replay_and_not_before(runtime: Runtime) -
 def test_what_waits_for_a_captured_stream_is_refused_and_ends_the_capture(runtime: Runtime) -> None:
     status, model = ctypes.c_int(), ctypes.c_void_p()
     event = runtime.new("aclrtCreateEvent")
-    refusals = {
+    refusals: dict[str, tuple[int, list[Any]]] = {
         "aclrtSynchronizeStream": (CAPTURED, [runtime.stream]),
         "aclrtSynchronizeDevice": (CAPTURED, []),
         "aclrtStreamQuery": (CAPTURED, [runtime.stream, ctypes.byref(status)]),

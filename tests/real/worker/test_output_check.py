@@ -130,7 +130,7 @@ def test_a_mode_whose_next_call_overwrites_the_output_says_so(
     tmp_path: Path, copies: bool, warned: list[str]
 ) -> None:
     module = torch.nn.Linear(6, 3)
-    workload = Workload(module, (REAL,), {}, module)
+    workload = Workload(module, (REAL + 1,), {}, module)
     place = torch.zeros(4, 3)
 
     def into_place(x: torch.Tensor) -> torch.Tensor:
@@ -144,7 +144,8 @@ def test_a_mode_whose_next_call_overwrites_the_output_says_so(
     )  # fmt: skip
     with torch.no_grad():
         Outputs(spec, {}).first_fails(workload.call(), workload)
-        workload.forward, known = into_place, {}
+        workload.forward = into_place
+        known: dict[str, Any] = {}
         outputs = Outputs(replace(spec, role=Role.SEARCH, knobs=[knob]), known)
         assert not outputs.first_fails(workload.call(), workload)
         assert not outputs.last_fails(workload.call(), workload)
