@@ -8,6 +8,8 @@ whole study of benchmarks/convnet.py under both costs:
 - planted: the user's environment has TASK_QUEUE_ENABLE=0. Level 1 overlaps the two phases of a
   launch, and internal_format=off saves the dearer path of convolutions: best are both together.
 - flat: the host costs nothing, the device is the limit; every configuration takes the same time.
+- captured: as planted, and a call may be captured as a graph: nothing is faster than that.
+- device: as flat, and a call may be captured: it gains nothing, so it must not be claimed.
 
 Prints a line for each study and how many ended as they should. Takes about 4 minutes a study.
 """
@@ -29,23 +31,33 @@ sys.path.insert(0, str(ROOT))
 from tests.support import TORCH_NPU  # noqa: E402
 from tests.support.cann_emulator import build  # noqa: E402
 
-COSTS: dict[str, dict[str, str | int | Path]] = {
-    "planted": {"phase1_us": 50, "phase2_us": 40, "aclop_us": 300, "kernel_us": 2},
-    "flat": {"phase1_us": 0, "phase2_us": 0, "aclop_us": 0, "load_us": 0, "kernel_us": 150},
+HOST: dict[str, str | int | Path] = {
+    "phase1_us": 50, "phase2_us": 40, "aclop_us": 300, "kernel_us": 2,
+}  # fmt: skip
+DEVICE: dict[str, str | int | Path] = {
+    "phase1_us": 0, "phase2_us": 0, "aclop_us": 0, "load_us": 0, "kernel_us": 150,
+}  # fmt: skip
+COSTS = {"planted": HOST, "flat": DEVICE, "captured": HOST, "device": DEVICE}
+WANTED: dict[str, dict[str, object]] = {  # what has to be confirmed as faster; nothing: no claim
+    "planted": {"task_queue": 1, "internal_format": "off"},
+    "flat": {},
+    "captured": {"execution": "npugraph"},
+    "device": {},
 }
-WANTED = {"task_queue": 1, "internal_format": "off"}
 
 
 def study(costs: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One study in a folder of its own; the result as the command prints it with --json."""
     libraries = build.build(TORCH_NPU, TORCH_NPU / "emulated_cann")
     emulated = build.environment(libraries, **COSTS[costs])
-    if costs == "planted":
+    if WANTED[costs]:
         emulated["TASK_QUEUE_ENABLE"] = "0"
     command = [sys.executable, "-c", "from tuner.cli.main import main; main()", "tune", "--json"]
     command += ["--model", f"{Path(__file__).parent / 'convnet.py'}:make", "--backend", "npu"]
     command += ["--seed", str(seed), "--trials", str(options.trials)]
     command += ["--set", "batch_size=1", "--set", "jit_compile=off"]
+    if costs in ("planted", "flat"):
+        command += ["--set", "execution=unset"]
     command += ["--confirm", str(options.pairs)]
     environment = {**os.environ, **emulated, "PYTHONPATH": f"{ROOT}:{TORCH_NPU}"}
     with tempfile.TemporaryDirectory() as folder:
@@ -57,11 +69,12 @@ def study(costs: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def as_wanted(costs: str, found: dict[str, Any]) -> bool:
-    """Planted: confirmed faster with that combination. Flat: nothing to apply."""
-    if costs == "flat":
+    """Confirmed as faster with what is wanted; or nothing to apply."""
+    wanted = WANTED[costs]
+    if not wanted:
         return bool(found["recommendation"] == "keep the defaults")
-    chosen = {name: value for name, value in found["configuration"].items() if name in WANTED}
-    return found["verdict"] == "faster" and chosen == WANTED
+    chosen = {name: value for name, value in found["configuration"].items() if name in wanted}
+    return found["verdict"] == "faster" and chosen == wanted
 
 
 def main() -> None:

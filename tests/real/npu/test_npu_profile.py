@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.support import DATA
 from tests.support.npu import CONVNET, Emulated
 from tests.support.runs import recorded, study_record
@@ -20,7 +22,11 @@ CONV = ModelSpec("python_file", CONVNET)
 
 
 def profiled(
-    emulated: Emulated, level: int, model: ModelSpec = CONV, **parameters: int
+    emulated: Emulated,
+    level: int,
+    model: ModelSpec = CONV,
+    execution: str = "unset",
+    **parameters: int,
 ) -> tuple[Run, Profile]:
     """A small model at a task-queue level, under the wheel's own profiler."""
     folder = emulated.folder / "profile"
@@ -30,7 +36,7 @@ def profiled(
         "profile_folder": str(folder),
         "rule": replace(FEW_SAMPLES, warmup_calls=3, min_time_s=0.0),
     }
-    knobs = {"task_queue": level, "internal_format": "off"}
+    knobs = {"task_queue": level, "internal_format": "off", "execution": execution}
     run = emulated.fresh(knobs, spec, **parameters).run
     assert run.result.outcome is Outcome.OK, run.result.message
     space = file.load(file.find("npu")).space
@@ -53,6 +59,16 @@ def test_dominating_device_costs_are_device_bound(emulated: Emulated) -> None:
     _, profile = profiled(emulated, 1, phase1_us=1, phase2_us=1, kernel_us=20000)
     assert profile.diagnosis.kind == "device-bound"
     assert profile.emulated_cann
+
+
+def test_a_captured_call_is_profiled_as_one_and_no_more_bound_by_its_launches(
+    emulated: Emulated,
+) -> None:
+    if "NPUGraph" not in (emulated.site / "torch_npu" / "npu" / "__init__.py").read_text():
+        pytest.skip("this torch_npu has no NPUGraph; that it says so is tested elsewhere")
+    costs = {"phase1_us": 3000, "phase2_us": 3000, "kernel_us": 5000}
+    _, profile = profiled(emulated, 1, execution="npugraph", **costs)
+    assert profile.diagnosis.kind == "device-bound"
 
 
 def test_operators_that_fall_back_to_the_cpu_are_named(emulated: Emulated) -> None:
