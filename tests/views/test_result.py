@@ -243,3 +243,19 @@ def test_ratios_near_one_have_a_third_digit() -> None:
         "1.040x",
         "0.950x",
     ]
+
+
+def test_what_the_programs_code_must_do_stands_beside_the_best_that_needs_no_code() -> None:
+    def answer(step: NextRun) -> float:
+        mode, spin = (step.configuration[name] for name in ("mode", "spin"))
+        return 5.0 if mode == "fast" else 8.0 if spin == "on" else 10.0
+
+    searched = [*SEARCHED, recorded(5, 8, spin="on")]
+    text = text_of(conclude(confirmed(searched, answer)[1]), 200)
+    assert "for the program's own code: mode=fast; as a module: npu-tune export s --form" in text
+    assert "the best without it: spin=on, 1.25x when measured again" in text
+    alone = text_of(result_of(), 200)
+    assert "without it nothing was faster than the baseline" in alone
+    no_code = result_of(searched=[recorded(0, 10), recorded(1, 5, spin="on")])
+    assert (no_code.in_code, no_code.without_code) == ({}, None)
+    assert "own code" not in text_of(no_code, 200)

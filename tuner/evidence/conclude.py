@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from ..policy import WARMUP
+from ..policy import BATCH_SIZE, WARMUP
 from ..runs.records import elapsed_s
 from ..space.model import Configuration
 from ..worker.protocol import UNSET, OutputCheck, ReadBack, Role
@@ -14,7 +14,7 @@ from .ablation import findings, measured_as, minimal
 from .effects import effects
 from .figures import figures
 from .finalists import BLOCKS, finalists
-from .measured import Measured
+from .measured import Measured, ranked
 from .noise import Noise, noise
 from .pairs import at_batch, baseline, block_pair, floor_of, log_ratio
 from .result import (
@@ -41,6 +41,7 @@ def conclude(summary: Summary) -> Result:
     smaller = minimal(summary)
     choice = smaller.configuration if smaller else winner
     measured = measured_as(summary, choice) if smaller else judgement.best
+    in_code = {} if keep else _in_code(summary, choice)
     curve = tuple(_curve_result(summary, judgement, point) for point in summary.curve)
     return Result(
         study=summary.study.name,
@@ -63,6 +64,8 @@ def conclude(summary: Summary) -> Result:
         failures=dict(summary.failures),
         inert=summary.inert_settings,
         failing=summary.failing_settings,
+        in_code=in_code,
+        without_code=_without_code(summary) if in_code else None,
         environment=summary.study.facts.fingerprint,
     )
 
@@ -78,6 +81,27 @@ def _acting(summary: Summary, best: Measured) -> Configuration:
         for name, value in summary.space.changed(best.configuration).items()
         if not all(summary.meanings.does_nothing(name, value, back.get(name)) for back in backs)
     }
+
+
+def _in_code(summary: Summary, configuration: Configuration) -> Configuration:
+    """The knobs that are applied to the model: neither a variable nor a setting of the process."""
+    knobs = [knob.name for knob in summary.space.knobs if knob.apply == "model"]
+    changed = summary.space.changed({**summary.space.baseline(), **configuration})
+    return {name: value for name, value in changed.items() if name in knobs}
+
+
+def _without_code(summary: Summary) -> FinalistResult | None:
+    """The best of what was measured that leaves the program's code alone; None: the baseline is."""
+    batch_size = baseline(summary).get(BATCH_SIZE)
+    here = [
+        m
+        for m in summary.measured
+        if m.configuration.get(BATCH_SIZE) == batch_size and not _in_code(summary, m.configuration)
+    ]
+    best = next(iter(ranked(here, summary.objective, summary.limit_ms)), None)
+    if best is None or summary.space.is_baseline(best.configuration):
+        return None
+    return _finalist(summary, best.configuration, "")
 
 
 def _recommendation(judgement: Judgement) -> Recommendation:

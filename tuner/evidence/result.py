@@ -110,7 +110,8 @@ class Result:
     won. minimal: the smaller configuration that is to be applied instead of the winner, which the
     evidence is about; None where there is none. inert: settings that did nothing, such as
     `threads=1`, with what they read back as. failing: settings that were left out after they had
-    failed whenever they were tried, with the last failure.
+    failed whenever they were tried, with the last failure. in_code: the knobs to apply that only
+    the program's own code can set; without_code: the best configuration that needs none of them.
     """
 
     study: str
@@ -133,6 +134,8 @@ class Result:
     failures: dict[str, int]
     inert: dict[str, str]
     failing: dict[str, str]
+    in_code: Configuration
+    without_code: FinalistResult | None
     environment: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from . import compare as compare_view
 from . import plots, rows
 from .cells import Rows, times
 from .plots import Distribution, Row, Series
-from .result import headline, noise_lines, why_lines
+from .result import code_lines, headline, noise_lines, why_lines
 
 SHOWN_SAMPLES = 4000  # of one distribution; more change nothing that can be seen
 SHOWN_FAILURES = 20
@@ -66,7 +66,7 @@ def _study(summary: Summary) -> dict[str, Any]:
         "distributions": _distributions(judge(summary)),
         "history": _history(summary),
         "effects": _effects(summary),
-        "why_lines": list(why_lines(result)),
+        "why_lines": [*why_lines(result), *code_lines(result)],
         "curve": _curve(summary),
         "curve_rows": rows.curve(result.curve),
         "phases": _phases_drawn(phases),

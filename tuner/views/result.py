@@ -11,6 +11,7 @@ from rich.text import Text
 from ..evidence.floor import Floor
 from ..evidence.noise import Noise
 from ..evidence.result import Result
+from ..evidence.stats import median
 from ..language import N_, Message, say
 from ..policy import NOISY_SPREAD, PRACTICAL_EFFECT, TOO_BUSY
 from ..study import notes
@@ -52,7 +53,7 @@ def closing(result: Result, path: Path | None) -> RenderableType:
     if result.knobs:
         knobs = table(rows.knobs(result, READ_BACK_WIDTH))
         knobs.columns[0].no_wrap = True
-        parts += [Text(), knobs, *map(Text, why_lines(result))]
+        parts += [Text(), knobs, *map(Text, why_lines(result)), *map(Text, code_lines(result))]
     if result.finalists:
         parts += [Text(), table(rows.finalists(result.finalists))]
     if len(result.curve) > 1:
@@ -110,6 +111,24 @@ def why_lines(result: Result) -> Iterator[str]:
         yield say("every knob helps: nothing is left out")
     elif result.ablation:
         yield say("nothing is left out: no smaller configuration was shown to be as fast")
+
+
+def code_lines(result: Result) -> Iterator[str]:
+    """What the program's own code must do for it, and what there is to win without."""
+    if not result.in_code:
+        return
+    text = N_("for the program's own code: {knobs}; as a module: {command}")
+    command = f"npu-tune export {result.study} --format python"
+    yield say(text, knobs=describe(result.in_code), command=command)
+    other = result.without_code
+    if other is None or not other.speedups:
+        yield say("without it nothing was faster than the baseline")
+        return
+    text = N_("the best without it: {configuration}, {speedup} in the search")
+    if other.fresh:
+        text = N_("the best without it: {configuration}, {speedup} when measured again")
+    speedup = times(median(other.speedups))
+    yield say(text, configuration=describe(other.configuration), speedup=speedup)
 
 
 def fixed_costs(result: Result) -> Iterator[str]:
