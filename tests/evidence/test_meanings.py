@@ -58,6 +58,12 @@ def test_what_failed_twice_in_different_company_and_never_ran_is_left_out() -> N
     assert failing(SPACE, runs) == {("mode", "fast"): "crashed: why"}
 
 
+def test_what_says_that_it_is_unsupported_is_left_out_at_once() -> None:
+    # threads=2 is what the baseline has: it is no company, and not to blame.
+    runs = [BASELINE, failure(1, Outcome.UNSUPPORTED, mode="fast", threads=2)]
+    assert failing(SPACE, runs) == {("mode", "fast"): "unsupported: why"}
+
+
 @pytest.mark.parametrize(
     "runs",
     [

@@ -76,13 +76,17 @@ def _inert(meant: Meanings, runs: Sequence[RecordedRun]) -> dict[Setting, ReadBa
 def failing(space: SearchSpace, runs: Sequence[RecordedRun]) -> dict[Setting, str]:
     """What failed twice in different company and never ran, with the last failure's line.
 
-    Only failures for which nothing else in the configuration is to blame: all of it has run.
+    What is unsupported, once: it says so of itself. Only failures for which nothing else in the
+    configuration is to blame: all of it has run.
     """
-    ran = {setting for r in runs if r.ok for setting in _settings(space, r.configuration)}
+    meant = meanings(space, runs)
+    identities = [meant.identity(space, recorded.configuration) for recorded in runs]
+    of_runs = [frozenset(_settings(space, identity)) for identity in identities]
+    ran = {s for settings, r in zip(of_runs, runs, strict=True) if r.ok for s in settings}
+    enough: set[Setting] = set()
     company: dict[Setting, set[frozenset[Setting]]] = {}
     lines: dict[Setting, str] = {}
-    for recorded in runs:
-        settings = frozenset(_settings(space, recorded.configuration))
+    for recorded, settings in zip(runs, of_runs, strict=True):
         blamed = settings - ran
         if recorded.ok or recorded.outcome == Outcome.ENVIRONMENT_ERROR or len(blamed) != 1:
             continue
@@ -90,8 +94,9 @@ def failing(space: SearchSpace, runs: Sequence[RecordedRun]) -> dict[Setting, st
         result = recorded.run.result
         company.setdefault(setting, set()).add(settings)
         lines[setting] = f"{result.outcome.value}: {result.message}"
-    often = [s for s, different in company.items() if len(different) >= FAILURES]
-    return {setting: lines[setting] for setting in often if setting[0] != BATCH_SIZE}
+        if recorded.outcome == Outcome.UNSUPPORTED or len(company[setting]) >= FAILURES:
+            enough.add(setting)
+    return {s: line for s, line in lines.items() if s in enough and s[0] != BATCH_SIZE}
 
 
 def _settings(space: SearchSpace, configuration: Configuration) -> Iterator[Setting]:
