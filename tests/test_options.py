@@ -64,6 +64,10 @@ def test_a_setup_survives_the_store() -> None:
             {"objective": "throughput", "max_latency_ms": math.nan},
             "max_latency_ms (--max-latency-ms) nan: must be a time above 0",
         ),
+        (
+            {"compare": "m.py:same", "tolerance": 0.1},
+            "instead of tolerance (--tolerance): give one",
+        ),
         ({"max_latency_ms": 5.0}, "limits objective (--objective) throughput"),
     ],
 )

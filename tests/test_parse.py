@@ -40,6 +40,17 @@ def test_a_batch_dimension_is_auto_none_or_a_number(value: object) -> None:
             parse.batch_dim(wrong)
 
 
+def test_a_function_is_named_with_its_file_or_module() -> None:
+    assert [parse.function(text) for text in ("m.py:same", "a.b:same", "")] == [
+        "m.py:same",
+        "a.b:same",
+        "",
+    ]
+    for wrong in ("m.py", "same", ":same", "m.py:a b"):
+        with pytest.raises(ValueError, match=r"reads FILE\.py:FUNCTION or PACKAGE"):
+            parse.function(wrong)
+
+
 def test_a_share_reads_as_a_percentage() -> None:
     assert (parse.share("2%"), parse.share("0.02")) == (0.02, 0.02)
     with pytest.raises(ValueError, match="reads like 2%"):

@@ -133,6 +133,9 @@ class Setup:
         None, "Allowed output error, relative to the largest of each output.", exported=True,
         unset="by its type: 0.001 for float32",
         allowed=lambda n: 0 < n < 1, must="must lie between 0 and 1")
+    compare: str = _option(
+        "", "Your own judgement of outputs, same(reference, output), instead of a tolerance.",
+        metavar="FILE:FUNCTION", parse=parse.function, convert=parse.function, exported=True)
     allow_lossy: bool = _option(
         False, "Search knobs that change the numbers, too.", alike=True, exported=True)
     confirm: str = _option(
@@ -175,6 +178,10 @@ class Setup:
         if self.max_latency_ms is not None and self.objective != "throughput":
             raise UsageError(
                 f"{called('max_latency_ms')} limits {called('objective')} throughput: choose that"
+            )
+        if self.compare and self.tolerance is not None:
+            raise UsageError(
+                f"{called('compare')} judges instead of {called('tolerance')}: give one of them"
             )
         self._validate_confirmation()
         read("launch_prefix", self.launch_prefix, shlex.split)

@@ -76,6 +76,14 @@ def batch_dim(value: object) -> str:
     return text
 
 
+def function(text: str) -> str:
+    """`file.py:name` or `package.module:name`; "" stays."""
+    place, _, name = text.rpartition(":")
+    if text and not (place and name.isidentifier()):
+        raise ValueError("reads FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION")
+    return text
+
+
 def pin(text: str) -> tuple[str, str]:
     """`KNOB=VALUE` -> (knob, value)."""
     name, equals, value = text.partition("=")

@@ -48,6 +48,14 @@ def text_of(result: Result, width: int = 100) -> str:
     return console.file.getvalue()
 
 
+def test_who_judged_the_outputs_stands_beside_the_verdict() -> None:
+    result = result_of()
+    for others, text in (("", "by m.py:same"), ("passed", "by m.py:same, on other inputs too")):
+        evidence = replace(result.evidence, output_by="m.py:same", output_others=others)
+        lines = text_of(replace(result, evidence=evidence)).splitlines()
+        assert f"output: the same {text}" in lines
+
+
 def test_a_win_is_to_be_applied_with_its_variables() -> None:
     result = result_of()
     # threads=2 is what unset is; the first call was slow, so one call of warm-up is needed.

@@ -29,7 +29,7 @@ from ..policy import MIN_PAIRS, WARMUP
 from ..text import EMULATED_CANN
 from ..worker.exchange import replacing
 
-LATER = {"batch_dim"}  # options that files of earlier versions lack
+LATER = {"batch_dim", "compare"}  # options that files of earlier versions lack
 HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
 EMULATED = f"# {EMULATED_CANN}\n"
 UNSETTLED = "# warmup: none is given, no run of this configuration settled within its calls\n"

@@ -129,6 +129,7 @@ def _evidence(summary: Summary, judgement: Judgement, winner: Configuration) -> 
         output_check=output.status,
         output_reason=output.reason,
         output_others=_others(summary, best),
+        output_by=output.by,
         warnings=tuple(sorted({w for r in best.runs for w in r.run.result.warnings})),
         relative_error=output.relative_error,
         convolutions=(_convolutions(judgement.baseline), _convolutions(best)),

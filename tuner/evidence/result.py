@@ -22,7 +22,8 @@ class Evidence:
 
     interval is None, and the figures are the search's own, where it was not confirmed.
     relative_error: of the output, against the baseline's largest value. output_others: what came of
-    other inputs of the same shapes, as in `OutputCheck`. warnings: of the best's mode.
+    other inputs of the same shapes; output_by: the user's function that judged.
+    warnings: of the best's mode.
     convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen.
     pair_s: how long a pair took, start to end; None without pairs.
     """
@@ -43,6 +44,7 @@ class Evidence:
     convolutions: tuple[str, str]
     pair_s: float | None = None  # files of earlier versions have none of these
     output_others: str = ""
+    output_by: str = ""
     warnings: tuple[str, ...] = ()
 
     def comparison(self, verdict: Verdict) -> Comparison:

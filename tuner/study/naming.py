@@ -20,11 +20,9 @@ def model_spec(options: Setup) -> ModelSpec:
     if weights not in (None, "DEFAULT"):
         weights = os.path.join(options.folder, str(weights))
     source, reference = "torchvision", name
-    place, colon, factory = name.rpartition(":")
+    _, colon, factory = name.rpartition(":")
     if colon and factory.isidentifier():
-        source = "python_file"
-        if place.endswith(".py"):
-            reference = os.path.join(options.folder, place) + ":" + factory
+        source, reference = "python_file", function_reference(name, options.folder)
     elif name.endswith(".pt2"):
         source, reference = "exported", os.path.join(options.folder, name)
     elif name.endswith((".pt", ".pth", ".ts", ".torchscript")):
@@ -32,6 +30,12 @@ def model_spec(options: Setup) -> ModelSpec:
     elif name.endswith(".py"):
         raise UsageError(f"model {name}: say which function makes the model: {name}:FACTORY")
     return ModelSpec(source, reference, weights, inputs, options.folder, options.batch_dim)
+
+
+def function_reference(name: str, folder: str) -> str:
+    """`file.py:function` with the file's path made absolute; a module's is looked up by name."""
+    place, colon, function = name.rpartition(":")
+    return os.path.join(folder, place) + colon + function if place.endswith(".py") else name
 
 
 def check_name(study: str) -> None:

@@ -20,7 +20,7 @@ from ..space import file, narrowing
 from ..space.file import LoadedFile
 from ..space.model import SearchSpace
 from ..worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
-from .naming import model_spec
+from .naming import function_reference, model_spec
 
 LOCATE_DEADLINE_S = 60.0
 NO_CACHES = shutil.ignore_patterns("__pycache__")
@@ -128,6 +128,7 @@ def probe_spec(setup: Setup, folder: Path, request: ProbeRequest) -> TrialSpec:
         deadline_s=setup.timeout_s or BASELINE_DEADLINE_S,
         cpus=list(setup.cpus),
         memory_limit_bytes=setup.memory_limit_bytes,
+        compare=function_reference(setup.compare, setup.folder),
         weights_path=str(folder / "weights.pt"),
         inputs_path=str(folder / "inputs.pt"),
         probe=request,

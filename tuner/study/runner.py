@@ -25,7 +25,7 @@ from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.watch import Watch, witnessed
 from ..space.model import Configuration, SearchSpace
 from ..worker.protocol import MeasurementRule, ModelSpec, Role, TrialSpec
-from .naming import model_spec
+from .naming import function_reference, model_spec
 
 if TYPE_CHECKING:
     from ..runs.launcher import Launcher
@@ -224,6 +224,7 @@ class Runner:
             cpus=list(self.setup.cpus),
             memory_limit_bytes=self.setup.memory_limit_bytes,
             tolerance=self.setup.tolerance,
+            compare=function_reference(self.setup.compare, self.setup.folder),
             weights_path=str(self.folder / "weights.pt"),
             inputs_path=str(self.folder / "inputs.pt"),
             reference_path=str(self.reference_path(configuration)),

@@ -161,6 +161,11 @@ def remarks(result: Result) -> Iterator[str]:
     if result.evidence.output_check == "impossible":
         why = result.evidence.output_reason
         yield say("warning: outputs could not be checked: {why}", why=why)
+    elif result.evidence.output_by and result.evidence.output_others == "passed":
+        judge = result.evidence.output_by
+        yield say("output: the same by {judge}, on other inputs too", judge=judge)
+    elif result.evidence.output_by:
+        yield say("output: the same by {judge}", judge=result.evidence.output_by)
     elif result.evidence.output_others == "passed":
         yield say("output: like the baseline's, on other inputs too")
     else:

@@ -17,6 +17,7 @@ LEAST_TOLERANCE = 1e-3
 STEPS = 4  # of the output's own type: what rounds once in each of several operators
 STEPS_OF_QUANTISED = 1.01
 FIRST, OTHER = "first", "other"  # the inputs that were given; others of the same shapes
+WHOLE = "whole"  # the same outputs as a user's own judgement wants them
 
 
 class Value(NamedTuple):
@@ -86,11 +87,17 @@ def digest(values: List[Value]) -> str:
     return sha.hexdigest()[:16]
 
 
-def store_reference(outputs: Reference, path: str) -> None:
+def store_reference(
+    outputs: Reference, path: str, whole: Optional[Dict[str, List[Any]]] = None
+) -> None:
     """Make these outputs, by name of the inputs, the references for their input shape."""
     import torch
 
-    stored = {name: [tuple(value) for value in values] for name, values in outputs.items()}
+    stored: Dict[str, Any] = {
+        name: [tuple(value) for value in values] for name, values in outputs.items()
+    }
+    if whole is not None:
+        stored[WHOLE] = whole
     with replacing(path) as file:
         torch.save(stored, file)
 
@@ -100,7 +107,16 @@ def load_reference(path: str) -> Reference:
     import torch
 
     stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored.pop(WHOLE, None)
     return {name: [Value(*value) for value in values] for name, values in stored.items()}
+
+
+def load_whole(path: str) -> Dict[str, List[Any]]:
+    """What `store_reference` wrote of whole outputs."""
+    import torch
+
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    return dict(stored[WHOLE])
 
 
 def why_unusable(reference: List[Value]) -> str:

@@ -14,7 +14,8 @@ from .applied.libraries import find_library, preload_fault
 from .backends import npu
 from .build import call_where_lazy, load, to_device, workload_of
 from .facts import ProbeFacts
-from .failure import RunError, environment_error, one_line
+from .failure import RunError, environment_error, one_line, unsupported
+from .judge import judge_of
 from .protocol import ProbeRequest, TrialSpec, VariableRule
 from .tree import tensors_of
 from .workload import Workload, batch_of
@@ -93,8 +94,9 @@ def with_model(facts: ProbeFacts, spec: TrialSpec, device: str) -> ProbeFacts:
         weights.save(loaded.module, spec.weights_path)
     facts = replace(facts, **_looks(loaded.module, workload))
     to_device(workload, device)
+    judge = judge_of(spec.compare, spec.model.folder, unsupported)
     try:
-        gradients, not_comparable = repeatable.examine(workload, spec.seed)
+        gradients, not_comparable = repeatable.examine(workload, spec.seed, judge)
     except RunError:
         raise
     except Exception:

@@ -186,6 +186,7 @@ class TrialSpec:
     cpus: List[int] = field(default_factory=list)  # empty: no restriction
     memory_limit_bytes: Optional[int] = None
     tolerance: Optional[float] = None  # None: by the type of each output
+    compare: str = ""  # a user's own judgement instead, as path-or-module:function
     weights_path: str = ""  # shared by all runs of the study, written by the probe
     inputs_path: str = ""  # the same
     reference_path: str = ""  # the baseline's output for this input shape, written by the baseline
@@ -215,7 +216,7 @@ class OutputCheck:
     status: passed, failed, reference (this run's output became the reference) or impossible.
     relative_error: largest absolute difference over the reference's largest absolute value.
     others: what came of other inputs of the same shapes: passed, why they were not looked at, or ""
-    for a configuration that keeps nothing of its inputs.
+    for a configuration that keeps nothing of its inputs. by: the user's function that said so.
     """
 
     status: str
@@ -223,6 +224,7 @@ class OutputCheck:
     relative_error: Optional[float] = None
     reason: str = ""
     others: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import contextlib
 import importlib
 import os
 import random
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 
 from . import output_check
 from .exchange import replacing
 from .failure import unsupported
+from .judge import Judge
 from .tree import map_tensors, tensors_of
 from .workload import Workload
 
@@ -33,33 +34,40 @@ def seed(number: int) -> None:
         importlib.import_module("numpy").random.seed(number % 2**32)
 
 
-def examine(workload: Workload, number: int) -> Tuple[bool, str]:
+def examine(workload: Workload, number: int, judge: Optional[Judge] = None) -> Tuple[bool, str]:
     """(are gradients needed, why outputs cannot be compared or ""), by a few calls.
 
-    Raises RunError for a model that changes its input, and whatever a call raises.
+    judge: of the user, instead of a tolerance. Raises RunError for a model that changes its input,
+    and whatever a call raises.
     """
     import torch
+
+    kept = judge.kept if judge else output_check.values_of
+    is_like = judge.check if judge else output_check.check
+
+    def same(first: Any) -> bool:
+        return is_like(workload.call(), first).status != "failed"
 
     before = [tensor.clone() for tensor in _on_host(workload)]
     gradients = False
     try:
         with torch.no_grad():
-            first = output_check.values_of(workload.call())
+            first: Any = kept(workload.call())
     except RuntimeError as error:
         if not any(text in str(error) for text in WITHOUT_GRADIENTS):
             raise
         gradients = True
     with torch.set_grad_enabled(gradients):
         if gradients:
-            first = output_check.values_of(workload.call())
+            first = kept(workload.call())
         if any(_differ(*pair) for pair in zip(before, _on_host(workload))):
             raise unsupported(IN_PLACE)
-        if _is_like(workload, first):
+        if same(first):
             return gradients, ""
         seed(number)
-        first = output_check.values_of(workload.call())
+        first = kept(workload.call())
         seed(number)
-        return gradients, RANDOM if _is_like(workload, first) else STATE
+        return gradients, RANDOM if same(first) else STATE
 
 
 def _inputs(workload: Workload) -> List[Any]:
@@ -75,10 +83,6 @@ def _differ(before: Any, after: Any) -> bool:
 
     same = before.shape == after.shape and torch.equal(before, after)
     return not same and not bool(torch.isnan(before).any() if before.is_floating_point() else False)
-
-
-def _is_like(workload: Workload, first: List[output_check.Value]) -> bool:
-    return output_check.check(workload.call(), first).status != "failed"
 
 
 def share_inputs(workload: Workload, path: str) -> None:

@@ -17,10 +17,10 @@ NUMBERS = (bool, int, float, complex)
 
 def leaves(value: Any, name: str = "") -> Iterator[Tuple[str, Any]]:
     """Every tensor, array and number with the place where it is, such as `[0].boxes`, in order."""
-    if _is_tensor(value) or _is_array(value) or isinstance(value, NUMBERS):
+    if _is_tensor(value) or is_array(value) or isinstance(value, NUMBERS):
         yield name, value
         return
-    for place, item in _items(value):
+    for place, item in items(value):
         yield from leaves(item, name + place)
 
 
@@ -43,7 +43,7 @@ def map_tensors(value: Any, function: Callable[[Any], Any]) -> Any:
         return type(value)._make(again(item) for item in value)
     if type(value) in (tuple, list):
         return type(value)(again(item) for item in value)
-    if isinstance(value, Mapping) or (_is_record(value) and not isinstance(value, type)):
+    if isinstance(value, Mapping) or (is_record(value) and not isinstance(value, type)):
         return _replaced(value, again)
     return value
 
@@ -54,7 +54,7 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
     """Of NumPy, which need not be there."""
     return type(value).__module__ == "numpy" and hasattr(value, "dtype")
 
@@ -65,11 +65,11 @@ def _is_packed(value: Any) -> bool:
     return isinstance(value, torch.nn.utils.rnn.PackedSequence)
 
 
-def _is_record(value: Any) -> bool:
+def is_record(value: Any) -> bool:
     return dataclasses.is_dataclass(value)
 
 
-def _items(value: Any) -> List[Tuple[str, Any]]:
+def items(value: Any) -> List[Tuple[str, Any]]:
     """What a value holds, each with its place in it; nothing for what is none of ours to open."""
     if isinstance(value, Mapping):
         return [("[{!r}]".format(key), value[key]) for key in value]
@@ -77,7 +77,7 @@ def _items(value: Any) -> List[Tuple[str, Any]]:
         return [("." + field, item) for field, item in zip(value._fields, value)]
     if isinstance(value, (list, tuple)):
         return [("[{}]".format(place), item) for place, item in enumerate(value)]
-    if _is_record(value) and not isinstance(value, type):
+    if is_record(value) and not isinstance(value, type):
         fields = [field.name for field in dataclasses.fields(value)]
         return [("." + field, getattr(value, field)) for field in fields if hasattr(value, field)]
     return []

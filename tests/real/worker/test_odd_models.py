@@ -175,10 +175,19 @@ def test_a_file_is_imported_as_its_author_runs_it(tmp_path: Path) -> None:
 
 
 def test_a_file_of_a_package_is_answered_with_the_way_that_works(tmp_path: Path) -> None:
-    path = tmp_path / "net.py"
-    path.write_text("from .parts import layer\n")
-    with pytest.raises(RunError, match=r"name it as PACKAGE\.MODULE:FACTORY, from the"):
+    path = tmp_path / "mine" / "nets" / "net.py"
+    path.parent.mkdir(parents=True)
+    (path.parent / "__init__.py").touch()
+    (path.parent / "parts.py").write_text("import torch\nlayer = torch.nn.Linear(2, 2)\n")
+    path.write_text("from .parts import layer\ndef make(): return layer\n")
+    where = f"name it as nets.net:FUNCTION, from the folder {tmp_path}/mine"
+    with pytest.raises(RunError) as refused:
         python_file.load(ModelSpec("python_file", f"{path}:make"))
+    assert str(refused.value).endswith(where)
+    way = ModelSpec("python_file", "nets.net:make", folder=f"{tmp_path}/mine")
+    assert python_file.load(way).module.in_features == 2
+    assert sys.path[-1] == f"{tmp_path}/mine"
+    assert sys.argv == [f"{tmp_path}/mine/nets/net.py"]
 
 
 @pytest.fixture(autouse=True)
