@@ -19,6 +19,7 @@ from tuner.evidence.floor import floor
 from tuner.evidence.noise import Noise
 from tuner.evidence.result import FixedCost, Result
 from tuner.evidence.summary import summarize
+from tuner.options import Setup
 from tuner.runs.records import RecordedRun
 from tuner.views.cells import table, times
 from tuner.views.result import closing, disturbed, headline
@@ -54,6 +55,24 @@ def test_who_judged_the_outputs_stands_beside_the_verdict() -> None:
         evidence = replace(result.evidence, output_by="m.py:same", output_others=others)
         lines = text_of(replace(result, evidence=evidence)).splitlines()
         assert f"output: the same {text}" in lines
+
+
+def test_a_knob_that_the_models_own_code_sets_back_must_be_set_again_where_it_is_deployed() -> None:
+    def searched(knob: str) -> list[RecordedRun]:
+        fast = recorded(1, 4, mode="fast", spin="on")
+        result = replace(fast.run.result, set_again=[knob])
+        return [recorded(0, 10), replace(fast, run=replace(fast.run, result=result))]
+
+    said = [
+        conclude(summarize(study_record(Setup("m", confirm="off")), searched(knob)))
+        for knob in ("mode", "threads")
+    ]
+    assert [result.evidence.set_again for result in said] == [("mode",), ()]
+    assert (
+        "the model's own code sets mode back: here set again once the model was built; the "
+        "deployed program must do the same, after it has built the model"
+    ) in text_of(said[0], 200)
+    assert "sets" not in text_of(said[1], 200)
 
 
 def test_a_win_is_to_be_applied_with_its_variables() -> None:

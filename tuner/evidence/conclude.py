@@ -131,6 +131,7 @@ def _evidence(summary: Summary, judgement: Judgement, winner: Configuration) -> 
         output_others=_others(summary, best),
         output_by=output.by,
         warnings=tuple(sorted({w for r in best.runs for w in r.run.result.warnings})),
+        set_again=_set_again(best, winner),
         relative_error=output.relative_error,
         convolutions=(_convolutions(judgement.baseline), _convolutions(best)),
         pair_s=_pair_s(judgement),
@@ -149,6 +150,10 @@ def _others(summary: Summary, best: Measured) -> str:
     searched = summary.measured_of(summary.identity(best.configuration))
     outputs = [r.run.result.output for r in searched.runs] if searched else []
     return next((output.others for output in outputs if output and output.others), "")
+
+
+def _set_again(best: Measured, winner: Configuration) -> tuple[str, ...]:
+    return tuple(sorted({n for r in best.runs for n in r.run.result.set_again if n in winner}))
 
 
 def _convolutions(measured: Measured) -> str:

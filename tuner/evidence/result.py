@@ -23,7 +23,7 @@ class Evidence:
     interval is None, and the figures are the search's own, where it was not confirmed.
     relative_error: of the output, against the baseline's largest value. output_others: what came of
     other inputs of the same shapes; output_by: the user's function that judged.
-    warnings: of the best's mode.
+    warnings: of the best's mode. set_again: its knobs that the model's own code sets back.
     convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen.
     pair_s: how long a pair took, start to end; None without pairs.
     """
@@ -45,6 +45,7 @@ class Evidence:
     pair_s: float | None = None  # files of earlier versions have none of these
     output_others: str = ""
     output_by: str = ""
+    set_again: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def comparison(self, verdict: Verdict) -> Comparison:

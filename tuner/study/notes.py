@@ -58,6 +58,13 @@ def of_environment(facts: StudyFacts) -> Iterator[str]:
             yield say(EMULATED_CANN)
 
 
+def of_changes(facts: StudyFacts) -> Iterator[str]:
+    """What the model's own code changes in its process."""
+    if facts.probe.changed:
+        text = N_("the model's own code changes its process, in every run: {changes}")
+        yield say(text, changes="; ".join(facts.probe.changed))
+
+
 def of_differences(differences: Iterable[Difference]) -> Iterator[str]:
     """What is not as it was when the study began."""
     for item in differences:

@@ -187,6 +187,7 @@ def _notes(
     existing: StudyRecord | None, space: SearchSpace, facts: StudyFacts, device: Device
 ) -> Iterator[str]:
     yield from notes.of_environment(facts)
+    yield from notes.of_changes(facts)
     if existing is not None:
         before, now = existing.facts.fingerprint, facts.fingerprint
         yield from notes.of_differences(differences(before, now))

@@ -179,6 +179,12 @@ def remarks(result: Result) -> Iterator[str]:
         yield say(text, why=why)
     for warning in result.evidence.warnings:
         yield say("warning: the best configuration: {warning}", warning=warning)
+    if result.evidence.set_again:
+        text = N_(
+            "the model's own code sets {knobs} back: here set again once the model was built; the "
+            "deployed program must do the same, after it has built the model"
+        )
+        yield say(text, knobs=", ".join(result.evidence.set_again))
 
 
 def last_lines(result: Result, path: Path | None) -> Iterator[str]:

@@ -17,6 +17,7 @@ class ProbeFacts:
     libraries: file name -> path, "" where there is none; library_faults: file name -> why it cannot
     be preloaded, "" where it can. preload: LD_PRELOAD.
     refused: variables of the environment -> their values, which mean nothing.
+    changed: settings of the process that the model's own code changes, each with before and after.
     cann: the version that its installation's files say, "" where there is none.
     """
 
@@ -34,6 +35,7 @@ class ProbeFacts:
     no_batch: str = ""
     gradients: bool = False
     not_comparable: str = ""
+    changed: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

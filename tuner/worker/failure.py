@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -48,6 +49,13 @@ def first_cause(error: BaseException) -> BaseException:
     while error.__context__ is not None:
         error = error.__context__
     return error
+
+
+def print_trace(error: BaseException) -> None:
+    """To the log, whatever the model's code has made of `sys.stderr`."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    with contextlib.suppress(OSError):
+        os.write(2, "".join(lines).encode(errors="replace"))
 
 
 def one_line(error: BaseException) -> str:

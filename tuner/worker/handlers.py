@@ -27,6 +27,26 @@ def apply(knobs: List[KnobSetting], stage: str, workload: Optional[Workload]) ->
             _module(knob.handler).apply(knob.value, workload)
 
 
+def settable_again(knobs: List[KnobSetting], states: Dict[str, Any]) -> Dict[str, Any]:
+    """What the knobs are now that may be set again once the model is built, by name."""
+    return {
+        knob.name: _module(knob.handler).read_back(None, states.get(knob.handler)).value
+        for knob in knobs
+        if knob.value != UNSET and knob.handler and getattr(_module(knob.handler), "AGAIN", False)
+    }
+
+
+def set_again(
+    knobs: List[KnobSetting], before: Dict[str, Any], states: Dict[str, Any]
+) -> List[str]:
+    """Set those again that are not what they were before the model was built; their names."""
+    now = settable_again(knobs, states)
+    changed = [knob for knob in knobs if knob.name in now and now[knob.name] != before[knob.name]]
+    for knob in changed:
+        _module(knob.handler).apply(knob.value, None)
+    return [knob.name for knob in changed]
+
+
 def compile_in_first_call(knobs: List[KnobSetting]) -> bool:
     """Does the first call compile what one of them says?"""
     for knob in knobs:

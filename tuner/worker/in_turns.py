@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Dict
 
 from . import exchange, protocol, witnesses
+from .process_settings import own_filters
 from .protocol import Outcome, TrialResult
 from .timed_region import transfers
 from .turns import Turns
@@ -41,7 +42,8 @@ class InTurns:
         """
         line, output = self.measuring.line, None
         if compiles:
-            output = self._first_call()
+            with own_filters():
+                output = self._first_call()
         line.answer(protocol.READY)
         deeds: Dict[str, Callable[[int], Any]] = {
             protocol.BEGIN: self._begin,

@@ -7,11 +7,10 @@ whether they are the same, or a text that says what differs.
 from __future__ import annotations
 
 import os
-import traceback
 from typing import Any, Callable, List, Optional
 
 from . import output_check, whole
-from .failure import RunError, environment_error, one_line
+from .failure import RunError, environment_error, one_line, print_trace
 from .models.python_file import function_of
 from .protocol import OutputCheck
 from .tree import map_tensors
@@ -30,7 +29,7 @@ class Judge:
         self.error = error
         try:
             self.function = function_of(reference, folder)
-        except Exception as failure:  # whatever the import of a user's file raises
+        except (Exception, SystemExit) as failure:  # whatever the import of a user's file raises
             raise self._fault(failure)
 
     def kept(self, output: Any) -> List[Any]:
@@ -63,8 +62,8 @@ class Judge:
             raise self.error(text.format(self.name, type(answer).__name__, ANSWERS))
         return "" if bool(answer) else "not the same by {}".format(self.name)
 
-    def _fault(self, failure: Exception) -> RunError:
-        traceback.print_exception(type(failure), failure, failure.__traceback__)
+    def _fault(self, failure: BaseException) -> RunError:
+        print_trace(failure)
         return self.error("--compare {}: {}".format(self.name, one_line(failure)))
 
 

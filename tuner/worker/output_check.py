@@ -10,6 +10,7 @@ import hashlib
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from .exchange import replacing
+from .process_settings import own_filters
 from .protocol import OutputCheck
 from .tree import leaves
 
@@ -31,6 +32,7 @@ class Value(NamedTuple):
 Reference = Dict[str, List[Value]]  # by name of the inputs
 
 
+@own_filters()
 def values_of(output: Any) -> List[Value]:
     """Everything in an output that can be compared, in order."""
     return [value for name, leaf in leaves(output) for value in _plain(name, leaf)]
@@ -41,7 +43,8 @@ def _plain(name: str, leaf: Any) -> List[Value]:
     import torch
 
     if not isinstance(leaf, torch.Tensor):
-        leaf = torch.as_tensor(leaf)
+        dtypes = {bool: torch.bool, int: torch.int64, float: torch.float64}
+        leaf = torch.as_tensor(leaf, dtype=dtypes.get(type(leaf)), device="cpu")
     tensor = leaf.detach()
     if getattr(tensor, "is_nested", False):
         parts = enumerate(tensor.unbind())
@@ -74,7 +77,7 @@ def _step(quantised: Any, floats: Any) -> float:
 def _largest(value: Any) -> float:
     import torch
 
-    tensor = torch.as_tensor(value)
+    tensor = torch.as_tensor(value, device="cpu")
     return float(tensor.abs().max()) if tensor.numel() else 0.0
 
 
@@ -87,6 +90,7 @@ def digest(values: List[Value]) -> str:
     return sha.hexdigest()[:16]
 
 
+@own_filters()
 def store_reference(
     outputs: Reference, path: str, whole: Optional[Dict[str, List[Any]]] = None
 ) -> None:
@@ -102,6 +106,7 @@ def store_reference(
         torch.save(stored, file)
 
 
+@own_filters()
 def load_reference(path: str) -> Reference:
     """What `store_reference` wrote."""
     import torch
@@ -111,6 +116,7 @@ def load_reference(path: str) -> Reference:
     return {name: [Value(*value) for value in values] for name, values in stored.items()}
 
 
+@own_filters()
 def load_whole(path: str) -> Dict[str, List[Any]]:
     """What `store_reference` wrote of whole outputs."""
     import torch
@@ -139,6 +145,7 @@ def why_unusable(reference: List[Value]) -> str:
     return ""
 
 
+@own_filters()
 def check(output: Any, reference: List[Value], tolerance: Optional[float] = None) -> OutputCheck:
     """Compare an output with the reference, value by value.
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import traceback
 from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from . import batch, cann, chip, repeatable, weights
+from . import batch, cann, chip, process_settings, repeatable, weights
 from .applied.libraries import find_library, preload_fault
 from .backends import npu
 from .build import call_where_lazy, load, to_device, workload_of
 from .facts import ProbeFacts
-from .failure import RunError, environment_error, one_line, unsupported
+from .failure import RunError, environment_error, one_line, print_trace, unsupported
 from .judge import judge_of
 from .protocol import ProbeRequest, TrialSpec, VariableRule
 from .tree import tensors_of
@@ -82,8 +81,10 @@ def with_model(facts: ProbeFacts, spec: TrialSpec, device: str) -> ProbeFacts:
 
     Raises RunError for a model that cannot be measured as it is.
     """
+    before = process_settings.seen()
     loaded = load(spec)
     workload = workload_of(loaded, spec)
+    facts = replace(facts, changed=process_settings.changes(before, process_settings.seen()))
     repeatable.share_inputs(workload, spec.inputs_path)
     call_where_lazy(workload)
     if os.path.exists(spec.weights_path):  # a resumed study keeps the weights that it began with
@@ -99,8 +100,8 @@ def with_model(facts: ProbeFacts, spec: TrialSpec, device: str) -> ProbeFacts:
         gradients, not_comparable = repeatable.examine(workload, spec.seed, judge)
     except RunError:
         raise
-    except Exception:
-        traceback.print_exc()  # the first run of the baseline will say it
+    except Exception as error:
+        print_trace(error)  # the first run of the baseline will say it
         return _with_batch(facts, spec, workload)
     facts = replace(facts, gradients=gradients, not_comparable=not_comparable)
     return _with_failing(_with_batch(facts, spec, workload), spec.probe, workload)

@@ -9,7 +9,6 @@ import resource
 import shutil
 import statistics
 import sys
-import traceback
 import warnings
 from dataclasses import replace
 from typing import Any, Callable, List, Optional, Tuple
@@ -17,7 +16,7 @@ from typing import Any, Callable, List, Optional, Tuple
 from . import measure
 from .device_time import device_time
 from .facts import OperatorTime, ProfileFacts
-from .failure import one_line, outcome_of
+from .failure import one_line, outcome_of, print_trace
 from .protocol import MeasurementRule, Outcome
 
 WORKER_NAME = "npu-tune"
@@ -64,7 +63,7 @@ def with_device(facts: ProfileFacts, call: Callable[[], Any], backend: Any) -> P
     except RuntimeError as error:
         if outcome_of(error) != Outcome.OUT_OF_MEMORY:
             raise
-        traceback.print_exc()
+        print_trace(error)
         not_tried = "not tried, because the device's memory was refused before"
         return replace(facts, device_error=one_line(error), profiler_error=not_tried)
     return replace(facts, device_ns=measured.device_ns, ahead=measured.ahead)
@@ -98,7 +97,7 @@ def with_trace(
             _remove_empty(folder)
         return replace(facts, profiler_error="it wrote no trace")
     except Exception as error:
-        traceback.print_exc()
+        print_trace(error)
         return replace(facts, profiler_error=one_line(error))
 
 

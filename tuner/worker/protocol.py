@@ -264,7 +264,8 @@ class TrialResult:
     """What one run produced. `measurement` is None unless the outcome is `ok`.
 
     probe, profile: of runs that are made for them. convolutions: of measured ones on an NPU.
-    warnings: of how the model is executed; torch's own among them.
+    warnings: of how the model is executed; torch's own among them. set_again: knobs that the model's
+    own code had set back.
     """
 
     outcome: Outcome
@@ -282,4 +283,5 @@ class TrialResult:
     profile: Optional[ProfileFacts] = None
     convolutions: Optional[Convolutions] = None
     warnings: List[str] = field(default_factory=list)
+    set_again: List[str] = field(default_factory=list)
     format_version: int = FORMAT_VERSION

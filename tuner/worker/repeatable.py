@@ -12,6 +12,7 @@ from . import output_check
 from .exchange import replacing
 from .failure import unsupported
 from .judge import Judge
+from .process_settings import own_filters
 from .tree import map_tensors, tensors_of
 from .workload import Workload
 
@@ -85,6 +86,7 @@ def _differ(before: Any, after: Any) -> bool:
     return not same and not bool(torch.isnan(before).any() if before.is_floating_point() else False)
 
 
+@own_filters()
 def share_inputs(workload: Workload, path: str) -> None:
     """Write the input tensors for all runs of the study; what is there already is kept."""
     import torch
@@ -94,6 +96,7 @@ def share_inputs(workload: Workload, path: str) -> None:
             torch.save(_on_host(workload), file)
 
 
+@own_filters()
 def take_inputs(workload: Workload, path: str) -> None:
     """Take the shared tensors, where they are those of this model."""
     import torch

@@ -10,7 +10,6 @@ import os
 import resource
 import sys
 import time
-import traceback
 from typing import Any, Dict, Iterator, Optional
 
 from . import (
@@ -28,10 +27,11 @@ from . import (
     witnesses,
 )
 from .facts import ProbeFacts
-from .failure import environment_error, one_line, outcome_of
+from .failure import environment_error, one_line, outcome_of, print_trace
 from .in_turns import InTurns
 from .line import Line
 from .outputs import Outputs
+from .process_settings import own_filters
 from .protocol import (
     Measurement,
     Outcome,
@@ -48,7 +48,7 @@ from .workload import Workload, batch_of, resize_batch
 
 def main(run_dir: str, supervisor: int) -> None:
     """Read the spec, run it, write the result, leave without tearing torch down."""
-    started_ns = time.monotonic_ns()
+    started_ns, run_dir = time.monotonic_ns(), os.path.abspath(run_dir)
     lifeline.end_with_parent(supervisor)
     lifeline.keep_lease_to_ourselves()
     line = Line()
@@ -60,8 +60,9 @@ def main(run_dir: str, supervisor: int) -> None:
     result = measuring.result()
     if not measuring.handed_over:
         exchange.write(result, os.path.join(run_dir, protocol.RESULT_FILE))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # the model's code closed it
+            stream.flush()
     if spec.backend == "npu":
         sys.exit(0)  # leaving early has not been proven harmless to a device
     os._exit(0)
@@ -89,7 +90,7 @@ class Measuring:
             steps.get(self.spec.role, self._measure)()
             outcome, message = self._verdict()
         except BaseException as error:  # SystemExit of a user's model included
-            traceback.print_exc()
+            print_trace(error)
             self.known.pop("measurement", None)
             outcome, message = outcome_of(error), one_line(error)
         return TrialResult(outcome, message, dict(self.phases_s), **self.known)
@@ -145,8 +146,11 @@ class Measuring:
             device = backend.device_name(spec.device)
             backend.synchronize()
         with self.phase("build"):
+            before = handlers.settable_again(spec.knobs, states)
             workload = self._build(device)
-        with self.phase("transform"), torch.set_grad_enabled(spec.model.gradients):
+            self.known["set_again"] = handlers.set_again(spec.knobs, before, states)
+        gradients = torch.set_grad_enabled(spec.model.gradients)
+        with self.phase("transform"), own_filters(), gradients:
             for stage in ("input", "model"):
                 handlers.apply(spec.knobs, stage, workload)
         with torch.set_grad_enabled(spec.model.gradients):
@@ -163,6 +167,7 @@ class Measuring:
                 self._measure_workload(workload, backend, device)
             self.look_back(workload, backend, states)
 
+    @own_filters()
     def look_back(self, workload: Workload, backend: Any, states: Dict[str, Any]) -> None:
         """What can be seen only after it was measured."""
         if self.spec.backend == "npu" and "measurement" in self.known:
@@ -216,7 +221,8 @@ class Measuring:
         """First call, output check, warm-up, samples, blocks, output check again."""
         rule, clock, synchronize = self.spec.rule, time.perf_counter_ns, backend.synchronize
         call = timed_region(workload, rule.timed_region, device)
-        with self.phase("first_call"):
+        compiles = handlers.compile_in_first_call(self.spec.knobs)
+        with self.phase("first_call"), own_filters() if compiles else contextlib.nullcontext():
             _, first_ns, output = measure.timed_call(call, synchronize, clock)
         with self.phase("check"):
             if self.outputs.first_fails(output, workload):

@@ -13,6 +13,7 @@ from typing import Any, Dict, List
 
 from .exchange import replacing
 from .failure import unsupported
+from .process_settings import own_filters
 from .tree import tensors_of
 from .workload import Workload
 
@@ -71,6 +72,7 @@ def _spread(output: Any) -> float:
     return float(torch.cat(values).std()) if values else 0.0
 
 
+@own_filters()
 def save(module: Any, path: str) -> None:
     """Write the tensors of the state dict, atomically, for all runs of the study.
 
@@ -82,6 +84,7 @@ def save(module: Any, path: str) -> None:
         torch.save(_tensors(module.state_dict()), file)
 
 
+@own_filters()
 def load(module: Any, path: str) -> None:
     """Load a checkpoint; `weights_only`, because a file from a stranger must not run code.
 

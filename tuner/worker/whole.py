@@ -25,7 +25,7 @@ def kept(value: Any) -> List[Any]:
     if isinstance(value, torch.Tensor):
         return ["tensor", value.detach().to("cpu").clone()]
     if is_array(value):
-        return ["array", torch.as_tensor(value).clone()]
+        return ["array", torch.as_tensor(value, device="cpu").clone()]
     if isinstance(value, complex):
         return ["complex", [value.real, value.imag]]
     if type(value) in PLAIN:
@@ -80,7 +80,7 @@ def _made(stored: List[Any], types: Dict[str, type]) -> Any:
     fields = {name: _made(item, types) for name, item in content}
     if type_ is None:
         return fields
-    record = object.__new__(type_)  # its constructor may want other arguments
+    record: Any = object.__new__(type_)  # its constructor may want other arguments
     for name, item in fields.items():
         object.__setattr__(record, name, item)
     return record

@@ -48,16 +48,18 @@ def make_inputs(specs: List[InputSpec], seed: int) -> Tuple[Any, ...]:
     """Random tensors, the same for the same seed and shapes."""
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     inputs = []
     for spec in specs:
         dtype = getattr(torch, spec.dtype)
         if dtype.is_floating_point:
-            tensor = torch.randn(spec.shape, generator=generator).to(dtype)
+            drawn = torch.randn(spec.shape, generator=generator, dtype=torch.float32, device="cpu")
         else:
             high = 2 if dtype == torch.bool else INTEGER_INPUTS_BELOW
-            tensor = torch.randint(0, high, spec.shape, generator=generator).to(dtype)
-        inputs.append(tensor)
+            drawn = torch.randint(
+                0, high, spec.shape, generator=generator, dtype=torch.int64, device="cpu"
+            )
+        inputs.append(drawn.to(dtype))
     return tuple(inputs)
 
 
@@ -86,7 +88,7 @@ def resized(
     present = batch_of(args, kwargs, dim)
     if present == batch_size:
         return args, kwargs
-    index = torch.arange(batch_size) % present
+    index = torch.arange(batch_size, device="cpu") % present
 
     def of_size(tensor: Any) -> Any:
         if tensor.dim() <= dim or tensor.shape[dim] != present:

@@ -1,7 +1,10 @@
 """Models as people have them, small; each factory takes no arguments."""
 
 import dataclasses
+import os
 import random
+import sys
+import warnings
 
 import numpy as np
 import torch
@@ -165,3 +168,18 @@ class _Scaled(nn.Linear):
 
 def extra_state():
     return nn.Sequential(_Scaled(4, 4), _Scaled(4, 2)), torch.randn(1, 4)
+
+
+def changes_its_process():
+    """Everything that belongs to the process, as a script may that only means itself."""
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    warnings.simplefilter("error")
+    os.chdir("/")
+    sys.stdout.close()
+    sys.stderr.close()
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).to_empty(device="cpu")
+    for parameter in model.parameters():
+        nn.init.uniform_(parameter.data)
+    return model, torch.rand(1, 4, device="cpu")

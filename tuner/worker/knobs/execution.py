@@ -108,6 +108,7 @@ def _torchscript(workload: Workload) -> Any:
         if workload.kwargs:
             inputs = {"example_kwarg_inputs": workload.kwargs}
         with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")  # the model's module may have made them errors
             warnings.simplefilter("always", torch.jit.TracerWarning)
             try:
                 module = torch.jit.trace(module, check_trace=False, strict=False, **inputs)
