@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tuner.errors import UsageError
@@ -17,11 +19,22 @@ from tuner.study import naming
         ("my.nets:make", "python_file", "my.nets:make"),
         ("a/net.pt", "torchscript", "/here/a/net.pt"),
         ("/abs/net.pt2", "exported", "/abs/net.pt2"),
+        ("net.onnx", "torchscript", "/here/net.onnx"),
+        ("model.safetensors", "torchscript", "/here/model.safetensors"),
     ],
 )
 def test_a_model_name_says_its_source(model: str, source: str, reference: str) -> None:
     spec = naming.model_spec(Setup(model, folder="/here"))
     assert (spec.source, spec.reference) == (source, reference)
+
+
+def test_a_folder_that_is_there_is_no_name_of_torchvisions(tmp_path: Path) -> None:
+    (tmp_path / "nets" / "bert").mkdir(parents=True)
+    sources = [
+        naming.model_spec(Setup(name, folder=str(tmp_path))).source
+        for name in ("nets/bert", "nets/resnet18", "nets")
+    ]
+    assert sources == ["torchscript", "torchvision", "torchvision"]
 
 
 def test_a_file_without_a_factory_is_answered_with_the_form() -> None:

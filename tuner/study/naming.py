@@ -25,11 +25,18 @@ def model_spec(options: Setup) -> ModelSpec:
         source, reference = "python_file", function_reference(name, options.folder)
     elif name.endswith(".pt2"):
         source, reference = "exported", os.path.join(options.folder, name)
-    elif name.endswith((".pt", ".pth", ".ts", ".torchscript")):
-        source, reference = "torchscript", os.path.join(options.folder, name)
     elif name.endswith(".py"):
         raise UsageError(f"model {name}: say which function makes the model: {name}:FACTORY")
+    elif name.endswith((".pt", ".pth", ".ts", ".torchscript")) or _is_path(name, options.folder):
+        source, reference = "torchscript", os.path.join(options.folder, name)
     return ModelSpec(source, reference, weights, inputs, options.folder, options.batch_dim)
+
+
+def _is_path(name: str, folder: str) -> bool:
+    """A file of another kind, which the loader will call what it is."""
+    known = (".onnx", ".om", ".safetensors", ".bin", ".ckpt", ".h5", ".pb", ".tflite", ".pkl")
+    there = os.path.exists(os.path.join(folder, name)) and ("/" in name or "." in name)
+    return there or name.endswith(known)
 
 
 def function_reference(name: str, folder: str) -> str:

@@ -179,12 +179,13 @@ def remarks(result: Result) -> Iterator[str]:
         yield say(text, why=why)
     for warning in result.evidence.warnings:
         yield say("warning: the best configuration: {warning}", warning=warning)
-    if result.evidence.set_again:
+    again = [name for name in result.evidence.set_again if name in result.configuration]
+    if again:
         text = N_(
             "the model's own code sets {knobs} back: here set again once the model was built; the "
             "deployed program must do the same, after it has built the model"
         )
-        yield say(text, knobs=", ".join(result.evidence.set_again))
+        yield say(text, knobs=", ".join(again))
 
 
 def last_lines(result: Result, path: Path | None) -> Iterator[str]:

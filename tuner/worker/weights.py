@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Dict, List
 
+from . import file_kind
 from .exchange import replacing
 from .failure import unsupported
 from .process_settings import own_filters
@@ -120,6 +121,8 @@ def _state_of(path: str) -> Dict[str, Any]:
 
     if not os.path.isfile(path):
         raise unsupported("there is no weights file {}".format(path))
+    if file_kind.kind_of(path) != file_kind.SAVED:
+        raise unsupported("{} is no checkpoint: {}".format(path, file_kind.text_of(path)))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling errors have no common type
