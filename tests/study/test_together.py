@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.heats import Heats, study_of
 from tests.support.runner import is_fast, runner_of
-from tests.support.runs import SPACE, recorded
+from tests.support.runs import SPACE, recorded, study_record
 from tuner.errors import BaselineError, Interrupted, UnfitEnvironmentError
+from tuner.runs.records import StudyFacts
 from tuner.space.model import Configuration
 from tuner.study.heats import Entry
 from tuner.study.runner import Runner
-from tuner.study.together import measure, measure_together, require_fit
-from tuner.worker.facts import Memory
-from tuner.worker.protocol import Outcome, Role
+from tuner.study.together import baseline_failure, measure, measure_together, require_fit
+from tuner.worker.facts import Memory, ProbeFacts
+from tuner.worker.protocol import InputSpec, ModelSpec, Outcome, Role
 
 FAST: Configuration = {**SPACE.baseline(), "mode": "fast"}
 
@@ -90,6 +92,62 @@ def test_a_baseline_that_computes_something_else_in_another_process_is_not_calle
         measure_together([Entry(runner, 0, SPACE.baseline(), Role.BASELINE)], 0, 2)
     assert "another process computes something else from the same weights" in str(error.value)
     assert "must run as it is" not in str(error.value)
+
+
+FACTS = ProbeFacts(batch_size=3, inputs=["3x4:float32"])
+AS_IT_IS = "the model must run as it is before it can be tuned"
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "blame"),
+    [
+        ({}, Outcome.CRASHED, f"nothing was set and nothing of it was changed: {AS_IT_IS}"),
+        ({"batch_size": 3}, Outcome.CRASHED, f"nothing of it was changed: {AS_IT_IS}"),
+        (
+            {"batch_size": 8},
+            Outcome.CRASHED,
+            "nothing was set, but this tool had changed the batch size of its inputs from 3 to 8: "
+            "--set batch_size=3 leaves them as they are",
+        ),
+        (
+            {"model": ModelSpec("python_file", "m", inputs=[InputSpec([3, 4])])},
+            Outcome.CRASHED,
+            "this tool had made its inputs, 3x4:float32, of random values: give other shapes with "
+            "--input, or have a factory return (model, inputs)",
+        ),
+        (
+            {"model": ModelSpec("torchvision", "m"), "batch_size": 8},
+            Outcome.UNSUPPORTED,
+            "changed the batch size of its inputs from 3 to 8 and made its inputs, 3x4:float32, of",
+        ),
+        (
+            {"backend": "npu"},
+            Outcome.CRASHED,
+            "this tool had moved it and its inputs to the NPU: tensors that its forward makes must "
+            "take their device from the inputs",
+        ),
+        (
+            {"deadline_s": 30.0},
+            Outcome.TIMEOUT,
+            "its deadline of 30 s ended it: --timeout gives it longer",
+        ),
+        (
+            {"memory_limit_bytes": 1},
+            Outcome.OUT_OF_MEMORY,
+            "its --memory-limit ended it: give it more",
+        ),
+        ({}, Outcome.OUT_OF_MEMORY, AS_IT_IS),
+    ],
+)
+def test_the_model_is_blamed_only_where_nothing_of_it_was_changed(
+    changes: dict[str, Any], outcome: Outcome, blame: str
+) -> None:
+    run = recorded(0, outcome=outcome).run
+    fields = {"model": ModelSpec("python_file", "m"), **changes}
+    record = replace(study_record(), facts=StudyFacts(FACTS, {}))
+    said = baseline_failure(record, 0, replace(run, spec=replace(run.spec, **fields)))
+    assert f"{blame}; repeat" in said or (blame.endswith(" of") and blame in said)
+    assert (AS_IT_IS in said) is (AS_IT_IS in blame)
 
 
 def test_errors_of_the_environment_in_a_row_are_counted_whatever_their_companion_did() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Exit codes: 0 done; 1 other error; 2 wrong option, model name or search space file; "
-    "3, 5 see check; 4 unfit environment; 6 the model does not run as it is; 7 study conflict; "
+    "3, 5 see check; 4 unfit environment; 6 the baseline does not run; 7 study conflict; "
     "8 storage; 130 interrupted."
 )
 

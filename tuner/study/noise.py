@@ -102,7 +102,7 @@ def measure(runner: Runner, clock: Callable[[], float] = time.monotonic) -> Heat
         pair = [Entry(runner, 0, base, Role.HOLD_OUT, number)] * 2
         for recorded in measure_together(pair, 2 * number, 2 * total):
             if not recorded.ok and recorded.outcome != Outcome.ENVIRONMENT_ERROR:
-                raise BaselineError(baseline_failure(runner.name, 0, recorded.run))
+                raise BaselineError(baseline_failure(runner.record, 0, recorded.run))
         number += 1
         total = fitting(number, clock() - pairs_began, TIME_S - (pairs_began - began))
     return heat

@@ -153,7 +153,7 @@ def _make_reference(record: StudyRecord, launcher: Launcher, spec: TrialSpec) ->
     if run.result.outcome == Outcome.ENVIRONMENT_ERROR:
         raise UnfitEnvironmentError(run.result.message)
     if run.result.outcome != Outcome.OK:
-        raise BaselineError(baseline_failure(record.name, 0, run))
+        raise BaselineError(baseline_failure(record, 0, run))
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, takewhile
 
 from ..errors import BaselineError, Interrupted, UnfitEnvironmentError
 from ..evidence.pairs import Step
 from ..policy import BATCH_SIZE
 from ..runs.log import without_traces
-from ..runs.records import RecordedRun, Run
-from ..worker.protocol import Outcome, Role
+from ..runs.records import RecordedRun, Run, StudyRecord
+from ..worker.facts import ProbeFacts
+from ..worker.protocol import Outcome, Role, TrialSpec
 from .heat_size import most_together
 from .heats import Entry, make
 from .runner import Runner
@@ -72,7 +73,7 @@ def measure(entry: Entry, done: int, total: int) -> RecordedRun:
 def require_fit(runner: Runner, recorded: RecordedRun) -> None:
     """End a study where going on makes no sense.
 
-    Raises BaselineError where the model does not run as it is, UnfitEnvironmentError where the
+    Raises BaselineError where the baseline does not run, UnfitEnvironmentError where the
     environment failed several runs in a row.
     """
     runs = [run for run in runner.fresh_runs if run.role != Role.COMPANION]
@@ -86,23 +87,59 @@ def require_fit(runner: Runner, recorded: RecordedRun) -> None:
     at_default = recorded.configuration.get(BATCH_SIZE) == runner.space.default_batch()
     failed = not recorded.ok and recorded.outcome != Outcome.ENVIRONMENT_ERROR
     if recorded.role == Role.BASELINE and failed and at_default:
-        raise BaselineError(baseline_failure(runner.name, recorded.trial, recorded.run))
+        raise BaselineError(baseline_failure(runner.record, recorded.trial, recorded.run))
 
 
-def baseline_failure(name: str, trial: int, run: Run) -> str:
-    """Why the model does not run as it is, the log's tail, and the command that repeats it."""
+def baseline_failure(record: StudyRecord, trial: int, run: Run) -> str:
+    """Why the baseline did not run, the log's tail, and the command that repeats it."""
     result = run.result
     lines = without_traces(run.log_tail).splitlines()[-SHOWN_LOG_LINES:]
-    what = "the model must run as it is before it can be tuned"
-    if result.outcome == Outcome.WRONG_OUTPUT:
-        what = (
-            "nothing was set: another process computes something else from the same weights and "
-            "inputs, by a seed of its own, the time or a file, which the factory must fix"
-        )
     return "\n".join(
         [
             f"the baseline run ended as {result.outcome.value}: {result.message}",
             *(f"    {line}" for line in lines if line not in result.message),
-            f"{what}; repeat this run with: npu-tune rerun {name} --trial {trial}",
+            f"{_blame(record.facts.probe, run)}; repeat this run with: npu-tune rerun "
+            f"{record.name} --trial {trial}",
         ]
     )
+
+
+def _blame(facts: ProbeFacts, run: Run) -> str:
+    """Whose doing it may be: the model's own only where nothing of it was changed."""
+    outcome, spec = run.result.outcome, run.spec
+    if outcome == Outcome.WRONG_OUTPUT:
+        return (
+            "nothing was set: another process computes something else from the same weights and "
+            "inputs, by a seed of its own, the time or a file, which the factory must fix"
+        )
+    if outcome == Outcome.TIMEOUT:
+        return f"its deadline of {spec.deadline_s:g} s ended it: --timeout gives it longer"
+    if outcome == Outcome.OUT_OF_MEMORY and spec.memory_limit_bytes:
+        return "its --memory-limit ended it: give it more"
+    deeds = dict(_deeds(facts, spec))
+    if not deeds:
+        return (
+            "nothing was set and nothing of it was changed: the model must run as it is before it "
+            "can be tuned"
+        )
+    return f"nothing was set, but this tool had {' and '.join(deeds)}: {'; '.join(deeds.values())}"
+
+
+def _deeds(facts: ProbeFacts, spec: TrialSpec) -> Iterator[tuple[str, str]]:
+    """What this tool had done before the baseline was called, and what to do about it."""
+    own, asked = facts.batch_size, spec.batch_size
+    if own is not None and asked not in (None, own):
+        yield (
+            f"changed the batch size of its inputs from {own} to {asked}",
+            f"--set {BATCH_SIZE}={own} leaves them as they are",
+        )
+    if spec.model.inputs or spec.model.source == "torchvision":
+        yield (
+            f"made its inputs, {' '.join(facts.inputs)}, of random values",
+            "give other shapes with --input, or have a factory return (model, inputs)",
+        )
+    if spec.backend != "cpu":
+        yield (
+            f"moved it and its inputs to the {spec.backend.upper()}",
+            "tensors that its forward makes must take their device from the inputs",
+        )
