@@ -11,10 +11,10 @@ import pytest
 
 from tests.support.runs import recorded
 from tests.support.space_file import GOOD
-from tuner.errors import UsageError
+from tuner.errors import BaselineError, UsageError
 from tuner.options import Setup
 from tuner.runs.records import Run
-from tuner.study.probe import probe
+from tuner.study.probe import probe, require_ok
 from tuner.worker.facts import ProbeFacts
 from tuner.worker.protocol import Outcome, TrialResult, TrialSpec
 
@@ -33,6 +33,32 @@ def test_a_search_space_file_is_looked_for_where_the_user_stood(
     asked = Setup("resnet18", backend="cpu", space="mine.yaml", folder=str(tmp_path))
     launcher: Any = SimpleNamespace(run=answered)
     assert probe(asked, launcher, tmp_path)[0].name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("message", "log", "said"),
+    [
+        (
+            "SystemExit: 2",
+            "usage: net.py [-h] --data DATA\nnet.py: error: the following arguments are required: "
+            "--data\nTraceback (most recent call last):\n  File x\nSystemExit: 2\n",
+            "SystemExit: 2; it said: net.py: error: the following arguments are required: --data",
+        ),
+        (
+            "ValueError: why (net.py:3)",
+            "reading weights\nTraceback (most recent call last):\n  File x\nValueError: why\n",
+            "ValueError: why (net.py:3); it said: reading weights",
+        ),
+        ("ValueError: why (net.py:3)", "ValueError: why\n", "ValueError: why (net.py:3)"),
+    ],
+)
+def test_the_last_words_of_a_model_that_does_not_load_are_quoted(
+    message: str, log: str, said: str
+) -> None:
+    run = replace(recorded(0).run, result=TrialResult(Outcome.CRASHED, message), log_tail=log)
+    with pytest.raises(BaselineError) as error:
+        require_ok(run)
+    assert str(error.value) == f"the model does not load: crashed: {said}"
 
 
 def of_no_batch(spec: TrialSpec) -> Run:

@@ -153,8 +153,9 @@ def require_ok(run: Run) -> None:
         raise UnfitEnvironmentError(result.message + advice)
     if result.outcome == Outcome.UNSUPPORTED:
         raise UsageError(result.message)
-    lines = without_traces(run.log_tail).splitlines()[-1:]
+    lines = without_traces(run.log_tail).splitlines()
+    said = [line for line in lines if line not in result.message][-1:]
     raise BaselineError(
         f"the model does not load: {result.outcome.value}: {result.message}"
-        + "".join(f"; it said: {line}" for line in lines if line not in result.message)
+        + "".join(f"; it said: {line}" for line in said)
     )

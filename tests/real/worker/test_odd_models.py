@@ -190,6 +190,28 @@ def test_a_file_of_a_package_is_answered_with_the_way_that_works(tmp_path: Path)
     assert sys.argv == [f"{tmp_path}/mine/nets/net.py"]
 
 
+def test_a_file_speaks_to_the_log_and_hears_nothing(launch: Launch, tmp_path: Path) -> None:
+    path = tmp_path / "asks.py"
+    path.write_text("def make():\n    print('loading')\n    return input('which one?')\n")
+    run = launch(model=ModelSpec("python_file", f"{path}:make"))
+    assert run.result.message == "EOFError: EOF when reading a line (asks.py:3)"
+    assert run.log_tail.startswith("loading\nwhich one?")
+
+
+def test_two_files_of_one_name_are_two_modules_and_one_file_is_one(tmp_path: Path) -> None:
+    functions = []
+    for folder in ("a", "b", "a"):
+        path = tmp_path / folder / "net.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("def make(): return __file__\n")
+        functions.append(python_file.function_of(f"{path}:make", ""))
+    assert functions[0] is functions[2]
+    assert [function() for function in functions[:2]] == [
+        f"{tmp_path}/a/net.py",
+        f"{tmp_path}/b/net.py",
+    ]
+
+
 @pytest.fixture(autouse=True)
 def _arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file's import changes both."""
