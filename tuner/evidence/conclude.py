@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..policy import BATCH_SIZE, WARMUP
-from ..runs.records import elapsed_s
+from ..runs.records import RecordedRun, elapsed_s
 from ..space.model import Configuration
 from ..worker.protocol import UNSET, OutputCheck, ReadBack, Role
 from .ablation import findings, measured_as, minimal
 from .effects import effects
 from .figures import figures
 from .finalists import BLOCKS, finalists
+from .growth import growth
 from .measured import Measured, ranked
 from .noise import Noise, noise
 from .pairs import at_batch, baseline, block_pair, floor_of, log_ratio
@@ -133,6 +134,7 @@ def _evidence(summary: Summary, judgement: Judgement, winner: Configuration) -> 
         warnings=tuple(sorted({w for r in best.runs for w in r.run.result.warnings})),
         set_again=_set_again(best, winner),
         relative_error=output.relative_error,
+        growth=growth(_runs_of(summary, baseline(summary))),
         convolutions=(_convolutions(judgement.baseline), _convolutions(best)),
         pair_s=_pair_s(judgement),
     )
@@ -162,12 +164,20 @@ def _convolutions(measured: Measured) -> str:
     return "/".join(sorted(paths - {""}))
 
 
+def _all_runs(summary: Summary) -> list[RecordedRun]:
+    """Of the search and of what came after it."""
+    search = [r for measured in summary.measured for r in measured.runs]
+    return [*search, *summary.confirmation_runs]
+
+
+def _runs_of(summary: Summary, configuration: Configuration) -> list[RecordedRun]:
+    return [r for r in _all_runs(summary) if summary.identity(r.configuration) == configuration]
+
+
 def _noise(summary: Summary) -> Noise:
     """Of all runs of the baseline's settings at this batch size, and of all runs of the study."""
-    base = baseline(summary)
-    search = [r for measured in summary.measured for r in measured.runs]
-    runs = [*search, *summary.confirmation_runs]
-    own = [r.measurement for r in runs if summary.identity(r.configuration) == base]
+    runs = _all_runs(summary)
+    own = [r.measurement for r in _runs_of(summary, baseline(summary))]
     values = [summary.objective.of(measurement) for measurement in own if measurement is not None]
     alive = Counter(r.run.spec.heat for r in runs if r.run.spec.heat)
     beside = {r.run.spec.heat for r in runs if r.run.spec.companion}

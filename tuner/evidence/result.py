@@ -10,6 +10,7 @@ from ..space.model import Configuration, Value
 from .ablation import KnobFinding, Minimal
 from .effects import Effect
 from .figures import Figures
+from .growth import Growth
 from .intervals import Comparison, Interval, Verdict
 from .noise import Noise
 
@@ -24,6 +25,7 @@ class Evidence:
     relative_error: of the output, against the baseline's largest value. output_others: what came of
     other inputs of the same shapes; output_by: the user's function that judged.
     warnings: of the best's mode. set_again: its knobs that the model's own code sets back.
+    growth: of the baseline, from call to call.
     convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen.
     pair_s: how long a pair took, start to end; None without pairs.
     """
@@ -46,6 +48,7 @@ class Evidence:
     output_others: str = ""
     output_by: str = ""
     set_again: tuple[str, ...] = ()
+    growth: Growth | None = None
     warnings: tuple[str, ...] = ()
 
     def comparison(self, verdict: Verdict) -> Comparison:

@@ -146,7 +146,7 @@ def fixed_costs(result: Result) -> Iterator[str]:
 
 
 def remarks(result: Result) -> Iterator[str]:
-    """Failures by outcome, and what could not be checked."""
+    """Failures by outcome, what became of outputs, and what the model does beside its work."""
     if result.failures:
         failures = ", ".join(f"{count} {outcome}" for outcome, count in result.failures.items())
         text = N_("failed runs: {counted}; why: npu-tune show {name}")
@@ -158,6 +158,26 @@ def remarks(result: Result) -> Iterator[str]:
         text = N_("convolutions: baseline {before}, best {after}")
         nothing = say("not seen")
         yield say(text, before=before or nothing, after=after or nothing)
+    yield from outputs(result)
+    again = [name for name in result.evidence.set_again if name in result.configuration]
+    if again:
+        text = N_(
+            "the model's own code sets {knobs} back: here set again once the model was built; the "
+            "deployed program must do the same, after it has built the model"
+        )
+        yield say(text, knobs=", ".join(again))
+    growth = result.evidence.growth
+    if growth is not None:
+        text = N_(
+            "warning: latency grows from call to call: the last calls of a run of the baseline "
+            "take {by:.0%} longer than its first, in {runs} of {of} runs, and a fresh process "
+            "begins low again: the model keeps state, or something leaks"
+        )
+        yield say(text, by=growth.by, runs=growth.runs, of=growth.of_runs)
+
+
+def outputs(result: Result) -> Iterator[str]:
+    """Who found them the same, on which inputs, and what could not be checked."""
     if result.evidence.output_check == "impossible":
         why = result.evidence.output_reason
         yield say("warning: outputs could not be checked: {why}", why=why)
@@ -179,13 +199,6 @@ def remarks(result: Result) -> Iterator[str]:
         yield say(text, why=why)
     for warning in result.evidence.warnings:
         yield say("warning: the best configuration: {warning}", warning=warning)
-    again = [name for name in result.evidence.set_again if name in result.configuration]
-    if again:
-        text = N_(
-            "the model's own code sets {knobs} back: here set again once the model was built; the "
-            "deployed program must do the same, after it has built the model"
-        )
-        yield say(text, knobs=", ".join(again))
 
 
 def last_lines(result: Result, path: Path | None) -> Iterator[str]:
