@@ -135,3 +135,5 @@ def test_another_number_of_trials_stands_instead_of_a_budget() -> None:
 def test_what_decides_what_is_measured_does_not_change_on_resume() -> None:
     with pytest.raises(UsageError, match=r"begun with cpus \(--cpus\) \(0,\), not \(1,\)"):
         options.resumed_setup(options.to_dict(Setup("m", cpus=(0,))), {"cpus": (1,)})
+    with pytest.raises(UsageError, match=r"begun with compare \(--compare\) 'm.py:same', not 'm"):
+        options.resumed_setup(options.to_dict(Setup("m", compare="m.py:same")), {"compare": "m:f"})

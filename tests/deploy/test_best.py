@@ -14,12 +14,14 @@ import yaml
 import tuner
 from tests.support.runs import recorded, study_record
 from tuner.deploy import best as best_file
+from tuner.deploy import check
 from tuner.errors import UsageError
 from tuner.evidence.ablation import KnobFinding, Minimal
 from tuner.evidence.conclude import conclude
 from tuner.evidence.intervals import Comparison, Interval
 from tuner.evidence.summary import summarize
 from tuner.language import Message
+from tuner.options import Setup
 from tuner.worker.protocol import ReadBack
 
 RUNS = [recorded(0, 10), recorded(1, 4, mode="fast", spin="on", threads=2)]
@@ -53,6 +55,23 @@ def test_it_loads_back_as_it_was_written(tmp_path: Path) -> None:
     best_file.write(best, tmp_path / "deep" / "best.yaml")
     assert tuner.load_best(tmp_path / "deep" / "best.yaml") == best
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["best.yaml"]
+
+
+def test_the_users_own_judgement_goes_with_the_file_and_an_older_one_has_none(
+    tmp_path: Path,
+) -> None:
+    path, asked = tmp_path / "best.yaml", study_record(Setup("m", trials=10, compare="m.py:same"))
+    best = best_file.best_configuration(conclude(summarize(asked, RUNS)), asked.setup)
+    best_file.write(best, path)
+    measured_with = best_file.load(path).measured_with
+    assert measured_with is not None
+    assert check.setup_of(best, "best.yaml", {}).compare == measured_with.compare == "m.py:same"
+    text = path.read_text()
+    path.write_text(text.replace("  compare: m.py:same\n", ""))
+    assert path.read_text() != text
+    older = best_file.load(path).measured_with
+    assert older is not None
+    assert older.compare == ""
 
 
 INTERVAL = {"low": 1.9, "high": 2.1, "coverage": 0.9688, "smallest_effect": 1.05}

@@ -28,6 +28,16 @@ def test_a_model_name_says_its_source(model: str, source: str, reference: str) -
     assert (spec.source, spec.reference) == (source, reference)
 
 
+def test_a_function_is_looked_up_where_the_user_stood() -> None:
+    names = ("m.py:same", "/abs/m.py:same", "my.nets:same", "")
+    assert [naming.function_reference(name, "/here") for name in names] == [
+        "/here/m.py:same",
+        "/abs/m.py:same",
+        "my.nets:same",
+        "",
+    ]
+
+
 def test_a_folder_that_is_there_is_no_name_of_torchvisions(tmp_path: Path) -> None:
     (tmp_path / "nets" / "bert").mkdir(parents=True)
     sources = [
