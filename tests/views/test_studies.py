@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 from rich.console import Console
 
 from tests.support.in_heats import in_heat
 from tests.support.runs import recorded, study_record
 from tuner.evidence.summary import summarize
-from tuner.runs.records import RecordedRun
-from tuner.views.studies import trial
+from tuner.runs.records import RecordedRun, StudyFacts
+from tuner.views.studies import study, trial
+from tuner.worker.facts import ProbeFacts
 
 
 def rows_of(run: RecordedRun) -> dict[str, str]:
@@ -33,3 +35,13 @@ def test_the_turns_of_a_run_are_shown_with_their_medians_and_waits() -> None:
 
 def test_a_run_alone_has_no_turns() -> None:
     assert rows_of(recorded(0, 10)).keys() & {"turns", "median of a turn"} == set()
+
+
+def test_what_the_models_own_code_changes_is_shown_with_the_study() -> None:
+    facts = StudyFacts(ProbeFacts(changed=["threads 2 -> 1", "alarm none -> set"]), {})
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    console.print(study(summarize(replace(study_record(), facts=facts), [recorded(0, 10)]), 200))
+    assert isinstance(console.file, io.StringIO)
+    assert (
+        "the model's own code changes its process, in every run: threads 2 -> 1; alarm none -> set"
+    ) in console.file.getvalue()
