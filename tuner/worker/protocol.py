@@ -264,8 +264,8 @@ class TrialResult:
     """What one run produced. `measurement` is None unless the outcome is `ok`.
 
     probe, profile: of runs that are made for them. convolutions: of measured ones on an NPU.
-    warnings: of how the model is executed; torch's own among them. set_again: knobs that the model's
-    own code had set back.
+    warnings: of how the model is executed; torch's own among them. set_again: knobs that the
+    model's own code had set back.
     """
 
     outcome: Outcome

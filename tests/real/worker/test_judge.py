@@ -103,8 +103,8 @@ def test_a_function_that_is_not_there_is_named(judged: Judged) -> None:
 def test_the_function_may_change_what_it_is_given(judged: Judged) -> None:
     judge, output = judged("changes"), torch.ones(2)
     kept = judge.kept(output)
-    assert [judge.check(torch.ones(2), kept).status for _ in range(2)] == ["passed", "passed"]
-    assert kept[-1].tolist() == [1.0, 1.0]
+    assert [judge.check(output, kept).status for _ in range(2)] == ["passed", "passed"]
+    assert kept[-1].tolist() == output.tolist() == [1.0, 1.0]
 
 
 class Detections(NamedTuple):
@@ -168,6 +168,22 @@ def test_the_first_run_keeps_whole_outputs_and_the_next_is_judged_by_them(
     assert known["output"].by == "mine.py:same"
     assert second.last_fails({"boxes": BOXES["boxes"] + 1}, workload)
     assert known["output"].reason == "not the same by mine.py:same"
+
+
+def test_an_output_that_the_next_call_overwrites_is_kept_before_it(
+    judged: Judged, tmp_path: Path
+) -> None:
+    judged("why")  # writes the file
+    buffer = torch.zeros(2, 2)
+    spec = TrialSpec(
+        "s", 0, Role.BASELINE, "cpu", ModelSpec("python_file", "", folder=str(tmp_path)),
+        compare=f"{tmp_path}/mine.py:why", reference_path=str(tmp_path / "outputs.pt"),
+    )  # fmt: skip
+    workload = Workload(None, (torch.ones(2, 2),), {}, buffer.copy_)
+    assert not Outputs(spec, {}).first_fails(workload.call(), workload)
+    kept = output_check.load_whole(spec.reference_path)
+    assert kept[output_check.FIRST][-1].tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    assert kept[output_check.OTHER][-1].tolist() == [[-1.0, -1.0], [-1.0, -1.0]]
 
 
 def test_what_the_user_calls_the_same_is_comparable(judged: Judged) -> None:
