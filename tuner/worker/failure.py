@@ -52,7 +52,12 @@ def first_cause(error: BaseException) -> BaseException:
 
 
 def print_trace(error: BaseException) -> None:
-    """To the log, whatever the model's code has made of `sys.stderr`."""
+    """To the log, whatever the model's code has made of `sys.stderr`.
+
+    A program that exits by itself has none: its stack would push out of the log what it said.
+    """
+    if isinstance(error, SystemExit):
+        return
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     with contextlib.suppress(OSError):
         os.write(2, "".join(lines).encode(errors="replace"))

@@ -151,12 +151,22 @@ def test_threads_are_set_again_where_the_model_has_set_them_back() -> None:
         assert torch.get_num_threads() == (2 if expected else 1)
 
 
+@pytest.mark.parametrize(
+    ("error", "written"),
+    [
+        (ValueError("why"), "ValueError: why\n"),
+        (SystemExit(2), ""),  # what it said before is its last word
+    ],
+)
 def test_a_trace_is_written_whatever_became_of_standard_error(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    error: BaseException,
+    written: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    print_trace(ValueError("why"))
-    assert capfd.readouterr().err == "ValueError: why\n"
+    print_trace(error)
+    assert capfd.readouterr().err == written
 
 
 def test_a_model_that_changes_everything_is_measured_as_it_was_asked(launch: Launch) -> None:
