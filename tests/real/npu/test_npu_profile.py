@@ -66,8 +66,9 @@ def test_a_captured_call_is_profiled_as_one_and_no_more_bound_by_its_launches(
 ) -> None:
     if "NPUGraph" not in (emulated.site / "torch_npu" / "npu" / "__init__.py").read_text():
         pytest.skip("this torch_npu has no NPUGraph; that it says so is tested elsewhere")
-    costs = {"phase1_us": 3000, "phase2_us": 3000, "kernel_us": 5000}
-    _, profile = profiled(emulated, 1, execution="npugraph", **costs)
+    _, profile = profiled(
+        emulated, 1, execution="npugraph", phase1_us=3000, phase2_us=3000, kernel_us=5000
+    )
     assert profile.diagnosis.kind == "device-bound"
 
 
