@@ -92,7 +92,7 @@ def test_a_smaller_configuration_that_loses_is_not_taken() -> None:
 def test_of_a_single_knob_the_hold_out_has_told_all() -> None:
     searched = [recorded(0, 10), recorded(1, 4, mode="fast")]
     steps, summary = confirmed(searched, planted(ms), asked=ASKED)
-    assert {step.role for step in steps} == {Role.CONFIRM, Role.HOLD_OUT}
+    assert {step.role for step in steps} == {Role.HOLD_OUT}  # there is nothing to choose among
     (mode,) = findings(summary)
     assert (mode.knob, mode.verdict, mode.comparison) == (
         "mode",

@@ -117,7 +117,7 @@ def test_finalists_that_all_fail_again_are_unclear() -> None:
     def answer(step: NextRun) -> float | Outcome:
         return Outcome.CRASHED if SPACE.changed(step.configuration) else 10.0
 
-    _, summary = confirmed(SEARCHED, answer)
+    _, summary = confirmed([*SEARCHED, recorded(9, 9.0, spin="on")], answer)
     judgement = judge(summary)
     assert (judgement.verdict, str(judgement.reason)) == (
         "unclear",

@@ -106,9 +106,11 @@ def test_without_confirmation_a_search_that_found_nothing_keeps_the_defaults() -
     assert (result.recommendation, result.evidence.speedup) == ("keep the defaults", 1.0)
 
 
-def test_finalists_have_a_speed_up_for_each_block() -> None:
+def test_finalists_have_a_speed_up_for_each_block_and_one_alone_for_each_pair() -> None:
     (result,) = result_of().finalists
-    assert (result.configuration, result.speedups) == ({"mode": "fast", "spin": "on"}, (2.0,) * 4)
+    assert (result.configuration, result.speedups) == ({"mode": "fast", "spin": "on"}, (2.0,) * 6)
+    both = result_of(searched=[*SEARCHED, recorded(5, 8, spin="on")]).finalists
+    assert [finalist.speedups for finalist in both] == [(2.0,) * 4] * 2
 
 
 @pytest.mark.parametrize(("width", "headers"), [(80, 6), (160, 10)])

@@ -17,7 +17,7 @@ from .finalists import BLOCKS, finalists
 from .growth import growth
 from .measured import Measured, ranked
 from .noise import Noise, noise
-from .pairs import at_batch, baseline, block_pair, floor_of, log_ratio
+from .pairs import at_batch, baseline, block_pair, floor_of, log_ratio, pairs_of
 from .result import (
     CurveResult,
     Evidence,
@@ -240,8 +240,9 @@ def _finalists(summary: Summary) -> tuple[FinalistResult, ...]:
 
 def _finalist(summary: Summary, configuration: Configuration, preset: str) -> FinalistResult:
     base = baseline(summary)
-    pairs = [block_pair(summary, configuration, base, Role.CONFIRM, b) for b in range(BLOCKS)]
-    speedups = tuple(round(math.exp(-log_ratio(summary, *pair)), 4) for pair in pairs if pair)
+    blocks = [block_pair(summary, configuration, base, Role.CONFIRM, b) for b in range(BLOCKS)]
+    pairs = [pair for pair in blocks if pair] or pairs_of(summary, configuration)
+    speedups = tuple(round(math.exp(-log_ratio(summary, *pair)), 4) for pair in pairs)
     search = summary.measured_of(configuration)
     once = summary.speedup(search) if search and not speedups else None
     failures = [

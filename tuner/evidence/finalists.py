@@ -65,7 +65,7 @@ def next_step(summary: Summary, seed: int) -> Step | None:
     if not candidates or not summary.looks:
         return None
     runs = block_runs(len(candidates))
-    for block in range(BLOCKS):
+    for block in range(blocks(len(candidates))):
         order, total = _order(summary, block, seed), runs + 2 * summary.looks[0].pairs
         if step := step_of(summary, Role.CONFIRM, block, order, total, candidates[0]):
             return step
@@ -76,9 +76,14 @@ def next_step(summary: Summary, seed: int) -> Step | None:
     return replace(step, done=summary.done(Role.CONFIRM) + step.done, total=runs + step.total)
 
 
+def blocks(count: int) -> int:
+    """How many blocks decide among so many finalists: one needs none."""
+    return BLOCKS if count > 1 else 0
+
+
 def block_runs(count: int) -> int:
     """Runs of the blocks with so many finalists."""
-    return BLOCKS * (count + 1)
+    return blocks(count) * (count + 1)
 
 
 def _order(summary: Summary, block: int, seed: int) -> list[Configuration]:
@@ -100,12 +105,14 @@ def winner(summary: Summary) -> Configuration | None:
     Its score is the median over blocks of its log(cost) against the others in that block, with what
     the search measured as one block more. Of as many knobs, the better wins.
     """
+    candidates = finalists(summary)
+    if len(candidates) == 1:
+        return candidates[0]
     costs = _costs(summary)
     if not costs:
         return None
     score = {number: median(row) for number, row in costs.items()}
     limit = min(score.values()) + math.log1p(PRACTICAL_EFFECT)
-    candidates = finalists(summary)
     tied = [number for number in score if score[number] <= limit]
     return candidates[
         min(tied, key=lambda n: (len(summary.space.changed(candidates[n])), score[n]))
@@ -122,12 +129,12 @@ def _costs(summary: Summary) -> dict[int, list[float]]:
         for number, configuration in enumerate(finalists(summary))
         if (runs := _block_runs(summary, configuration))
     }
-    blocks = [_ratios(summary, block) for block in zip(*rows.values(), strict=True)]
+    of_blocks = [_ratios(summary, block) for block in zip(*rows.values(), strict=True)]
     searched = [summary.measured_of(finalists(summary)[number]) for number in rows]
     values = [measured.value for measured in searched if measured and measured.value]
     if len(values) == len(rows):
-        blocks += [[summary.objective.log_cost(value) for value in values]] * SEARCH_VOTES
-    centred = [[cost - statistics.fmean(block) for cost in block] for block in blocks]
+        of_blocks += [[summary.objective.log_cost(value) for value in values]] * SEARCH_VOTES
+    centred = [[cost - statistics.fmean(block) for cost in block] for block in of_blocks]
     return dict(zip(rows, map(list, zip(*centred, strict=True)), strict=True))
 
 

@@ -73,13 +73,5 @@ def test_it_is_exported_as_code(cpu_study: Path) -> None:
 
 
 @pytest.mark.usefixtures("cpu_study")
-def test_it_is_extended() -> None:
-    more = ["--trials", "3", "--confirm", "off", "--quiet"]
-    done = npu_tune("--resume", "--study", "real", *more)
-    assert done.exit_code == 0, done.output
-    assert "3 of 3" in npu_tune("list").stdout
-
-
-@pytest.mark.usefixtures("cpu_study")
 def test_it_is_replayed_without_measuring() -> None:
     assert tuner.replay_study("real", trials=2, confirm="off").verdict == "not confirmed"

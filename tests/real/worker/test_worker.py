@@ -113,7 +113,6 @@ def test_phases_are_all_there(baseline: TrialResult) -> None:
         (setting("threads", 1, "process"), 1),
         (setting("memory_format", "channels_last"), "channels_last"),
         (setting("execution", "torchscript"), "torchscript"),
-        (setting("execution", "inductor"), "inductor"),
         (setting("execution", "inductor-freezing"), "inductor-freezing"),
     ],
 )
