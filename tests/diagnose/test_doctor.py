@@ -52,6 +52,17 @@ def test_without_torch_npu_the_cpu_is_still_fine() -> None:
     assert states(findings)[2:] == [("torch_npu", "WARN")]
 
 
+def test_without_torch_npu_a_host_with_npus_fails() -> None:
+    torch_run, facts = run(torch_npu=""), ProbeFacts(npus=["/dev/davinci0"])
+    torch_run = replace(torch_run, result=replace(torch_run.result, probe=facts))
+    findings = list(doctor.software("python", torch_run, run(Outcome.ENVIRONMENT_ERROR)))
+    assert states(findings)[2:] == [("torch_npu", "FAIL")]
+    assert str(findings[2].seen) == "not installed, and there are NPUs here: /dev/davinci0"
+    assert str(findings[2].todo) == (
+        "install the one for this torch; the CPU is tuned with --backend cpu alone"
+    )
+
+
 def test_a_pair_that_does_not_fit_is_named_with_the_right_one() -> None:
     findings = list(doctor.software("python", run(torch="2.13.0"), run()))
     assert states(findings)[2:] == [("pairing", "FAIL")]

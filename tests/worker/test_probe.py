@@ -8,7 +8,9 @@ import pytest
 
 from tuner.space import variables
 from tuner.worker import cann, probe
-from tuner.worker.protocol import VariableRule
+from tuner.worker.facts import ProbeFacts
+from tuner.worker.failure import RunError
+from tuner.worker.protocol import ProbeRequest, VariableRule
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,37 @@ def test_cann_is_found_in_its_install_files(folder: str, tmp_path: Path) -> None
     place.write_text("package_name=Ascend-cann-toolkit\nversion=8.1.RC1\narch=aarch64\n")
     assert cann.version({"ASCEND_HOME_PATH": str(tmp_path)}) == "8.1.RC1"
     assert cann.version({}) == ""
+
+
+def chosen(
+    monkeypatch: pytest.MonkeyPatch, npus: list[str], device: int | None = None
+) -> ProbeFacts:
+    """What `auto` is, where torch_npu cannot be used."""
+    monkeypatch.setattr(probe.npu, "missing", lambda: "the interpreter has no torch_npu")
+    facts = ProbeFacts(npus=npus)
+    return probe.with_backend(facts, "auto", ProbeRequest(), device)
+
+
+def test_a_host_with_npus_and_no_usable_torch_npu_is_not_tuned_on_its_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(RunError) as refused:
+        chosen(monkeypatch, ["/dev/davinci0", "/dev/davinci1"])
+    assert str(refused.value) == (
+        "backend auto: there are NPUs here (/dev/davinci0, /dev/davinci1) that cannot be used: the "
+        "interpreter has no torch_npu: install or repair it, or tune the CPU with --backend cpu"
+    )
+
+
+def test_whoever_names_an_npu_is_not_given_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RunError) as refused:
+        chosen(monkeypatch, [], device=1)
+    assert str(refused.value) == (
+        "backend auto: --device 1 names an NPU, which cannot be used: the interpreter has no "
+        "torch_npu: install or repair it, or tune the CPU with --backend cpu"
+    )
+
+
+def test_a_host_without_npus_is_tuned_on_its_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = chosen(monkeypatch, [])
+    assert (facts.backend, facts.backend_reason) == ("cpu", "the interpreter has no torch_npu")

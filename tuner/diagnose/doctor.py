@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,10 +114,7 @@ def software(python: str, torch_run: Run, npu_run: Run) -> Iterator[Finding]:
     torch, torch_npu = str(facts["torch"]), str(facts["torch_npu"])
     yield Finding("torch", "OK", Message(torch))
     if not torch_npu:
-        todo = Message(
-            "install the one for this torch, if there is an NPU; the CPU is tuned without"
-        )
-        yield Finding("torch_npu", "WARN", Message("not installed"), todo)
+        yield _not_installed((torch_run.result.probe or ProbeFacts()).npus)
         return
     wanted, have = (re.match(r"\d+\.\d+\.\d+", version) for version in (torch, torch_npu))
     paired = not wanted or not have or wanted[0] == have[0]
@@ -131,6 +128,16 @@ def software(python: str, torch_run: Run, npu_run: Run) -> Iterator[Finding]:
         yield Finding("torch_npu", "FAIL", why_not(npu_run), remedy(npu_run))
     elif paired:
         yield Finding("torch_npu", "OK", Message(torch_npu))
+
+
+def _not_installed(npus: Sequence[str]) -> Finding:
+    if npus:
+        here = {"npus": ", ".join(npus)}
+        seen = Message("not installed, and there are NPUs here: {npus}", here)
+        todo = Message("install the one for this torch; the CPU is tuned with --backend cpu alone")
+        return Finding("torch_npu", "FAIL", seen, todo)
+    todo = Message("install the one for this torch, if there is an NPU; the CPU is tuned without")
+    return Finding("torch_npu", "WARN", Message("not installed"), todo)
 
 
 def _python(python: str, version: str) -> Finding:

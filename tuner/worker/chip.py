@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from typing import Any, Dict, List, Mapping, Optional
+import shutil
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 BUS_ID_BYTES = 64
+VISIBLE = "ASCEND_RT_VISIBLE_DEVICES"
 
 
 def identity(device: int, ask_cann: bool) -> Dict[str, Any]:
@@ -48,10 +50,55 @@ def identity(device: int, ask_cann: bool) -> Dict[str, Any]:
 
 def logic_id_of(device: int, variables: Mapping[str, str]) -> int:
     """What ASCEND_RT_VISIBLE_DEVICES makes of torch_npu's number."""
-    listed = variables.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",")
-    if device < len(listed) and listed[device].strip().isdigit():
-        return int(listed[device])
-    return device
+    listed = visible(variables)[0] or []
+    return listed[device] if device < len(listed) else device
+
+
+def visible(variables: Mapping[str, str]) -> Tuple[Optional[List[int]], str]:
+    """The logic ids that ASCEND_RT_VISIBLE_DEVICES leaves, and what is wrong with it.
+
+    None where it is not set. CANN reads as far as there are numbers with a comma between, and
+    supports ascending ones only: its "Environment Variable Reference".
+    """
+    text = variables.get(VISIBLE, "")
+    if not text:
+        return None, ""
+    numbers: List[int] = []
+    for part in text.split(","):
+        if not re.match(r"[0-9]+$", part):
+            why = "what follows ',' is no number" if numbers else "it begins with no number"
+            return numbers, why
+        numbers.append(int(part))
+    ascending = all(a < b for a, b in zip(numbers, numbers[1:]))
+    return numbers, "" if ascending else "numbers must ascend"
+
+
+def why_hidden(device: Optional[int], variables: Mapping[str, str]) -> str:
+    """Why `--device` cannot be had under ASCEND_RT_VISIBLE_DEVICES; "" where it can."""
+    numbers, wrong = visible(variables)
+    if wrong:
+        text = "{}={!r} in the environment: {}: correct it or unset it"
+        return text.format(VISIBLE, variables[VISIBLE], wrong)
+    if numbers is None or (device or 0) < len(numbers):
+        return ""
+    one, last = len(numbers) == 1, len(numbers) - 1
+    here = "0" if one else "{} and {}".format(", ".join(map(str, range(last))), last)
+    text = "--device {}: {}={} leaves {}, which {} {} here: give {}, or change the variable"
+    count = "1 device" if one else "{} devices".format(len(numbers))
+    which = ("is", here, "that") if one else ("are", here, "one of those")
+    return text.format(device, VISIBLE, variables[VISIBLE], count, *which)
+
+
+def marks(
+    names: Optional[List[str]] = None, which: Callable[[str], Optional[str]] = shutil.which
+) -> List[str]:
+    """What tells that NPUs are here, whether or not anything can use them: their nodes, or npu-smi.
+
+    names: of all that lies in /dev.
+    """
+    nodes = physical_ids(os.listdir("/dev") if names is None else names)
+    smi = which("npu-smi")
+    return ["/dev/davinci{}".format(number) for number in nodes] or ([smi] if smi else [])
 
 
 def physical_ids(names: List[str]) -> List[int]:

@@ -18,7 +18,8 @@ class ProbeFacts:
     be preloaded, "" where it can. preload: LD_PRELOAD.
     refused: variables of the environment -> their values, which mean nothing.
     changed: settings of the process that the model's own code changes, each with before and after.
-    cann: the version that its installation's files say, "" where there is none.
+    cann: the version that its installation's files say, "" where there is none. npus: what tells that
+    there are some, usable or not.
     """
 
     backend: str = ""
@@ -36,6 +37,7 @@ class ProbeFacts:
     gradients: bool = False
     not_comparable: str = ""
     changed: List[str] = field(default_factory=list)
+    npus: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import importlib
 import os
 import re
 from dataclasses import replace
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from . import batch, cann, chip, process_settings, repeatable, weights
 from .applied.libraries import find_library, preload_fault
@@ -26,6 +26,7 @@ def of_environment(request: ProbeRequest) -> ProbeFacts:
         preload=os.environ.get("LD_PRELOAD", ""),
         refused=refused(request.variables, os.environ),
         cann=cann.version(os.environ),
+        npus=chip.marks(),
     )
 
 
@@ -47,22 +48,43 @@ def refusal(rules: Mapping[str, VariableRule], values: Mapping[str, str]) -> str
     return "; ".join(texts) + "; correct it or unset it"
 
 
-def with_backend(facts: ProbeFacts, name: str, request: ProbeRequest) -> ProbeFacts:
+def with_backend(
+    facts: ProbeFacts, name: str, request: ProbeRequest, device: Optional[int] = None
+) -> ProbeFacts:
     """Add which backend `name` is (`auto` is one of them), and why, or why it is missing.
 
     Raises RunError for variables with which torch_npu refuses its device, hangs in its import, or
-    does silently what nobody asked for.
+    does silently what nobody asked for; and where `auto` would tune the CPU of a host that has NPUs.
     """
     if name == "cpu":
         return replace(facts, backend=name)
     if facts.refused and npu.is_installed():
         raise environment_error(refusal(request.variables, facts.refused))
+    hidden = chip.why_hidden(device, os.environ) if npu.is_installed() else ""
+    if hidden:
+        raise environment_error(hidden)
     why = npu.missing()
     if name == "npu":
         return replace(facts, backend=name, backend_reason=why)
     if why:
+        _require_cpu_is_meant(why, device, facts.npus)
         return replace(facts, backend="cpu", backend_reason=why)
     return replace(facts, backend="npu", backend_reason="torch_npu finds a device")
+
+
+def _require_cpu_is_meant(why: str, device: Optional[int], npus: List[str]) -> None:
+    """Raises RunError where the user has an NPU and would get the processor's answer instead."""
+    if device is not None:
+        seen = "--device {} names an NPU, which cannot be used".format(device)
+    elif npus:
+        seen = "there are NPUs here ({}) that cannot be used".format(", ".join(npus))
+    else:
+        return
+    raise environment_error(
+        "backend auto: {}: {}: install or repair it, or tune the CPU with --backend cpu".format(
+            seen, why
+        )
+    )
 
 
 def locate(name: str, device: Optional[int]) -> Tuple[str, Dict[str, Any]]:

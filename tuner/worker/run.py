@@ -122,7 +122,7 @@ class Measuring:
         name, request = self.spec.backend, self.spec.probe or ProbeRequest()
         facts = self.known["probe"] = probe.of_environment(request)
         self._import_torch()
-        facts = self.known["probe"] = probe.with_backend(facts, name, request)
+        facts = self.known["probe"] = probe.with_backend(facts, name, request, self.spec.device)
         if facts.backend_reason and name != "auto":
             raise environment_error("backend {}: {}".format(name, facts.backend_reason))
         backend = _backend(facts.backend)
