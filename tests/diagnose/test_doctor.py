@@ -187,6 +187,37 @@ def test_a_variable_that_means_nothing_fails_with_what_is_allowed() -> None:
     assert str(finding.todo) == f"correct it or unset it; allowed: {allowed}"
 
 
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, []),
+        ({"cpu_quota": 64.0}, [("OK", "the time of 64 processors, of 64", "None")]),
+        (
+            {"cpu_quota": 2.0},
+            [
+                (
+                    "WARN",
+                    "the time of 2 processors, of 64; throttled for 12.5 s so far",
+                    "torch starts 64 threads and is stopped when the time is used up: set "
+                    "OMP_NUM_THREADS=2, or raise the quota (docker run --cpus, cpu.max)",
+                )
+            ],
+        ),
+        (
+            {"cpu_quota": 2.0, "variables": {"OMP_NUM_THREADS": "2"}},
+            [("OK", "the time of 2 processors, of 64; throttled for 12.5 s so far", "None")],
+        ),
+    ],
+)
+def test_a_quota_of_processors_is_told_with_what_to_do(
+    facts: dict[str, Any], expected: list[tuple[str, str, str]]
+) -> None:
+    of_host = {"usable_cpus": 64, "variables": {}, **facts}
+    throttled_s = 12.5 if facts.get("cpu_quota") == 2.0 else 0.0
+    findings = list(doctor.quota(of_host, throttled_s))
+    assert [(f.state, str(f.seen), str(f.todo)) for f in findings] == expected
+
+
 def test_host_settings_are_read_where_the_kernel_tells_them(tmp_path: Path) -> None:
     for name, text in {
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave",

@@ -10,6 +10,7 @@ from tests.support.runs import recorded
 from tuner.evidence.noise import (
     Usual,
     disturbances,
+    from_outside,
     noise,
     page_faults_per_call,
     relative_spread,
@@ -21,7 +22,7 @@ from tuner.worker.protocol import TrialResult
 
 BEFORE = {
     "monotonic_s": 100.0, "host_busy_s": 50.0, "process_cpu_s": 5.0, "steal_s": 1.0,
-    "throttle_count": 3.0,
+    "throttle_count": 3.0, "quota_throttled_s": 1.0,
 }  # fmt: skip
 
 
@@ -41,6 +42,8 @@ def result(**grown: float) -> TrialResult:
         ({"steal_s": 1.5}, []),
         ({"steal_s": 1.7}, ["steal"]),
         ({"throttle_count": 1.0}, ["throttling"]),
+        ({"quota_throttled_s": 0.09}, []),
+        ({"quota_throttled_s": 0.11}, ["quota"]),
     ],
 )
 def test_a_run_of_an_old_study_is_disturbed_beyond_four_percent_of_the_host(
@@ -183,6 +186,10 @@ def test_idle_processors_do_not_lower_the_frequency(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
     monkeypatch.setattr(witnesses, "text_of", read)
     assert witnesses._frequency_khz() == 2.6e6
+
+
+def test_a_quota_that_throttles_is_no_reason_to_measure_again() -> None:
+    assert from_outside(result(quota_throttled_s=5.0), USUAL) == []
 
 
 def test_a_run_without_witnesses_is_not_called_disturbed() -> None:

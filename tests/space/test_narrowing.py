@@ -88,6 +88,15 @@ def test_each_value_that_is_not_here_has_its_reason(narrowed: SearchSpace) -> No
     )
 
 
+def test_more_threads_than_a_cgroups_quota_allows_are_left_out(loaded: LoadedFile) -> None:
+    host = {**FINGERPRINT, "usable_cpus": 64, "cpu_quota": 1.5}
+    lines = list(of_left_out(narrowing.narrowed(loaded, FACTS, host, allow_lossy=False)))
+    assert lines[2] == (
+        "left out: threads=4: a cgroup's quota gives the time of 1.5 processors: more threads are "
+        "throttled"
+    )
+
+
 def test_a_lossy_knob_is_searched_when_allowed(loaded: LoadedFile) -> None:
     space = narrowing.narrowed(loaded, FACTS, FINGERPRINT, allow_lossy=True)
     half = space.knob("half")

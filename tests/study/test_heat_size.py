@@ -45,6 +45,12 @@ def test_processors_are_shared_by_two_and_no_more_than_five_are_together(
     assert (decided.size, str(decided.why)) == (size, f"{cpus} processors")
 
 
+def test_a_quota_of_one_processor_is_one_processor(runner: Runner) -> None:
+    facts = StudyFacts(runner.record.facts.probe, {"usable_cpus": 64, "cpu_quota": 0.5})
+    limited = replace(runner, record=replace(runner.record, facts=facts))
+    assert decide(limited, taking(None)).size == 3
+
+
 def test_the_study_s_own_processors_count(runner: Runner) -> None:
     pinned = of(runner, 64)
     pinned.setup = replace(pinned.setup, cpus=(3,))

@@ -28,7 +28,16 @@ from .knob_changes import KnobChange, knob_changes
 
 # What must be alike, beside the options, for a difference to be the environment's.
 FACTS_ALIKE = ("backend", "inputs", "parameters")
-HOST = ("machine", "processor", "cpus", "usable_cpus", "memory_bytes", "governor", "soc")
+HOST = (
+    "machine",
+    "processor",
+    "cpus",
+    "usable_cpus",
+    "cpu_quota",
+    "memory_bytes",
+    "governor",
+    "soc",
+)
 
 
 @dataclass(frozen=True)

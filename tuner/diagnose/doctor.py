@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import UnfitEnvironmentError
 from ..language import N_, Message
@@ -63,7 +65,7 @@ def examine(python: str, device: int | None) -> list[Finding]:
         chosen = measured_on("npu", located.result.fingerprint)
     facts = torch_run.result.probe or ProbeFacts()
     of_devices = [*devices(npu_run, npu_smi.run(), chosen, facts.cann), *_held(chosen)]
-    of_host += refused(facts)
+    of_host += [*quota(torch_run.result.fingerprint, facts.throttled_s), *refused(facts)]
     return [*software(path, torch_run, npu_run), *of_devices, *of_host]
 
 
@@ -72,6 +74,28 @@ def refused(facts: ProbeFacts) -> Iterator[Finding]:
     for name, value in facts.refused.items():
         todo = Message("correct it or unset it; allowed: {it}", {"it": variables.allowed(name)})
         yield Finding("variable", "FAIL", Message(f"{name}={value!r}"), todo)
+
+
+def quota(fingerprint: dict[str, Any], throttled_s: float) -> Iterator[Finding]:
+    """What the cgroups give of the processors, where they limit it."""
+    limit, count = fingerprint.get("cpu_quota"), fingerprint.get("usable_cpus")
+    if limit is None or count is None:
+        return
+    text = N_("the time of {limit:g} processors, of {count}")
+    if throttled_s:
+        text = N_("the time of {limit:g} processors, of {count}; throttled for {s:.1f} s so far")
+    seen = Message(text, {"limit": limit, "count": count, "s": throttled_s})
+    asked, wanted = fingerprint.get("variables", {}).get("OMP_NUM_THREADS", ""), math.ceil(limit)
+    threads = int(asked) if asked.isdigit() else count
+    if threads <= wanted:
+        yield Finding("quota", "OK", seen)
+        return
+    todo = Message(
+        "torch starts {threads} threads and is stopped when the time is used up: set "
+        "OMP_NUM_THREADS={wanted}, or raise the quota (docker run --cpus, cpu.max)",
+        {"threads": threads, "wanted": wanted},
+    )
+    yield Finding("quota", "WARN", seen, todo)
 
 
 def _held(chosen: Device | None) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..policy import PRACTICAL_EFFECT
 from ..runs.records import RecordedRun
 from ..worker.protocol import TrialResult
 from .floor import Floor
@@ -19,9 +20,9 @@ SLOW_LOOP = 1.3  # times the study's median: recorded runs are at most 1.12 or a
 LOW_FREQUENCY = 0.75  # of the study's median: nvbench's threshold
 MANY_SWITCHES = 2.0  # times the study's 90th percentile
 RUNS_FOR_TENTH = 10
-# A configuration with more threads than processors is switched out by itself: shown, but no reason
-# to measure it again.
-OWN_DOING = ("involuntary switches",)
+# A configuration with more threads than processors is switched out by itself, and stopped where a
+# quota is used up: shown, but no reason to measure it again.
+OWN_DOING = ("involuntary switches", "quota")
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def disturbances(result: TrialResult, usual: Usual = NOTHING_USUAL) -> list[str]
         "other processes": foreign_s > cores * passed_s,
         "steal": _grown(before, after, steal) > cores * passed_s,
         "throttling": _grown(before, after, "throttle_count") > 0,
+        "quota": _grown(before, after, "quota_throttled_s") > PRACTICAL_EFFECT * passed_s,
         "slow processor": _beyond(_loop_ns(result), SLOW_LOOP, usual.loop_ns),
         "low frequency": _beyond(usual.khz, 1 / LOW_FREQUENCY, _khz(result)),
         "involuntary switches": _beyond(switches, MANY_SWITCHES, usual.switches_per_s),

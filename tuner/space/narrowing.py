@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from ..errors import UsageError
-from ..language import Message
+from ..language import N_, Message
 from ..policy import BATCH_SIZE, WARMUP
 from ..worker.facts import ProbeFacts
 from ..worker.protocol import UNSET, ProbeRequest
@@ -166,6 +167,12 @@ def _why_not(
     if entry.at_most == "cpus" and _exceeds(value.value, int(fingerprint["usable_cpus"])):
         count = fingerprint["usable_cpus"]
         return Message("only {count} processors are usable", {"count": count})
+    quota = fingerprint.get("cpu_quota")
+    if entry.at_most == "cpus" and quota and _exceeds(value.value, math.ceil(quota)):
+        text = N_(
+            "a cgroup's quota gives the time of {quota:g} processors: more threads are throttled"
+        )
+        return Message(text, {"quota": quota})
     if value.shared_library and not facts.libraries.get(value.shared_library):
         return Message("there is no {library} on this host", {"library": value.shared_library})
     if fault := facts.library_faults.get(value.shared_library):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -150,8 +151,9 @@ class Runner:
     @property
     def usable_cpus(self) -> int:
         """How many processors its runs have."""
-        of_host = self.record.facts.fingerprint.get("usable_cpus")
-        return len(self.setup.cpus) or int(of_host or 1)
+        of_host = self.record.facts.fingerprint
+        usable = len(self.setup.cpus) or int(of_host.get("usable_cpus") or 1)
+        return min(usable, math.ceil(of_host.get("cpu_quota") or usable))
 
     def summary(self) -> Summary:
         """What the runs say so far; computed once for as many runs."""

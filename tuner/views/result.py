@@ -30,6 +30,9 @@ SENTENCES = {
 ADVICE = {  # what disturbed a run -> what to do
     N_("other processes"): N_("stop what else runs on these processors, or give it others: --cpus"),
     N_("steal"): N_("the host of this virtual machine is busy"),
+    N_("quota"): N_(
+        "the quota of the cgroup stopped it: fewer threads, or a larger quota (docker run --cpus)"
+    ),
     N_("throttling"): N_("the processor was hot: cool it, or wait"),
     N_("slow processor"): N_(
         "a neighbour of this virtual machine, or its clock: measure again later"

@@ -18,8 +18,9 @@ class ProbeFacts:
     be preloaded, "" where it can. preload: LD_PRELOAD.
     refused: variables of the environment -> their values, which mean nothing.
     changed: settings of the process that the model's own code changes, each with before and after.
-    cann: the version that its installation's files say, "" where there is none. npus: what tells that
-    there are some, usable or not.
+    cann: the version that its installation's files say, "" where there is none. npus: what
+    tells that there are some, usable or not. throttled_s: for how long the quota of its
+    cgroups has stopped threads.
     """
 
     backend: str = ""
@@ -38,6 +39,7 @@ class ProbeFacts:
     not_comparable: str = ""
     changed: List[str] = field(default_factory=list)
     npus: List[str] = field(default_factory=list)
+    throttled_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import platform
 import sys
 from typing import Any, Dict
 
+from . import processors, quota
 from .files import text_of
 
 # Variables that change how torch runs, whoever set them.
@@ -41,6 +42,7 @@ def collect() -> Dict[str, Any]:
     """Versions, host and processor. Knobs do not change it; `variables()` is kept apart."""
     import torch
 
+    limit = quota.processors()
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
@@ -50,7 +52,8 @@ def collect() -> Dict[str, Any]:
         "machine": platform.machine(),
         "processor": _processor(),
         "cpus": os.cpu_count(),
-        "usable_cpus": len(os.sched_getaffinity(0)),
+        "usable_cpus": len(processors.usable()),
+        **({} if limit is None else {"cpu_quota": limit}),
         "cpu_capability": _capability(torch),
         "governor": text_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

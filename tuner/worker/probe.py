@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from . import batch, cann, chip, process_settings, repeatable, weights
+from . import batch, cann, chip, process_settings, quota, repeatable, weights
 from .applied.libraries import find_library, preload_fault
 from .backends import npu
 from .build import call_where_lazy, load, to_device, workload_of
@@ -27,6 +27,7 @@ def of_environment(request: ProbeRequest) -> ProbeFacts:
         refused=refused(request.variables, os.environ),
         cann=cann.version(os.environ),
         npus=chip.marks(),
+        throttled_s=quota.throttled_s() or 0.0,
     )
 
 
@@ -54,7 +55,7 @@ def with_backend(
     """Add which backend `name` is (`auto` is one of them), and why, or why it is missing.
 
     Raises RunError for variables with which torch_npu refuses its device, hangs in its import, or
-    does silently what nobody asked for; and where `auto` would tune the CPU of a host that has NPUs.
+    does silently what nobody asked for; and where `auto` means the CPU of a host that has NPUs.
     """
     if name == "cpu":
         return replace(facts, backend=name)

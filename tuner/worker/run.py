@@ -21,6 +21,7 @@ from . import (
     lifeline,
     measure,
     probe,
+    processors,
     profile,
     protocol,
     weights,
@@ -186,6 +187,7 @@ class Measuring:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         if spec.cpus:
             os.sched_setaffinity(0, spec.cpus)
+        processors.usable()  # now: torch's OpenMP runtime may bind this thread
         return handlers.states_at_start(spec.knobs)
 
     def _import_torch(self) -> Any:

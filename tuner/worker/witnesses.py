@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import resource
@@ -10,18 +9,21 @@ import statistics
 import time
 from typing import Dict, Optional, Set, Tuple
 
+from . import processors, quota
 from .files import text_of
 
 REFERENCE_LOOPS, REFERENCE_LOOP_STEPS = 5, 20_000
 
 
 def usable_cpus() -> Set[int]:
-    """The processors of all threads: OpenMP and torch_npu bind the main one to a few of them."""
-    usable: Set[int] = set()
-    for task in os.listdir("/proc/self/task"):
-        with contextlib.suppress(ProcessLookupError):  # the thread has ended
-            usable |= os.sched_getaffinity(int(task))
-    return usable
+    """The processors of all threads: OpenMP and torch_npu bind the main one to a few of them.
+
+    Before OpenMP's other threads are there, which it would bind elsewhere: those of the start.
+    """
+    masks = processors.of_threads()
+    if len(set(masks)) == 1 and processors.bound_by_openmp():
+        return set(processors.usable())
+    return set().union(*masks)
 
 
 def counters(cpus: Set[int]) -> Dict[str, float]:
@@ -42,7 +44,12 @@ def counters(cpus: Set[int]) -> Dict[str, float]:
         "usable_steal_s": steal_s,
         "reference_loop_ns": loop_ns,
     }
-    for name, value in (("throttle_count", _throttle_count()), ("cpu_khz", _frequency_khz())):
+    where_known = {
+        "throttle_count": _throttle_count(),
+        "cpu_khz": _frequency_khz(),
+        "quota_throttled_s": quota.throttled_s(),
+    }
+    for name, value in where_known.items():
         if value is not None:
             values[name] = value
     return values

@@ -101,6 +101,14 @@ def test_a_run_keeps_every_sample_and_leaves_nothing_loaded_that_is_not_torch(
     assert all(d <= t for d, t in zip(measured.dispatch_ns, measured.latency_ns, strict=True))
 
 
+def test_processors_are_counted_before_torch_binds_itself(
+    torch_python: str, tmp_path: Path
+) -> None:
+    launcher = Launcher(torch_python, tmp_path / "runs", {"OMP_PROC_BIND": "true"})
+    result = launcher.run(spec_in(tmp_path)).result
+    assert result.fingerprint["usable_cpus"] == len(os.sched_getaffinity(0))
+
+
 def test_phases_are_all_there(baseline: TrialResult) -> None:
     phases = baseline.phases_s
     assert {"interpreter", "import", "device", "build", "transform"} <= phases.keys()

@@ -10,6 +10,7 @@ import glob
 import os
 from typing import Any, List, Optional, Set, Union
 
+from .. import processors
 from ..files import text_of
 from ..protocol import ReadBack
 from ..workload import Workload
@@ -21,7 +22,7 @@ NEAR = "near"
 
 def missing(value: Union[int, str]) -> str:
     """Where it would bind nothing, or the device's node cannot be told."""
-    usable = os.sched_getaffinity(0)
+    usable = processors.usable()
     if value == NEAR:
         nodes = _device_nodes()
         if len(nodes) != 1:
@@ -50,7 +51,7 @@ def apply(value: Union[int, str], workload: Optional[Workload]) -> None:
 
 
 def _chosen(value: Union[int, str]) -> List[int]:
-    usable = os.sched_getaffinity(0)
+    usable = processors.usable()
     nodes = _device_nodes()
     near = _cpus_of_node(nodes.pop()) & usable if len(nodes) == 1 else set()
     if value == NEAR:
