@@ -85,6 +85,27 @@ def test_a_library_is_looked_for_here_whatever_the_file_names(
     }
 
 
+def test_a_list_of_settings_is_added_to_what_is_set_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "PYTORCH_NPU_ALLOC_CONF"
+    there = {name: "base_addr_aligned_kb:0,expandable_segments:True"}  # where it was tuned
+    monkeypatch.setenv(name, "page_size:1g")
+    settings = settings_of(best({"npu_allocator": "expandable"}, there, "npu"), "b.yaml")
+    assert settings.variables == {name: "page_size:1g,expandable_segments:True"}
+    other = best({"npu_allocator": "expandable"}, {name: "page_size:1g"}, "npu")
+    with pytest.raises(UsageError, match="the configuration means 'expandable_segments:True'"):
+        settings_of(other, "b.yaml")
+
+
+@pytest.mark.parametrize("form", ["env", "dockerfile", "python"])
+def test_an_exported_list_says_that_it_replaces_what_is_set(form: str, tmp_path: Path) -> None:
+    name, there = "PYTORCH_NPU_ALLOC_CONF", "page_size:1g,expandable_segments:True"
+    variables = {name: there, "TASK_QUEUE_ENABLE": "2"}
+    file = written(form, {"npu_allocator": "expandable"}, variables, tmp_path / "out")
+    lines = [line.removeprefix("# ") for line in file.read_text().splitlines()]
+    said = [line for line in lines if "replaces" in line]
+    assert said == [f"{name} is a list: this value replaces what is set where it is used."]
+
+
 def test_a_library_of_the_programs_own_environment_is_found(tmp_path: Path) -> None:
     for folder, name in (("bin", "python"), ("lib", "libjemalloc.so.2")):
         (tmp_path / folder).mkdir()

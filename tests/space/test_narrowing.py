@@ -97,6 +97,17 @@ def test_more_threads_than_a_cgroups_quota_allows_are_left_out(loaded: LoadedFil
     )
 
 
+def test_the_users_own_settings_in_a_list_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "lists.yaml"
+    path.write_text(
+        "name: lists\nbackend: cpu\nknobs:\n  arenas:\n    why: x\n    apply: environment\n"
+        "    default: unset\n    values: [{value: few, set: {MALLOC_CONF: 'narenas:1'}}]\n"
+    )
+    facts = ProbeFacts("cpu", settings={"MALLOC_CONF": "narenas:8,background_thread:true"})
+    space = narrowing.narrowed(file.load(path), facts, FINGERPRINT, allow_lossy=False)
+    assert space.knobs[0].variables["few"] == {"MALLOC_CONF": "background_thread:true,narenas:1"}
+
+
 def test_a_lossy_knob_is_searched_when_allowed(loaded: LoadedFile) -> None:
     space = narrowing.narrowed(loaded, FACTS, FINGERPRINT, allow_lossy=True)
     half = space.knob("half")

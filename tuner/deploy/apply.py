@@ -22,10 +22,10 @@ from ..policy import BATCH_SIZE, WARMUP
 from ..space import file
 from ..space.file import LoadedFile
 from ..space.model import Value
-from ..space.narrowing import with_library
+from ..space.narrowing import as_set_here
 from ..space.schema import KnobEntry, ValueEntry
 from ..space.variables import AT_START
-from ..worker.applied import after_import
+from ..worker.applied import after_import, lists
 from ..worker.applied.libraries import find_library
 from ..worker.protocol import UNSET
 from .best import BestConfiguration, load
@@ -99,7 +99,7 @@ def _require_known(best: BestConfiguration, loaded: LoadedFile, where: str) -> N
                 f"{where}: environment_variables: no knob of the configuration sets "
                 f"{variable!r}{own}"
             )
-        if "{library}" not in pattern and text != pattern:
+        if "{library}" not in pattern and not lists.holds(variable, text, pattern):
             raise UsageError(
                 f"{where}: environment_variables: {variable} cannot be {text!r}; "
                 f"the configuration means {pattern!r}{own}"
@@ -143,7 +143,7 @@ def _variables(entry: KnobEntry, value: Value, folders: Sequence[str]) -> dict[s
         raise UnfitEnvironmentError(
             f"{value}: there is no {name} on this host: install it, or tune without it"
         )
-    return with_library(choice.set, path, os.environ.get("LD_PRELOAD", ""))
+    return as_set_here(choice.set, path, os.environ)
 
 
 def environment(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
@@ -180,13 +180,6 @@ def lines(settings: Settings) -> Iterator[str]:
         yield from (f"    {line}" for line in hint.splitlines())
 
 
-def _is_there(name: str, text: str) -> bool:
-    """Is a variable as it should be? Of libraries to preload, the order does not matter."""
-    value = os.environ.get(name, "")
-    preloaded = set(value.split(":")) if name == "LD_PRELOAD" else set()
-    return value == text or set(text.split(":")) <= preloaded
-
-
 def apply(path: str | Path, space: str = "") -> Settings:
     """Set what a best configuration asks for, in this process: before torch is imported.
 
@@ -201,7 +194,7 @@ def apply(path: str | Path, space: str = "") -> Settings:
     missed = {
         name: text
         for name, text in settings.variables.items()
-        if name.startswith(AT_START) and not _is_there(name, text)
+        if name.startswith(AT_START) and not lists.holds(name, os.environ.get(name, ""), text)
     }
     if missed:
         shown = " ".join(f"{name}={text}" for name, text in missed.items())

@@ -10,6 +10,7 @@ from ..policy import WARMUP
 from ..space.schema import KnobEntry
 from ..space.variables import AT_START
 from ..worker.applied.after_import import MODULES
+from ..worker.applied.lists import PRELOAD, SETTINGS
 from .best import EMULATED, BestConfiguration
 
 FORMATS = {"yaml": ".yaml", "env": ".env", "dockerfile": ".Dockerfile", "python": ".py"}
@@ -101,6 +102,9 @@ def _comment(best: BestConfiguration) -> Iterator[str]:
     yield f"# Written by npu-tune from study {best.study}: {best.verdict}, {best.recommendation}"
     if best.environment.get("emulated_cann"):
         yield EMULATED.strip()
+    for name in best.environment_variables:
+        if name == PRELOAD or name in SETTINGS:
+            yield f"# {name} is a list: this value replaces what is set where it is used."
     if not best.configuration:
         yield "# Nothing is to be set."
 

@@ -82,7 +82,7 @@ def quota(fingerprint: dict[str, Any], throttled_s: float) -> Iterator[Finding]:
     if limit is None or count is None:
         return
     text = N_("the time of {limit:g} processors, of {count}")
-    if throttled_s:
+    if throttled_s >= 0.05:
         text = N_("the time of {limit:g} processors, of {count}; throttled for {s:.1f} s so far")
     seen = Message(text, {"limit": limit, "count": count, "s": throttled_s})
     asked, wanted = fingerprint.get("variables", {}).get("OMP_NUM_THREADS", ""), math.ceil(limit)

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from ..errors import UsageError
 from ..language import N_, Message
 from ..policy import BATCH_SIZE, WARMUP
+from ..worker.applied.lists import PRELOAD, added
 from ..worker.facts import ProbeFacts
 from ..worker.protocol import UNSET, ProbeRequest
 from . import variables
@@ -151,7 +152,7 @@ def narrowed(
                 reasons.setdefault(why, []).append(value.value)
         for why, values in reasons.items():
             space = narrow(space, name, values, why)
-    return _with_library_paths(space, loaded, facts)
+    return _as_set_here(space, loaded, facts)
 
 
 def _why_not(
@@ -192,24 +193,23 @@ def _exceeds(value: Value, limit: int) -> bool:
     return isinstance(value, int) and value > limit
 
 
-def _with_library_paths(space: SearchSpace, loaded: LoadedFile, facts: ProbeFacts) -> SearchSpace:
-    """Every value's variables with the path of the library that was found for it."""
-    knobs = []
+def _as_set_here(space: SearchSpace, loaded: LoadedFile, facts: ProbeFacts) -> SearchSpace:
+    """Every value's variables: with the path of its library, and what the user has beside them."""
+    users, knobs = {**facts.settings, PRELOAD: facts.preload}, []
     for knob in space.knobs:
         by_value = {value: dict(assigned) for value, assigned in knob.variables.items()}
         for entry in loaded.entries[knob.name].entries():
-            if entry.shared_library and entry.value in knob.domain:
-                path, preloaded = facts.libraries[entry.shared_library], facts.preload
-                assigned = by_value[str(entry.value)]
-                by_value[str(entry.value)] = with_library(assigned, path, preloaded)
+            assigned = by_value.get(str(entry.value))
+            if assigned and entry.value in knob.domain:
+                path = facts.libraries[entry.shared_library] if entry.shared_library else ""
+                by_value[str(entry.value)] = as_set_here(assigned, path, users)
         knobs.append(replace(knob, variables=by_value))
     return replace(space, knobs=tuple(knobs))
 
 
-def with_library(variables: Mapping[str, str], path: str, preloaded: str) -> dict[str, str]:
-    """Fill `{library}`; what the user preloads already stays preloaded, after ours."""
+def as_set_here(
+    variables: Mapping[str, str], path: str, users: Mapping[str, str]
+) -> dict[str, str]:
+    """Fill `{library}`, and add to the lists that the user has in these variables."""
     filled = {name: text.replace("{library}", path) for name, text in variables.items()}
-    if "LD_PRELOAD" in filled:
-        others = [library for library in preloaded.split(":") if library not in ("", path)]
-        filled["LD_PRELOAD"] = ":".join([filled["LD_PRELOAD"], *others])
-    return filled
+    return {name: added(name, text, users.get(name, "")) for name, text in filled.items()}

@@ -16,6 +16,7 @@ class ProbeFacts:
     missing: handler -> value -> why it cannot be used, "" where it can.
     libraries: file name -> path, "" where there is none; library_faults: file name -> why it cannot
     be preloaded, "" where it can. preload: LD_PRELOAD.
+    settings: variables that are lists of settings, as the user has them.
     refused: variables of the environment -> their values, which mean nothing.
     changed: settings of the process that the model's own code changes, each with before and after.
     cann: the version that its installation's files say, "" where there is none. npus: what
@@ -40,6 +41,7 @@ class ProbeFacts:
     changed: List[str] = field(default_factory=list)
     npus: List[str] = field(default_factory=list)
     throttled_s: float = 0.0
+    settings: Dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

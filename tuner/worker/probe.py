@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from . import batch, cann, chip, process_settings, quota, repeatable, weights
+from .applied import lists
 from .applied.libraries import find_library, preload_fault
 from .backends import npu
 from .build import call_where_lazy, load, to_device, workload_of
@@ -22,8 +23,10 @@ from .workload import Workload, batch_of
 
 def of_environment(request: ProbeRequest) -> ProbeFacts:
     """What can be told before torch is imported."""
+    own = lists.users(os.environ)
     return ProbeFacts(
-        preload=os.environ.get("LD_PRELOAD", ""),
+        preload=own.pop(lists.PRELOAD, ""),
+        settings=own,
         refused=refused(request.variables, os.environ),
         cann=cann.version(os.environ),
         npus=chip.marks(),

@@ -125,4 +125,8 @@ def test_the_users_own_settings_and_device_decide_what_is_offered(emulated: Emul
         why = missing["npu_execution"]["npugraph"]
         assert why.startswith("nothing can be captured here: RuntimeError")
     assert missing["log_level"]["3"] == ""
-    assert missing["npu_allocator"]["expandable"].endswith("is set in the environment: kept")
+    assert missing["npu_allocator"] == {
+        "expandable": "PYTORCH_NPU_ALLOC_CONF=max_split_size_mb:100 is set in the environment: "
+        "expandable_segments cannot be beside it",
+        "split-250": "",
+    }

@@ -10,18 +10,31 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..applied.lists import settings
 from ..protocol import ReadBack
 from ..workload import Workload
 
 VARIABLE = "PYTORCH_NPU_ALLOC_CONF"
 OTHER = "PYTORCH_ALLOC_CONF"  # torch's own; torch_npu of TorchNPU 26.2.0 on refuses both at once
+# Value -> its setting, and those that it cannot be beside: torch_npu, NPUCachingAllocator.cpp.
+EXPANDABLE, EXPANDABLE_OFF = "expandable_segments", "expandable_segments:False"
+EXCLUDED = {
+    "expandable": (EXPANDABLE, ("max_split_size_mb", "garbage_collection_threshold")),
+    "split-250": ("max_split_size_mb", (EXPANDABLE,)),
+}
 
 
 def missing(value: str) -> str:
-    """Where the user's own settings would clash with ours or be lost."""
-    for name in (VARIABLE, OTHER):
-        if name in os.environ:
-            return "{}={} is set in the environment: kept".format(name, os.environ[name])
+    """Where the user's own settings exclude ours; others are kept beside them."""
+    if os.environ.get(OTHER):
+        text = "{}={} is set in the environment: torch_npu refuses {} beside it"
+        return text.format(OTHER, os.environ[OTHER], VARIABLE)
+    own = settings(VARIABLE, os.environ.get(VARIABLE, ""))
+    ours, others = EXCLUDED[value]
+    clash = [own[name] for name in others if own.get(name, EXPANDABLE_OFF) != EXPANDABLE_OFF]
+    if clash:
+        text = "{}={} is set in the environment: {} cannot be beside it"
+        return text.format(VARIABLE, ",".join(clash), ours)
     return ""
 
 
@@ -37,7 +50,8 @@ def read_back(workload: Workload, start: Any) -> ReadBack:
     if any(expandable):
         return ReadBack("expandable", True, how)
     text = os.environ.get(VARIABLE, "")
-    if "expandable_segments:True" in text:
+    own = settings(VARIABLE, text)
+    if own.get(EXPANDABLE) == "expandable_segments:True":
         return ReadBack("unset", bool(segments), how + ", though asked for")
-    value = "split-250" if text == "max_split_size_mb:250" else "unset"
+    value = "split-250" if own.get("max_split_size_mb") == "max_split_size_mb:250" else "unset"
     return ReadBack(value, False, "{}={}".format(VARIABLE, text or "unset"))
