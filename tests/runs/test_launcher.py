@@ -101,7 +101,10 @@ def test_a_hanging_worker_times_out_and_its_detached_grandchild_is_gone(tmp_path
     run = launch("hangs", tmp_path, replace(SPEC, deadline_s=5.0))
     assert run.log_tail.startswith("grandchild")
     assert run.result.outcome is Outcome.TIMEOUT
-    assert run.result.message == "no result after 5 s"
+    assert run.result.message == (
+        f"no result after 5 s: {sys.executable} has not begun to run the worker: no --timeout "
+        f"helps where that hangs; try: {sys.executable} -c pass"
+    )
     assert kill_carriers([f"{tmp_path.resolve()}:"]) == 0
 
 

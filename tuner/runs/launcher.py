@@ -25,6 +25,7 @@ from ..worker.protocol import (
     TrialResult,
     TrialSpec,
 )
+from . import deadline
 from .log import last_line, log_tail
 from .process import Process, end, wait_for_answers
 from .records import Run
@@ -161,7 +162,8 @@ class Launcher:
         code = process.code
         log = log_tail(folder / protocol.LOG_FILE)
         if code is None:
-            return TrialResult(Outcome.TIMEOUT, f"no result after {spec.deadline_s:.0f} s")
+            late = deadline.missed(spec, folder, [*self.prefix, self.python], self.env_script)
+            return TrialResult(Outcome.TIMEOUT, late)
         if self.prefix and SIGNALLED < code <= SIGNALLED + signal.SIGSYS:
             code = SIGNALLED - code
         if code in EXIT_CANNOT_EXECUTE:

@@ -19,6 +19,7 @@ RESULT_FILE = "result.json"
 LOG_FILE = "worker.log"
 PART_FILE = "part-{}.json"  # a TrialResult: what a run measured in the heat of that number
 STARTED_FILE = "started"  # made by the worker: whatever was to be run before it did run
+PHASES_FILE = "phases"  # a line for each that began: its name, and seconds since the launch
 LEASE_VARIABLE = "NPU_TUNE_LEASE"  # number of the inherited file that locks the device
 TOKEN_VARIABLE = "NPU_TUNE_RUN"  # marks a run's descendants, wherever they moved themselves
 UNSET = "unset"  # a knob that is left as the user's environment has it

@@ -19,6 +19,7 @@ from tuner.runs.launcher import WORKER, Launcher
 from tuner.runs.records import Run
 from tuner.worker import exchange
 from tuner.worker.protocol import (
+    PHASES_FILE,
     SPEC_FILE,
     TOKEN_VARIABLE,
     InputSpec,
@@ -337,6 +338,7 @@ def test_a_worker_stuck_beyond_its_deadline_ends_itself(
     assert stuck.wait(timeout=60) == 1
     assert stuck.stdout is not None
     assert stuck.stdout.read() == b"t ended timeout\n"
+    assert (tmp_path / PHASES_FILE).read_text().startswith("import ")
     assert measuring_in(tmp_path) == []
 
 
