@@ -14,7 +14,7 @@ DOING = {
     "import": "torch was being imported",
     "device": "the device was being opened",
     "build": "the model was being built",
-    "knobs": "what the knobs' values need was being looked for",
+    "knobs": "the knobs' values were being tried",
     "transform": "the model was being made ready as the knobs say",
     "first_call": "it was in its first call, which compiles where a knob says so",
     "check": "its output was being checked",
