@@ -140,6 +140,17 @@ def test_an_interpreter_that_a_preloaded_library_kills_is_the_configurations_doi
     assert (result.outcome, result.message) == (Outcome.CRASHED, "killed by SIGSEGV")
 
 
+def test_a_preloaded_library_that_stops_the_interpreter_is_the_knobs_doing(tmp_path: Path) -> None:
+    words = "symbol lookup error: /o/libj.so: undefined symbol: x"
+    python = interpreter(tmp_path, f"echo 'python: {words}' >&2; exit 127")
+    knob = KnobSetting("allocator", "j", "environment", "", {"LD_PRELOAD": "/o/libj.so"})
+    result = launch("ok", tmp_path / "runs", replace(SPEC, knobs=[knob]), python).result
+    assert (result.outcome, result.message) == (
+        Outcome.UNSUPPORTED,
+        f"allocator=j preloads /o/libj.so, with which {python} does not start: python: {words}",
+    )
+
+
 def test_an_old_kernel_that_cannot_watch_a_process_is_no_obstacle(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

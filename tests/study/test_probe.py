@@ -61,6 +61,14 @@ def test_the_last_words_of_a_model_that_does_not_load_are_quoted(
     assert str(error.value) == f"the model does not load: crashed: {said}"
 
 
+def test_a_probe_that_is_late_is_no_fault_of_the_models(tmp_path: Path) -> None:
+    late = TrialResult(Outcome.TIMEOUT, "no result after 60 s: torch was being imported")
+    launcher: Any = SimpleNamespace(run=lambda spec: replace(answered(spec), result=late))
+    with pytest.raises(BaselineError) as raised:
+        probe(Setup("resnet18", backend="cpu"), launcher, tmp_path)
+    assert str(raised.value) == f"before anything was measured: {late.message}"
+
+
 def of_no_batch(spec: TrialSpec) -> Run:
     return answered(spec, batch_size=None, no_batch="rows depend")
 

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ..worker import exchange, protocol
+from ..worker.applied.lists import PRELOAD
 from ..worker.protocol import (
     LEASE_VARIABLE,
     OUT_OF_MEMORY,
@@ -166,10 +167,17 @@ class Launcher:
             return TrialResult(Outcome.TIMEOUT, late)
         if self.prefix and SIGNALLED < code <= SIGNALLED + signal.SIGSYS:
             code = SIGNALLED - code
+        started, way = self._has_started(folder, code), shlex.join([*self.prefix, self.python])
+        preloads = [knob for knob in spec.knobs if PRELOAD in knob.variables]
+        if preloads and not started:
+            what = (
+                f"{preloads[0].name}={preloads[0].value} preloads {preloads[0].variables[PRELOAD]}"
+            )
+            message = f"{what}, with which {way} does not start: {last_line(log)}"
+            return TrialResult(Outcome.UNSUPPORTED, message)
         if code in EXIT_CANNOT_EXECUTE:
             return environment_error(f"cannot run {self.python}: {last_line(log)}")
-        if not self._has_started(folder, code):
-            way = shlex.join([*self.prefix, self.python])
+        if not started:
             return environment_error(f"{way} does not run the worker: {last_line(log)}")
         if OUT_OF_MEMORY.search(log):
             return TrialResult(Outcome.OUT_OF_MEMORY, f"{_how_ended(code)}: {last_line(log)}")

@@ -153,6 +153,8 @@ def require_ok(run: Run) -> None:
         raise UnfitEnvironmentError(result.message + advice)
     if result.outcome == Outcome.UNSUPPORTED:
         raise UsageError(result.message)
+    if result.outcome == Outcome.TIMEOUT:
+        raise BaselineError(f"before anything was measured: {result.message}")
     lines = without_traces(run.log_tail).splitlines()
     said = [line for line in lines if line not in result.message][-1:]
     raise BaselineError(

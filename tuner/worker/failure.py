@@ -7,11 +7,15 @@ import os
 import re
 import sys
 import traceback
+from typing import List
 
-from .protocol import OUT_OF_MEMORY, Outcome
+from .protocol import OUT_OF_MEMORY, KnobSetting, Outcome
 
 # The loader's words where a library comes too late, mostly a second OpenMP: no memory is short.
 STATIC_TLS = re.compile(r"(\S+): cannot allocate memory in static TLS block")
+NOT_FOUND = re.compile(r"(\S+): cannot open shared object file")
+LACKS_SYMBOL = re.compile(r"(\S+): undefined symbol")
+TOO_OLD = re.compile(r"version `\S+' not found \(required by (\S+)\)")  # mostly GLIBC_ or GLIBCXX_
 ONE_DICT = "to pass the dict as one argument return (model, (inputs,))"
 
 
@@ -75,9 +79,52 @@ def one_line(error: BaseException) -> str:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename)]
     if frames:
         text += " ({}:{})".format(os.path.basename(frames[-1].filename), frames[-1].lineno)
+    missed = loaders(error)
+    if missed:
+        text += ": " + missed
+        if frames and "torch" in sys.modules:  # which one that failed would not be
+            text += "; torch itself is loaded: this is an import of the model's own"
     if isinstance(error, TypeError) and "unexpected keyword argument" in text:
         text += "; " + ONE_DICT
     return text
+
+
+def loaders(error: BaseException) -> str:
+    """What the loader of shared libraries missed, and which file needs it; "" for other errors.
+
+    An ImportError knows the extension that it was about (path); a library of that one may be what
+    lacks something.
+    """
+    if not isinstance(error, (ImportError, OSError)):
+        return ""
+    text, needing = str(error), getattr(error, "path", None)
+    match = NOT_FOUND.search(text)
+    if match and needing and needing != match.group(1):
+        return "{} needs {}, which the loader does not find".format(needing, match.group(1))
+    if match:
+        return "the loader does not find {}".format(match.group(1))
+    match = LACKS_SYMBOL.search(text)
+    if match:
+        words = "{} was built for other versions of what it needs than those here"
+        return words.format(match.group(1))
+    match = TOO_OLD.search(text)
+    return "{} was built for a newer system than this".format(match.group(1)) if match else ""
+
+
+def without_torch(error: BaseException, knobs: List[KnobSetting]) -> RunError:
+    """What an import of torch that failed stands for; a knob that preloads is the one to blame."""
+    for knob in knobs:
+        if "LD_PRELOAD" in knob.variables:
+            text = "{}={} preloads {}, with which torch does not import: {}"
+            preloaded = knob.variables["LD_PRELOAD"]
+            return unsupported(text.format(knob.name, knob.value, preloaded, one_line(error)))
+    if loaders(error) or STATIC_TLS.search(str(error)):
+        text = "{}: torch's own import fails in the loader: {}"
+        return environment_error(text.format(sys.executable, one_line(error)))
+    return environment_error(
+        "{} has no usable torch ({}): install it there, or choose another interpreter "
+        "with --python".format(sys.executable, one_line(error))
+    )
 
 
 def _is_users(path: str) -> bool:

@@ -28,7 +28,7 @@ from . import (
     witnesses,
 )
 from .facts import ProbeFacts
-from .failure import environment_error, one_line, outcome_of, print_trace
+from .failure import environment_error, one_line, outcome_of, print_trace, without_torch
 from .in_turns import InTurns
 from .line import Line
 from .outputs import Outputs
@@ -207,10 +207,7 @@ class Measuring:
             try:
                 importlib.import_module("torch")
             except Exception as error:  # a broken installation raises more than ImportError
-                raise environment_error(
-                    "{} has no usable torch ({}): install it there, or choose another interpreter "
-                    "with --python".format(sys.executable, one_line(error))
-                )
+                raise without_torch(error, self.spec.knobs)
             if self.spec.backend == "auto":
                 return None
             return _backend(self.spec.backend)
