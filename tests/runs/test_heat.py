@@ -90,6 +90,18 @@ def test_what_one_run_does_ends_that_run_and_not_the_heat(
     assert kill_carriers([f"{launcher.folder.resolve()}:"]) == 0
 
 
+@pytest.mark.parametrize("when", ["prepare", "warm"])
+def test_what_a_run_leaves_in_the_temporary_folder_goes_with_it(
+    when: str, launcher: Launcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    runs, _ = heat.measure(1, [(launcher, acting(f"litter {when}"))])
+    assert outcomes(runs) == ["ok"]
+    assert list(place.iterdir()) == []
+
+
 def test_a_companion_hands_over_heat_by_heat(launcher: Launcher) -> None:
     with heat.companion(launcher, acting(role=Role.COMPANION)) as companion:
         for number in (1, 2):

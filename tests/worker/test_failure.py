@@ -88,7 +88,7 @@ def test_a_model_whose_own_import_fails_in_the_loader_is_told_that_torch_is_load
         names["make"]()  # type: ignore[operator]
     assert one_line(raised.value) == (
         f"ImportError: {MISSING} (m.py:2): /m/_C.so needs libcudart.so.12, which the loader does "
-        "not find; torch itself is loaded: this is an import of the model's own"
+        "not find; torch itself is loaded: what fails is the model's own"
     )
 
 

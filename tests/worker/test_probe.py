@@ -8,6 +8,7 @@ import pytest
 
 from tuner.space import variables
 from tuner.worker import cann, probe
+from tuner.worker.backends import npu
 from tuner.worker.facts import ProbeFacts
 from tuner.worker.failure import RunError
 from tuner.worker.protocol import ProbeRequest, VariableRule
@@ -50,7 +51,7 @@ def chosen(
     monkeypatch: pytest.MonkeyPatch, npus: list[str], device: int | None = None
 ) -> ProbeFacts:
     """What `auto` is, where torch_npu cannot be used."""
-    monkeypatch.setattr(probe.npu, "missing", lambda: "the interpreter has no torch_npu")
+    monkeypatch.setattr(npu, "missing", lambda: "the interpreter has no torch_npu")
     facts = ProbeFacts(npus=npus)
     return probe.with_backend(facts, "auto", ProbeRequest(), device)
 

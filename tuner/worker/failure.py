@@ -83,7 +83,7 @@ def one_line(error: BaseException) -> str:
     if missed:
         text += ": " + missed
         if frames and "torch" in sys.modules:  # which one that failed would not be
-            text += "; torch itself is loaded: this is an import of the model's own"
+            text += "; torch itself is loaded: what fails is the model's own"
     if isinstance(error, TypeError) and "unexpected keyword argument" in text:
         text += "; " + ONE_DICT
     return text

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, List, NoReturn, Optional
+from typing import Any, Iterator, List, NoReturn, Optional
 
 from .protocol import (
     ENDED,
@@ -53,11 +53,34 @@ def supervise(run_dir: str, command: List[str], foreground: bool) -> NoReturn:
         signal.signal(number, lambda *_: sys.exit(1))
     supervisor = Supervisor(answers, spec["deadline_s"], spec["backend"] == "cpu")
     code = 1
-    try:
-        code = supervisor.run(command)
-    finally:
-        supervisor.end()
+    with _temporary_folder():
+        try:
+            code = supervisor.run(command)
+        finally:
+            supervisor.end()
     _leave(code)
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[None]:
+    """One of its own for the run, gone with it: compilers and torch leave theirs when ended.
+
+    Below the usual one: a path in the run's folder may be too long for a socket (unix(7)).
+    """
+    usual, name = os.environ.get("TMPDIR") or "/tmp", "npu-tune-{}-{}"
+    folder = os.path.join(usual, name.format(os.getpid(), time.monotonic_ns()))
+    try:
+        os.mkdir(folder, 0o700)
+    except OSError:  # whoever wants one will say so
+        yield
+        return
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        import shutil  # late: it takes as long to import as all else here, and nobody waits now
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Supervisor:

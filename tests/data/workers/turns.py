@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 import time
 
 MAIN = os.environ["WORKER_MAIN"]
@@ -27,6 +28,9 @@ def do(act, run_dir, protocol, exchange):
     if act == "crash":
         sys.stderr.write("last words\n")
         os._exit(3)
+    if act == "litter":  # as a compiler that is not ended in peace
+        tempfile.mkdtemp()
+        open(os.path.join(tempfile.gettempdir(), "cc1.s"), "w").close()
     if act == "hang":
         time.sleep(600)
     if act == "wrong":
