@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -73,6 +75,21 @@ def test_whoever_names_an_npu_is_not_given_the_cpu(monkeypatch: pytest.MonkeyPat
     assert str(refused.value) == (
         "backend auto: --device 1 names an NPU, which cannot be used: the interpreter has no "
         "torch_npu: install or repair it, or tune the CPU with --backend cpu"
+    )
+
+
+def test_a_model_that_puts_itself_on_the_npu_is_not_measured_as_the_cpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, probe.TRANSFER, raising=False)
+    assert not probe.transferred("cpu")
+    monkeypatch.setitem(sys.modules, probe.TRANSFER, ModuleType("transfer_to_npu"))
+    assert probe.transferred("npu:0")
+    with pytest.raises(RunError) as refused:
+        probe.transferred("cpu")
+    assert str(refused.value) == (
+        "the model imports transfer_to_npu, which puts on the NPU what it asks of CUDA: tune it "
+        "with --backend npu, or without that import"
     )
 
 

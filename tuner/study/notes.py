@@ -56,6 +56,11 @@ def of_environment(facts: StudyFacts) -> Iterator[str]:
         yield say(text, **versions)
         if fingerprint["emulated_cann"]:
             yield say(EMULATED_CANN)
+    if facts.probe.transferred:
+        yield say(
+            "the model imports transfer_to_npu: what it asks of torch.cuda it gets of torch.npu, "
+            "and torch.jit.script does nothing, so what it scripts is measured in eager mode"
+        )
 
 
 def of_changes(facts: StudyFacts) -> Iterator[str]:

@@ -21,7 +21,7 @@ class ProbeFacts:
     changed: settings of the process that the model's own code changes, each with before and after.
     cann: the version that its installation's files say, "" where there is none. npus: what
     tells that there are some, usable or not. throttled_s: for how long the quota of its
-    cgroups has stopped threads.
+    cgroups has stopped threads. transferred: the model imports torch_npu's transfer_to_npu.
     """
 
     backend: str = ""
@@ -41,6 +41,7 @@ class ProbeFacts:
     changed: List[str] = field(default_factory=list)
     npus: List[str] = field(default_factory=list)
     throttled_s: float = 0.0
+    transferred: bool = False
     settings: Dict[str, str] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import sys
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -19,6 +20,9 @@ from .judge import judge_of
 from .protocol import ProbeRequest, TrialSpec, VariableRule
 from .tree import tensors_of
 from .workload import Workload, batch_of
+
+# Puts torch.npu in the place of torch.cuda, and makes torch.jit.script do nothing.
+TRANSFER = "torch_npu.contrib.transfer_to_npu"
 
 
 def of_environment(request: ProbeRequest) -> ProbeFacts:
@@ -109,6 +113,7 @@ def with_model(facts: ProbeFacts, spec: TrialSpec, device: str) -> ProbeFacts:
     """
     before = process_settings.seen()
     loaded = load(spec)
+    facts = replace(facts, transferred=transferred(device))
     workload = workload_of(loaded, spec)
     facts = replace(facts, changed=process_settings.changes(before, process_settings.seen()))
     repeatable.share_inputs(workload, spec.inputs_path)
@@ -152,6 +157,16 @@ def _with_failing(
                 text = "the model fails with it: {}".format(why)
                 failing.setdefault(handler, {})[str(value)] = text
     return replace(facts, missing=failing)
+
+
+def transferred(device: str) -> bool:
+    """Has the model put torch.npu in the place of torch.cuda? Raises RunError where it may not."""
+    if TRANSFER in sys.modules and device == "cpu":
+        raise unsupported(
+            "the model imports transfer_to_npu, which puts on the NPU what it asks of CUDA: tune "
+            "it with --backend npu, or without that import"
+        )
+    return TRANSFER in sys.modules
 
 
 def _looks(module: Any, workload: Workload) -> Dict[str, Any]:

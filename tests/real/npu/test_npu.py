@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.support.cann_emulator.calls import threads, total
 from tests.support.npu import A2, A3, OLD, UNSET, Emulated
 from tuner.runs.launcher import WORKER
-from tuner.worker.protocol import Outcome, Role
+from tuner.worker.protocol import ModelSpec, Outcome, ProbeRequest, Role
 
 NEWER = {"soc": A3, "cann": "8.5.0", "driver": "25.5.0"}
 
@@ -171,3 +172,23 @@ def test_without_cann_the_reason_is_one_sentence(emulated: Emulated) -> None:
     assert result.outcome is Outcome.ENVIRONMENT_ERROR
     assert "torch_npu does not import" in result.message
     assert len(result.message.splitlines()) == 1
+
+
+def test_a_model_that_asks_for_cuda_by_transfer_to_npu_is_noticed_and_measured(
+    emulated: Emulated, tmp_path: Path
+) -> None:
+    model = tmp_path / "transferred.py"
+    model.write_text(
+        "import torch\n"
+        "from torch_npu.contrib import transfer_to_npu\n"
+        "assert torch.cuda.is_available()\n"
+        "def make():\n"
+        "    return torch.jit.script(torch.nn.Linear(4, 4).cuda()), torch.ones(1, 4).cuda()\n"
+    )
+    spec = {"model": ModelSpec("python_file", f"{model}:make"), "probe": ProbeRequest()}
+    probed = emulated.fresh(None, {**spec, "role": Role.PROBE}).result
+    assert probed.outcome is Outcome.OK, probed.message
+    assert probed.probe is not None
+    assert probed.probe.transferred
+    measured = emulated.fresh(None, spec).result
+    assert measured.outcome is Outcome.OK, measured.message
