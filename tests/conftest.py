@@ -14,7 +14,7 @@ import pytest
 from tests.support.pretend import pretend
 from tests.support.programs import exported
 from tests.support.studies import study, study_original
-from tuner import language
+from tuner import language, text
 
 __all__ = ["exported", "pretend", "study", "study_original"]
 
@@ -38,9 +38,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
+def _defaults() -> Iterator[None]:
     yield
     language.use("en")  # --lang speaks for the whole process
+    text.keep_in("")  # as --storage does
 
 
 @pytest.fixture(scope="session", autouse=True)

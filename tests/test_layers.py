@@ -27,7 +27,7 @@ SPEAKING_FILES = {
     "deploy/apply", "diagnose/full", "runs/lease", "study/budget", "study/notes",
     "study/progress", "study/repeat", "text",
 }  # fmt: skip
-SPEAKS_SQL = {"runs/database", "runs/migrations", "runs/store", "runs/tables"}
+SPEAKS_SQL = {"runs/address", "runs/database", "runs/migrations", "runs/store", "runs/tables"}
 SPEAKS_OPTUNA = {"runs/store", "study/sampler"}
 BOUNDARY = {
     "protocol",

@@ -20,6 +20,7 @@ from .study import session, stored
 from .study.progress import Progress
 from .study.replay import replay
 from .study.runner import Caller
+from .text import keep_in
 
 if TYPE_CHECKING:
     from .study.sampler import Sampler
@@ -46,7 +47,7 @@ def tune(
     """
     setup = new_setup({"model": model, **options})
     say = on_progress or (lambda _: None)
-    store = Store(storage)
+    store = _store(storage)
     try:
         name = study or session.new_name(store, setup)
         progress = Progress(OBJECTIVES[setup.objective], say)
@@ -74,9 +75,16 @@ def _signature() -> inspect.Signature:
 tune.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
+def _store(storage: str, reads: bool = False) -> Store:
+    """The database, which every command that is named then carries."""
+    store = Store(storage, reads=reads)
+    keep_in("" if storage == DEFAULT_STORAGE else store.url)
+    return store
+
+
 def load_result(study: str, storage: str = DEFAULT_STORAGE) -> Result:
     """A stored study, judged by the rules of this version. Raises StudyConflictError."""
-    store = Store(storage, create=False)
+    store = _store(storage, reads=True)
     try:
         return conclude(stored.load(store, study))
     finally:
@@ -108,7 +116,7 @@ def replay_study(
             raise UsageError(f"{study}: a recording in which no study was begun")
         record, runs = content.study, content.runs
     else:
-        store = Store(storage, create=False)
+        store = _store(storage, reads=True)
         try:
             record, runs = stored.load(store, str(study)).study, tuple(store.runs(str(study)))
         finally:

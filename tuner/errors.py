@@ -40,6 +40,10 @@ class StorageError(TunerError):
     exit_code = 8
 
 
+class StorageLockedError(StorageError):
+    """Another program has the database locked: later the same may work."""
+
+
 class Interrupted(TunerError):
     """The user stopped the study; nothing recorded is lost."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
-from .language import N_, say
+from .language import N_, Message, say
 from .policy import BATCH_SIZE, WARMUP
 from .worker.protocol import UNSET
 
+HIDDEN = "***"  # stands for a password
 EMULATED_CANN = N_("emulated CANN: no figure below is a device's")
+
+_storage = ""
 
 
 def labelled(text: str, emulated: bool) -> str:
@@ -39,6 +43,22 @@ def duration(seconds: float) -> str:
     return say("{h} h {min} min", h=minutes // 60, min=minutes % 60)
 
 
-def resume_command(name: str, more: str = "") -> str:
-    """The command that continues a study, with more options. No name of a study needs quotes."""
-    return f"npu-tune --resume --study {name} {more}".rstrip()
+def keep_in(url: str) -> None:
+    """The database that commands name from now on, as it may be printed; "" for the default."""
+    global _storage
+    _storage = url
+
+
+def command(*words: str) -> Message:
+    """A command to type, for the database in use."""
+    storage = ["--storage", _storage] if _storage else []
+    line = shlex.join(["npu-tune", *words, *storage])
+    if HIDDEN in _storage:
+        text = N_("{command} (type the password in the place of ***)")
+        return Message(text, {"command": line})
+    return Message(line)
+
+
+def resume_command(name: str, *more: str) -> Message:
+    """The command that continues a study, with more options."""
+    return command("--resume", "--study", name, *more)

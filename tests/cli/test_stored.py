@@ -160,3 +160,19 @@ def test_an_explanation_needs_a_confirmation() -> None:
     done = npu_tune(*RESUME, "--ablate")
     assert done.exit_code == 2
     assert "it needs confirm (--confirm) auto or a number of pairs" in done.stderr
+
+
+def test_every_command_that_is_named_names_the_database(study: Path) -> None:
+    (study / "results" / "npu-tune.db").rename(study / "my studies.db")
+    url, said = "sqlite:///my studies.db", "--storage 'sqlite:///my studies.db'"
+    at = ["--storage", url]
+    printed = [
+        npu_tune("show", "s", *at).stdout,
+        npu_tune("show", "s", "--trial", "1", *at).stdout,
+        npu_tune("export", "s", "-o", "again.yaml", *at).stdout + Path("again.yaml").read_text(),
+        npu_tune("--model", "m.py:make", "--study", "s", *at).stderr,
+    ]
+    text = " ".join(" ".join(printed).split())
+    hints = re.findall(r"npu-tune (?:show|rerun|export|--resume) s?.*?(?=npu-tune |$)", text)
+    assert len(hints) >= 5
+    assert [hint for hint in hints if said not in hint] == []

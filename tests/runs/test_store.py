@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +14,9 @@ from click.testing import CliRunner
 from tests.support import DATA
 from tests.support.runs import SPACE, recorded, study_record
 from tuner import options
-from tuner.cli import tune
 from tuner.cli.main import main
 from tuner.errors import StorageError, StudyConflictError
 from tuner.options import Setup
-from tuner.runs import database
 from tuner.runs.migrations import MIGRATIONS
 from tuner.runs.store import Store, pack, unpack
 from tuner.runs.tables import METADATA
@@ -153,39 +150,3 @@ def test_a_new_database_has_the_columns_of_a_saved_one(tmp_path: Path) -> None:
     assert columns(tmp_path / "deep" / "test.db") == saved
     known = [(t.name, c.name) for t in METADATA.tables.values() for c in t.columns]
     assert sorted(known) == [row[:2] for row in saved if row[0] in METADATA.tables]
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("postgresql://u:s3cret@h:5432/db", "postgresql://u:***@h:5432/db"),
-        ("postgresql://h/db?user=u&password=s3cret", "postgresql://h/db?password=***&user=u"),
-        ("postgresql://u:s3@cret@h:port/db", "postgresql://***@h:port/db"),
-        ("postgresql:/u:s3cret@h/db", "***@h/db"),
-        ("sqlite:///results/npu-tune.db", "sqlite:///results/npu-tune.db"),
-        ("nonsense", "nonsense"),
-    ],
-)
-def test_a_url_is_shown_without_its_password(url: str, expected: str) -> None:
-    assert database.shown(url) == expected
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "sqlite://u:s3cret@h/db",
-        "oracle9://u:s3cret@h/db",
-        "postgresql+nodriver://u:s3cret@h/db",
-        "postgresql://u:s3cret@h:port/db",
-        "u:s3cret@h/db",
-    ],
-)
-def test_an_error_shows_no_password(url: str) -> None:
-    with pytest.raises(StorageError, match=r"storage .*\*\*\*.*check the URL") as raised:
-        Store(url)
-    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
-
-
-def test_the_command_that_resumes_shows_no_password() -> None:
-    text = tune._how_to_resume("s", "postgresql://u:s3cret@h/db")
-    assert "npu-tune --resume --study s --storage 'postgresql://u:***@h/db'" in text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import language
+from .. import language, text
 from ..language import LANGUAGES, say
 from ..options import DEFAULT_STORAGE
 
@@ -19,11 +19,21 @@ if TYPE_CHECKING:
 
 
 def storage(command: Any) -> Any:
-    """Adds --storage."""
+    """Adds --storage, which every command that is named then carries."""
     return click.option(
-        "--storage", metavar="URL", default=DEFAULT_STORAGE, show_default=True,
+        "--storage", metavar="URL", default=DEFAULT_STORAGE, show_default=True, callback=_kept_in,
         help="Database for Optuna's tables and the raw samples.",
     )(command)  # fmt: skip
+
+
+def _kept_in(_context: Any, _option: Any, url: str) -> str:
+    if url == DEFAULT_STORAGE:
+        text.keep_in("")
+    else:
+        from ..runs.address import shown
+
+        text.keep_in(shown(url))
+    return url
 
 
 def lang(command: Any) -> Any:

@@ -32,11 +32,25 @@ class TuneByDefault(click.Group):
             return super().invoke(ctx)
         except TunerError as error:
             if str(error):
-                click.echo(f"npu-tune: {error}", err=True)
+                click.echo(f"npu-tune: {_printable(str(error))}", err=True)
             ctx.exit(error.exit_code)
+        except click.UsageError as error:  # it repeats a word of the command line
+            said = error.format_message()
+            if _printable(said) == said:
+                raise
+            raise click.UsageError(_printable(said), error.ctx) from None
         except KeyboardInterrupt:
             click.echo("npu-tune: interrupted", err=True)
             ctx.exit(Interrupted.exit_code)
+
+
+def _printable(text: str) -> str:
+    """Without the password of a URL that stands where none belongs."""
+    if "://" not in text:
+        return text
+    from ..runs.address import without_passwords
+
+    return without_passwords(text)
 
 
 @click.group(

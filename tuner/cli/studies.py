@@ -26,7 +26,7 @@ def list_studies(storage: str) -> None:
     if storage == DEFAULT_STORAGE and database.is_missing(storage):
         console_of().print(studies_view.studies([], {}))
         return
-    store = Store(storage, create=False)
+    store = Store(storage, reads=True)
     console_of().print(studies_view.studies(store.studies(), store.trials_done()))
 
 
@@ -45,7 +45,7 @@ def show(study: str, trial: int | None, storage: str) -> None:
     from ..views import result
     from ..views import studies as studies_view
 
-    store, console = Store(storage, create=False), console_of()
+    store, console = Store(storage, reads=True), console_of()
     summary = stored.load(store, study)
     if trial is not None:
         console.print(studies_view.trial(summary, repeat.runs_of_trial(store, study, trial)))
@@ -87,7 +87,7 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
     from ..study import stored
     from ..text import resume_command
 
-    summary = stored.load(Store(storage, create=False), study)
+    summary = stored.load(Store(storage, reads=True), study)
     best = export_file.best_configuration(conclude(summary), summary.study.setup)
     path = output or formats.path_of(RESULTS, study, form)
     if form == "yaml":
@@ -100,7 +100,7 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
         export_file.write_text(formats.text(best, form, entries, stages), path)
     click.echo(f"written: {path}")
     if best.recommendation == "confirm first":
-        next_step = resume_command(study, "--confirm auto")
+        next_step = resume_command(study, "--confirm", "auto")
         click.echo(f"from single runs, not confirmed; before it is applied: {next_step}", err=True)
 
 
@@ -121,7 +121,7 @@ def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
     from ..study import stored
     from ..views import report as reporting
 
-    store = Store(storage, create=False)
+    store = Store(storage, reads=True)
     summaries = [stored.load(store, name) for name in studies]
     text = reporting.report(summaries)
     path = output or RESULTS / f"{studies[0]}.html"
@@ -144,7 +144,7 @@ def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
     from ..study import repeat
 
     on_wait = None if no_wait else click.echo
-    code = repeat.repeat_trial(Store(storage, create=False), study, trial, click.echo, on_wait)
+    code = repeat.repeat_trial(Store(storage, reads=True), study, trial, click.echo, on_wait)
     raise SystemExit(code)
 
 
@@ -184,7 +184,7 @@ def profile(
 
     if (trial is not None) + best + baseline > 1:
         raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
-    store = Store(storage, create=False)
+    store = Store(storage, reads=True)
     if trial is None:
         recorded = profiling.choose(stored.load(store, study), baseline)
     else:

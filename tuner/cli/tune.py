@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from ..errors import Interrupted, UsageError
 from ..language import say
-from ..options import DEFAULT_STORAGE, RESULTS, new_setup, resumed_setup
+from ..options import RESULTS, new_setup, resumed_setup
 from .common import console_of, interruptible, lang, live, no_wait, storage
 from .options import study_options, without_unset
 
@@ -94,20 +93,17 @@ def tune(
         except (Interrupted, KeyboardInterrupt) as error:
             if store.study(name) is None:
                 raise Interrupted("stopped before the study began") from error
-            raise Interrupted(_how_to_resume(name, storage)) from error
+            raise Interrupted(_how_to_resume(name)) from error
         finally:
             store.close()
     _print_finished(console, *best.export(summary, RESULTS), as_json)
 
 
-def _how_to_resume(name: str, storage: str) -> str:
-    from ..runs.database import shown
+def _how_to_resume(name: str) -> str:
     from ..text import resume_command
 
-    elsewhere = storage != DEFAULT_STORAGE
-    more = f"--storage {shlex.quote(shown(storage))}" if elsewhere else ""
-    command = resume_command(name, more)
-    return say("stopped; everything recorded is kept. Continue with: {command}", command=command)
+    again = resume_command(name)
+    return say("stopped; everything recorded is kept. Continue with: {command}", command=again)
 
 
 def _print_finished(console: Console, result: Result, path: Path, as_json: bool) -> None:

@@ -130,7 +130,7 @@ def compare(
     from ..study.runner import Caller
     from ..views import compare as compare_view
 
-    store, console = Store(storage, create=False), console_of(stderr=as_json)
+    store, console = Store(storage, reads=True), console_of(stderr=as_json)
     before, comparisons = stored.load(store, first), []
     rest = [stored.load(store, name) for name in others]
     for after in rest if remeasure else ():

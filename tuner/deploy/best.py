@@ -26,11 +26,11 @@ from ..evidence.summary import Summary
 from ..language import Message
 from ..options import AUTO, EXPORTED, Setup, from_dict, to_dict
 from ..policy import MIN_PAIRS, WARMUP
-from ..text import EMULATED_CANN
+from ..text import EMULATED_CANN, command
 from ..worker.exchange import replacing
 
 LATER = {"batch_dim", "compare"}  # options that files of earlier versions lack
-HEADER = "# Written by npu-tune. Show the evidence: npu-tune show {study}\n"
+HEADER = "# Written by npu-tune. Show the evidence: {command}\n"
 EMULATED = f"# {EMULATED_CANN}\n"
 UNSETTLED = "# warmup: none is given, no run of this configuration settled within its calls\n"
 
@@ -144,7 +144,7 @@ def export(summary: Summary, folder: Path) -> tuple[Result, Path]:
 def write(best: BestConfiguration, path: Path) -> None:
     """Write the YAML, atomically."""
     body = yaml.safe_dump(best.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    header = HEADER.format(study=best.study)
+    header = HEADER.format(command=command("show", best.study))
     if best.environment.get("emulated_cann"):
         header += EMULATED
     unsettled = best.evidence.best.unsteady == best.evidence.best.runs
@@ -164,7 +164,10 @@ def write_text(text: str, path: Path) -> None:
         with replacing(str(target)) as file:
             file.write(text.encode())
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror}; go to a folder that you may write "
+            "to, or name another file (report and export: -o)"
+        ) from error
 
 
 def load(path: str | Path) -> BestConfiguration:

@@ -23,6 +23,7 @@ from ..options import ALIKE
 from ..policy import ALL_ERRORS, BATCH_SIZE, MIN_PAIRS, WARMUP
 from ..runs.records import RecordedRun
 from ..space.model import Configuration
+from ..text import command
 from ..worker.protocol import Role
 from .knob_changes import KnobChange, knob_changes
 
@@ -161,11 +162,11 @@ def _side(summary: Summary) -> Side:
 
 def _warnings(first: Summary, second: Summary) -> Iterator[Message]:
     if first.in_turns != second.in_turns:
-        names = {"first": first.study.name, "second": second.study.name}
+        both = command("compare", first.study.name, second.study.name, "--remeasure")
         yield Message(
             "one study was measured in turns, the other alone, which may differ by itself: no "
-            "verdict; both now, measured alike: npu-tune compare {first} {second} --remeasure",
-            names,
+            "verdict; both now, measured alike: {command}",
+            {"command": both},
         )
     yield from _unfair(first, second)
 

@@ -19,6 +19,7 @@ from ..runs.store import Store
 from ..space import file
 from ..space.model import Configuration
 from ..study import repeat, stored
+from ..text import command
 from ..worker.facts import ProfileFacts
 from ..worker.protocol import MeasurementRule, Outcome, Role, TrialSpec
 from . import profile_files
@@ -138,9 +139,10 @@ def _require_ok(run: Run, name: str, trial: int) -> None:
     if outcome == Outcome.ENVIRONMENT_ERROR:
         raise UnfitEnvironmentError(message)
     if outcome != Outcome.OK:
+        again = command("rerun", name, "--trial", str(trial))
         raise TunerError(
             f"trial {trial} ended as {outcome.value} when it was to be profiled: {message}; see "
-            f"its log with: npu-tune rerun {name} --trial {trial}"
+            f"its log with: {again}"
         )
 
 

@@ -1,84 +1,103 @@
 """How a database is opened: one engine for a URL, its transactions, who may make tables, and what
-is said of it all: never a password."""
+is said of its errors: never a password."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-import re
+import shutil
+import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, select
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from ..errors import StorageError
-from ..options import DEFAULT_STORAGE
+from ..errors import StorageError, StorageLockedError
+from .address import file_of, is_sqlite, parse, shown, unusable, usable, without_secrets
 
 BUSY_TIMEOUT_S = 30
 READS_ONLY = {"reads_only": True}  # execution options
 TABLE_MAKERS = 7_140_218  # an advisory lock of PostgreSQL has a number for its name
-SECRET_ARGUMENT = re.compile(
-    r"([?&][^=&]*(?:pass|pwd|secret|token|odbc_connect)[^=&]*=)[^&]*", re.I
-)
-
-
-def shown(url: str) -> str:
-    """A URL as it may be printed: with *** for what is secret in it."""
-    parsed = _parsed(url)
-    if parsed is None:  # nothing says where the password begins
-        text = re.sub(r"^(.*?://)?.*@", r"\1***@", url)
-    else:
-        text = parsed.render_as_string(hide_password=True)
-    return SECRET_ARGUMENT.sub(r"\1***", text)
+LOCKED = ("database is locked", "database table is locked")  # SQLite's words
 
 
 @contextlib.contextmanager
-def errors(url: str) -> Iterator[None]:
-    """Whatever the database refuses becomes a StorageError of one line."""
+def errors(url: str, *more: type[Exception]) -> Iterator[None]:
+    """Whatever the database refuses becomes a StorageError of one line; and `more`."""
+    refusals: tuple[type[Exception], ...] = (SQLAlchemyError, ImportError, OSError, *more)
     try:
         yield
-    except (SQLAlchemyError, ImportError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        parsed = _parsed(url)
-        if parsed is not None and parsed.password:
-            reason = reason.replace(parsed.password, "***")
-        raise _unusable(url, reason) from error
+    except refusals as error:
+        raise _said(url, error) from _without_secrets(error, url)
+
+
+@contextlib.contextmanager
+def errors_through_optuna(url: str) -> Iterator[None]:
+    """The same, of nothing but the database, where Optuna may have wrapped it."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as error:
+        of_database = error if isinstance(error, SQLAlchemyError) else error.__cause__
+        if not isinstance(of_database, SQLAlchemyError):
+            raise
+        raise _said(url, of_database) from _without_secrets(error, url)
 
 
 def connect_args(url: URL) -> dict[str, Any]:
     """What the driver is told, ours and Optuna's alike."""
-    return {"timeout": BUSY_TIMEOUT_S} if _is_sqlite(url) else {}
+    return {"timeout": BUSY_TIMEOUT_S} if is_sqlite(url) else {}
 
 
-def make_engine(url: str) -> Engine:
-    """The engine, with SQLite's transactions made whole; nothing is opened yet.
+def make_engine(url: str, reads: bool = False) -> Engine:
+    """The engine, with SQLite's transactions made whole. reads: it changes nothing of the file.
 
-    Raises StorageError for what is no URL.
+    Raises StorageError for what is no URL of a database that stays.
     """
-    parsed = _parsed(url)
-    if parsed is None:
-        raise _unusable(url, "it does not read as a URL of a database")
-    engine = create_engine(parsed, connect_args=connect_args(parsed))
-    if _is_sqlite(parsed):
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    parsed = usable(url)
+    engine, file = create_engine(parsed, connect_args=connect_args(parsed)), file_of(parsed)
+    if file is not None and not reads:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_ahead(file)
+    return _whole(engine)
 
 
-def file_of(url: URL) -> Path | None:
-    """The file of an SQLite database; None for one in memory, for a `file:` URI, on a server."""
-    name = url.database if _is_sqlite(url) else None
-    return Path(name) if name and name != ":memory:" and not name.startswith("file:") else None
+def copy_in_memory(engine: Engine) -> Engine | None:
+    """The content of an SQLite file that SQLite cannot open where it is; None for any other.
+
+    A folder that may not be written, or a file system without locks: there is no place for the
+    files that SQLite lays beside, and what is in them counts.
+    """
+    file = file_of(engine.url)
+    if file is None or not os.access(file, os.R_OK):
+        return None
+    memory = sqlite3.connect(":memory:", check_same_thread=False)
+    with tempfile.TemporaryDirectory(prefix="npu-tune-") as folder:
+        copy = Path(folder, file.name)
+        for ending in ("-wal", "-journal", ""):  # a writer elsewhere adds to these before the file
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(f"{file}{ending}", f"{copy}{ending}")
+        with contextlib.closing(sqlite3.connect(copy)) as copied:
+            copied.execute("PRAGMA journal_mode=DELETE")
+            copied.backup(memory)
+    return _whole(create_engine("sqlite://", poolclass=StaticPool, creator=lambda: memory))
 
 
 def is_missing(url: str) -> bool:
     """Is it the file of an SQLite database, and not there? What is no URL is not missing."""
-    parsed = _parsed(url)
+    parsed = parse(url)
     file = None if parsed is None else file_of(parsed)
     return file is not None and not file.exists()
+
+
+def is_locked(error: Exception) -> bool:
+    """Did another program hold a lock of SQLite for too long?"""
+    return isinstance(error, OperationalError) and str(error.orig).startswith(LOCKED)
 
 
 @contextlib.contextmanager
@@ -111,30 +130,59 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
-def _parsed(url: str) -> URL | None:
+def _said(url: str, error: Exception) -> StorageError:
+    if is_locked(error):
+        return StorageLockedError(
+            f"storage {shown(url)}: another program has kept it locked for {BUSY_TIMEOUT_S:g} s: "
+            "close what has it open (a database browser, a copy, a backup), and do the same again"
+        )
+    reason = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+    return unusable(url, without_secrets(reason, url))
+
+
+def _without_secrets(error: Exception, url: str) -> Exception | None:
+    """The cause as a traceback may show it; None for one that has said a secret."""
+    chain: BaseException | None = error
+    while chain is not None:
+        if without_secrets(str(chain), url) != str(chain):
+            return None
+        chain = chain.__cause__ or chain.__context__
+    return error
+
+
+def _whole(engine: Engine) -> Engine:
+    if is_sqlite(engine.url):
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _write_ahead(file: Path) -> None:
+    """WAL lets `show` read while a study writes; where it cannot be, the file stays without."""
     try:
-        return make_url(url)
-    except (ArgumentError, ValueError):  # ValueError: the port is no number
-        return None
+        _run(file, "PRAGMA journal_mode=WAL", "PRAGMA user_version")
+    except sqlite3.OperationalError as error:
+        if str(error).startswith(LOCKED):
+            return  # as it is: whoever needs the lock next says so
+        # A network share without shared memory, where SQLite notices only when WAL is on.
+        with contextlib.suppress(sqlite3.OperationalError):
+            _run(file, "PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=DELETE")
 
 
-def _unusable(url: str, reason: str) -> StorageError:
-    return StorageError(
-        f"storage {shown(url)}: {reason}; check the URL (for example {DEFAULT_STORAGE}) and that "
-        "its folder can be written"
-    )
-
-
-def _is_sqlite(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite"
+def _run(file: Path, *statements: str) -> None:
+    connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    with contextlib.closing(connection):
+        for statement in statements:
+            connection.execute(statement).fetchall()
 
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:
     # sqlite3 itself begins no transaction before CREATE TABLE: `_begin_sqlite` begins each.
     connection.isolation_level = None
-    # WAL lets `show` read while a study writes; foreign keys are off unless asked for.
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("PRAGMA foreign_keys=ON")  # they are off unless asked for
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    # Without WAL, a power failure may damage what was not synchronised in full.
+    connection.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

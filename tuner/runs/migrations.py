@@ -32,7 +32,8 @@ from sqlalchemy import (
 )
 
 from ..errors import StorageError
-from .database import READS_ONLY, shown
+from .address import shown
+from .database import READS_ONLY
 from .encoding import from_version_1
 
 SCHEMA = Table(

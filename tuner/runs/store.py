@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Engine, distinct, func, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from ..errors import StudyConflictError
-from ..text import resume_command
+from ..text import command, resume_command
 from ..worker.protocol import Outcome
 from . import database, encoding
+from .address import shown
 from .migrations import migrate
 from .records import RecordedRun, StudyRecord
 from .tables import RUNS, STUDIES
@@ -64,22 +66,34 @@ class Store:
     url: as it may be printed, without a password.
     """
 
-    def __init__(self, url: str, create: bool = True) -> None:
-        """create: where there is none; else StudyConflictError, and nothing is made."""
-        self.url, self._url = database.shown(url), url
-        if not create and database.is_missing(url):
+    def __init__(self, url: str, create: bool = True, reads: bool = False) -> None:
+        """create: where there is none; else StudyConflictError, and nothing is made.
+
+        reads: it is only read, which needs no right to write; nothing is made either.
+        """
+        self.url, self._url = shown(url), url
+        if (reads or not create) and database.is_missing(url):
+            begin = command("--model", "mobilenet_v2")
             raise StudyConflictError(
                 f"there is no database {self.url}: check --storage and the folder that you are in; "
-                "npu-tune --model mobilenet_v2 begins a first study"
+                f"{begin} begins a first study"
             )
-        with database.errors(url):
-            self._engine = database.make_engine(url)
-            file = database.file_of(self._engine.url)
-            if file is not None:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            with database.alone(self._engine):
-                migrate(self._engine)
+        with database.errors(url, TypeError, ValueError):  # of arguments that the driver has not
+            self._engine = database.make_engine(url, reads)
+            try:
+                self._open()
+            except OperationalError as error:
+                from_copy = reads and not database.is_locked(error)
+                copy = database.copy_in_memory(self._engine) if from_copy else None
+                if copy is None:
+                    raise
+                self._engine = copy
+                self._open()
         self._engines: list[Engine] = [self._engine]
+
+    def _open(self) -> None:
+        with database.alone(self._engine):
+            migrate(self._engine)
 
     def optuna_storage(self) -> RDBStorage:
         """Optuna's own tables in the same database."""

@@ -16,6 +16,7 @@ from ..language import Message
 from ..options import Setup
 from ..runs.records import RecordedRun
 from ..runs.store import Store
+from ..text import command
 from ..worker.protocol import Outcome, Role
 from . import notes, session, stored
 from .heat_size import HeatSize, decide
@@ -76,7 +77,7 @@ def noise(setup: Setup, store: Store, caller: Caller) -> HostNoise:
     if floor is None:
         raise UnfitEnvironmentError(
             f"study {name!r}: fewer than {RATIOS_FOR_FLOOR} pairs of the baseline ran well; "
-            f"why: npu-tune show {name}"
+            f"why: {command('show', name)}"
         )
     return HostNoise(
         study=name,

@@ -88,7 +88,7 @@ def _run(
     for line in notes.of_study(name, setup):
         caller.note(line)
     with opened(setup, store, name, caller, existing, results) as runner:
-        runner.again = resume_command(name)
+        runner.again = str(resume_command(name))
         caller.note(notes.of_space(runner.space))
         Study(runner, caller.note, probe=beside(runner)).run()
     store.update_study(name, finished_at=datetime.now(timezone.utc))

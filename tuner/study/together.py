@@ -10,6 +10,7 @@ from ..evidence.pairs import Step
 from ..policy import BATCH_SIZE
 from ..runs.log import without_traces
 from ..runs.records import RecordedRun, Run, StudyRecord
+from ..text import command
 from ..worker.facts import ProbeFacts
 from ..worker.protocol import Outcome, Role, TrialSpec
 from .heat_size import most_together
@@ -94,12 +95,12 @@ def baseline_failure(record: StudyRecord, trial: int, run: Run) -> str:
     """Why the baseline did not run, the log's tail, and the command that repeats it."""
     result = run.result
     lines = without_traces(run.log_tail).splitlines()[-SHOWN_LOG_LINES:]
+    again = command("rerun", record.name, "--trial", str(trial))
     return "\n".join(
         [
             f"the baseline run ended as {result.outcome.value}: {result.message}",
             *(f"    {line}" for line in lines if line not in result.message),
-            f"{_blame(record.facts.probe, run)}; repeat this run with: npu-tune rerun "
-            f"{record.name} --trial {trial}",
+            f"{_blame(record.facts.probe, run)}; repeat this run with: {again}",
         ]
     )
 

@@ -14,7 +14,7 @@ from ..deploy.remeasure import Remeasured
 from ..evidence.environment import Difference
 from ..language import N_, say
 from ..policy import BATCH_SIZE
-from ..text import EMULATED_CANN, describe, labelled
+from ..text import EMULATED_CANN, command, describe, labelled
 from .cells import Rows, table, with_interval
 
 STATES = {
@@ -194,5 +194,8 @@ def check(result: Check) -> RenderableType:
         headers = (say("tuned elsewhere"), say("then"), say("now"))
         parts += [Text(), table(Rows(headers, _differences(result.environment)))]
     if result.study:
-        parts += [Text(), Text(say("every trial: npu-tune show {name}", name=result.study))]
+        parts += [
+            Text(),
+            Text(say("every trial: {command}", command=command("show", result.study))),
+        ]
     return Group(*parts)

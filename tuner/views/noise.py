@@ -7,7 +7,7 @@ from rich.text import Text
 
 from ..language import N_, say
 from ..study.noise import HostNoise
-from ..text import EMULATED_CANN, labelled
+from ..text import EMULATED_CANN, command, labelled
 from .result import floor_lines
 
 
@@ -23,5 +23,6 @@ def noise(result: HostNoise) -> RenderableType:
         text = N_("measured alone, {pairs} pairs of one run after the other: {why}")
     parts.append(Text(shown))
     parts.append(Text(say(text, pairs=result.floor.values, why=result.alone or "")))
-    parts += [Text(), Text(say("every run: npu-tune show {name} --trial 0", name=result.study))]
+    every = command("show", result.study, "--trial", "0")
+    parts += [Text(), Text(say("every run: {command}", command=every))]
     return Group(*parts)

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from ..evidence.result import Result
 from ..language import N_, say
 from ..study import notes
+from ..text import command
 
 
 def remarks(result: Result) -> Iterator[str]:
     """Failures by outcome, what became of outputs, and what the model does beside its work."""
     if result.failures:
         failures = ", ".join(f"{count} {outcome}" for outcome, count in result.failures.items())
-        text = N_("failed runs: {counted}; why: npu-tune show {name}")
-        yield say(text, counted=failures, name=result.study)
+        text = N_("failed runs: {counted}; why: {command}")
+        yield say(text, counted=failures, command=command("show", result.study))
     yield from notes.of_inert(result.inert)
     yield from notes.of_failing(result.failing)
     before, after = result.evidence.convolutions

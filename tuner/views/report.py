@@ -79,7 +79,7 @@ def _study(summary: Summary) -> dict[str, Any]:
         "environment": Rows(("", ""), list(_environment(facts))),
         "variables": {n: shlex.quote(v) for n, v in result.environment_variables.items()},
         "recommendation": result.recommendation,
-        "confirm": resume_command(result.study, "--confirm auto"),
+        "confirm": say(resume_command(result.study, "--confirm", "auto")),
         "configuration": result.configuration,
         "knobs": rows.knobs(result),
         "finalists": rows.finalists(result.finalists),

@@ -14,7 +14,7 @@ from ..evidence.result import Result
 from ..evidence.stats import median
 from ..language import N_, Message, say
 from ..policy import NOISY_SPREAD, PRACTICAL_EFFECT, TOO_BUSY
-from ..text import EMULATED_CANN, describe, duration, labelled, resume_command
+from ..text import EMULATED_CANN, command, describe, duration, labelled, resume_command
 from . import rows
 from .cells import table, times, with_interval
 from .remarks import remarks
@@ -121,8 +121,8 @@ def code_lines(result: Result) -> Iterator[str]:
     if not result.in_code:
         return
     text = N_("for the program's own code: {knobs}; as a module: {command}")
-    command = f"npu-tune export {result.study} --format python"
-    yield say(text, knobs=describe(result.in_code), command=command)
+    module = command("export", result.study, "--format", "python")
+    yield say(text, knobs=describe(result.in_code), command=module)
     other = result.without_code
     if other is None or not other.speedups:
         yield say("without it nothing was faster than the baseline")
@@ -151,15 +151,15 @@ def fixed_costs(result: Result) -> Iterator[str]:
 def last_lines(result: Result, path: Path | None) -> Iterator[str]:
     """Files, and what to do next."""
     if path is None:
-        yield say("to write it: npu-tune export {name}", name=result.study)
+        yield say("to write it: {command}", command=command("export", result.study))
     else:
         yield say("written: {path}", path=path)
     if result.environment_variables:
         variables = " ".join(f"{n}={value}" for n, value in result.environment_variables.items())
         yield say("set before the program starts: {variables}", variables=variables)
     if result.recommendation == "confirm first":
-        yield say("next: {command}", command=resume_command(result.study, "--confirm auto"))
-    yield say("every trial: npu-tune show {name}", name=result.study)
+        yield say("next: {command}", command=resume_command(result.study, "--confirm", "auto"))
+    yield say("every trial: {command}", command=command("show", result.study))
 
 
 def noise_lines(result: Result) -> Iterator[str]:
@@ -193,9 +193,9 @@ def noise_lines(result: Result) -> Iterator[str]:
                 "{effect}; stop what else runs, then: {command}"
             )
         pairs, effect = evidence.pairs, times(evidence.interval.smallest_effect)
-        command = resume_command(result.study, f"--confirm {2 * pairs}")
+        more = resume_command(result.study, "--confirm", str(2 * pairs))
         time = duration(pairs * (evidence.pair_s or 0.0))
-        yield say(text, pairs=pairs, effect=effect, command=command, time=time)
+        yield say(text, pairs=pairs, effect=effect, command=more, time=time)
     if any(2 * side.unsteady >= side.runs for side in (evidence.baseline, evidence.best)):
         text = N_(
             "never settled: {baseline} of {baseline_runs} runs of the baseline, {best} of {runs} "

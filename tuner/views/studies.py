@@ -20,7 +20,7 @@ from ..policy import BATCH_SIZE
 from ..runs.log import without_traces
 from ..runs.records import RecordedRun, StudyRecord
 from ..study.notes import of_changes, of_left_out
-from ..text import EMULATED_CANN, describe, labelled
+from ..text import EMULATED_CANN, command, describe, labelled
 from ..worker.protocol import Measurement, Outcome
 from .cells import Rows, milliseconds, table, times
 
@@ -38,7 +38,9 @@ def _progress(done: int, setup: dict[str, Any]) -> str:
 def studies(records: list[StudyRecord], trials_done: dict[str, int]) -> RenderableType:
     """`npu-tune list`."""
     if not records:
-        return Text(say("no studies yet; begin with: npu-tune --model mobilenet_v2"))
+        return Text(
+            say("no studies yet; begin with: {command}", command=command("--model", "mobilenet_v2"))
+        )
     headers = (
         say("study"), say("model"), say("backend"), say("objective"), say("trials"), say("state"),
         say("begun (UTC)"),
@@ -78,8 +80,8 @@ def study(summary: Summary, width: int) -> RenderableType:
     parts += [table(configurations(summary, width)), Text()]
     runs = [r for measured in summary.measured for r in measured.runs]
     parts += [failure(summary, r) for r in [*runs, *summary.confirmation_runs] if not r.ok]
-    name = summary.study.name
-    parts.append(Text(say("one trial in full: npu-tune show {name} --trial N", name=name)))
+    one = command("show", summary.study.name, "--trial", "N")
+    parts.append(Text(say("one trial in full: {command}", command=one)))
     return Group(*parts)
 
 
@@ -108,8 +110,8 @@ def failure(summary: Summary, recorded: RecordedRun) -> Text:
 
 def repeat_it(summary: Summary, recorded: RecordedRun) -> str:
     """The command that repeats a run."""
-    text = N_("repeat it: npu-tune rerun {name} --trial {n}")
-    return say(text, name=summary.study.name, n=recorded.trial)
+    again = command("rerun", summary.study.name, "--trial", str(recorded.trial))
+    return say("repeat it: {command}", command=again)
 
 
 def _rank(measured: Measured) -> tuple[int, bool, float]:
