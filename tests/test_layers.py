@@ -24,7 +24,7 @@ CONTROLLER = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER))
 # messages.
 SPEAKING = ("views", "cli")
 SPEAKING_FILES = {
-    "deploy/apply", "diagnose/full", "runs/lease", "study/budget", "study/notes",
+    "deploy/apply", "diagnose/full", "runs/lease", "runs/unsaved", "study/budget", "study/notes",
     "study/progress", "study/repeat", "text",
 }  # fmt: skip
 SPEAKS_SQL = {"runs/address", "runs/database", "runs/migrations", "runs/store", "runs/tables"}

@@ -12,6 +12,7 @@ from tuner.errors import Interrupted, StudyConflictError, UsageError
 from tuner.evidence.pairs import spent
 from tuner.evidence.summary import Summary
 from tuner.options import Setup
+from tuner.runs import unsaved
 from tuner.runs.records import StudyFacts
 from tuner.runs.store import Store
 from tuner.study import session
@@ -156,3 +157,16 @@ def test_what_is_resumed_must_be_there(tmp_path: Path, monkeypatch: pytest.Monke
     store = begun(tmp_path, monkeypatch)
     with pytest.raises(StudyConflictError, match="there is no study 't'"):
         session.resume(SETUP, store, "t", Caller(), results=tmp_path)
+
+
+def test_runs_that_the_database_had_not_taken_are_taken_up_before_a_study_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, notes = begun(tmp_path, monkeypatch), list[str]()
+    record = store.study("s")
+    assert record is not None
+    unsaved._keep(record, [recorded(2, 4, mode="fast")], unsaved.path_of(tmp_path, "s"))
+    asked = replace(SETUP, trials=3)
+    session.resume(asked, store, "s", Caller(note=notes.append), results=tmp_path)
+    assert notes[0] == "measured runs that the database had not taken are in it now: 1"
+    assert [run.trial for run in store.runs("s")] == [0, 1, 2]

@@ -106,6 +106,12 @@ class Store:
         return storage
 
     @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """What the database refuses to Optuna becomes a StorageError."""
+        with database.errors_through_optuna(self._url):
+            yield
+
+    @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
         engine = self._engine.execution_options(**database.READS_ONLY)
         with database.errors(self._url), engine.begin() as connection:

@@ -70,6 +70,11 @@ def of_changes(facts: StudyFacts) -> Iterator[str]:
         yield say(text, changes="; ".join(facts.probe.changed))
 
 
+def of_unsaved(runs: int) -> str:
+    """What the database did not take when the study ended, and has now."""
+    return say("measured runs that the database had not taken are in it now: {n}", n=runs)
+
+
 def of_differences(differences: Iterable[Difference]) -> Iterator[str]:
     """What is not as it was when the study began."""
     for item in differences:

@@ -20,7 +20,7 @@ from ..evidence.summary import (
 )
 from ..options import BASELINE_DEADLINE_S, Setup
 from ..policy import BATCH_SIZE, WARMUP
-from ..runs import heat
+from ..runs import heat, unsaved
 from ..runs.heat import Tell
 from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.watch import Watch, witnessed
@@ -109,6 +109,7 @@ class Runner:
     launch: makes a run alone. launcher: starts the workers of heats; None: there are none. heats:
     makes those.
     again: how the user goes on, once what has ended it is mended.
+    beside: where runs are kept that the store does not take. on_wait: as in `Caller`.
     """
 
     record: StudyRecord
@@ -122,6 +123,8 @@ class Runner:
     launcher: Launcher | None = None
     watch: Watch = lambda: None
     again: str = "begin anew"
+    beside: Path | None = None
+    on_wait: Callable[[str], None] | None = None
     heats: Heats = heat
     runs: list[RecordedRun] = field(init=False)
     earlier: int = field(init=False)  # runs that were there before
@@ -195,7 +198,7 @@ class Runner:
             replace(r, disturbed=tuple(from_outside(r.run.result, normal))) if r.ok else r
             for r in runs
         ]
-        self.store.record(self.name, *runs)
+        unsaved.record(self.store, self.record, runs, self.beside, self.on_wait)
         self.runs += runs
         for recorded in runs:
             self.observer.run_ended(recorded)

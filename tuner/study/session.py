@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import options
-from ..errors import StudyConflictError, UsageError
+from ..errors import StorageLockedError, StudyConflictError, UsageError
 from ..evidence import pairs
 from ..evidence.environment import differences, upgrade
 from ..evidence.summary import Summary
 from ..options import RESULTS, Setup
-from ..runs import lease, npu_smi, owner
+from ..runs import lease, npu_smi, owner, unsaved
 from ..runs.device import CPU, Device, measured_on
 from ..runs.folder import work_folder
 from ..runs.records import StudyFacts, StudyRecord
@@ -74,6 +74,10 @@ def resume(
     """
     summary = load(store, name)
     owner.require_dead(name, summary.study.owner, take_over)
+    taken_up = unsaved.take_up(store, summary.study, unsaved.path_of(results, name))
+    if taken_up:
+        caller.note(notes.of_unsaved(taken_up))
+        summary = load(store, name)
     return _run(resumed(setup, summary), store, name, caller, summary.study, results)
 
 
@@ -88,9 +92,10 @@ def _run(
     for line in notes.of_study(name, setup):
         caller.note(line)
     with opened(setup, store, name, caller, existing, results) as runner:
-        runner.again = str(resume_command(name))
+        runner.again, runner.beside = str(resume_command(name)), unsaved.path_of(results, name)
         caller.note(notes.of_space(runner.space))
-        Study(runner, caller.note, probe=beside(runner)).run()
+        with store.errors():
+            Study(runner, caller.note, probe=beside(runner)).run()
     store.update_study(name, finished_at=datetime.now(timezone.utc))
     return load(store, name)
 
@@ -135,9 +140,11 @@ def opened(
             yield Runner(
                 record, setup, model.from_dict(record.space), store, launcher.run,
                 caller.observer, caller.stop, folder, launcher, watching(device),
+                on_wait=caller.on_wait,
             )  # fmt: skip
         finally:
-            store.update_study(name, owner=None)
+            with contextlib.suppress(StorageLockedError):  # that this process has died shows it too
+                store.update_study(name, owner=None)
 
 
 def _made(
