@@ -14,6 +14,8 @@ from tuner.evidence.intervals import Look, verdict
 from tuner.evidence.pairs import contender, spent
 from tuner.evidence.summary import summarize
 from tuner.evidence.verdict import judge
+from tuner.options import Setup
+from tuner.runs.records import RecordedRun
 from tuner.worker.protocol import Outcome, Role
 
 SEARCHED = [recorded(0, 10), recorded(1, 2, mode="fast")]
@@ -26,6 +28,42 @@ def of_mode(fast_ms: float) -> Callable[[NextRun], float]:
         return (fast_ms if SPACE.changed(step.configuration) else 10.0) * drift
 
     return answer
+
+
+AT_8 = [recorded(1, 24, batch_size=8), recorded(2, 12, mode="fast", batch_size=8)]
+
+
+@pytest.mark.parametrize(
+    ("searched", "asked", "why"),
+    [
+        ([], Setup("m", trials=1), "nothing but the baseline was tried"),
+        (
+            [recorded(1, outcome=Outcome.CRASHED, mode="fast")],
+            Setup("m", trials=2),
+            "nothing but the baseline ran well",
+        ),
+        (
+            [recorded(1, 10, threads=2)],
+            Setup("m", trials=2),
+            "nothing that was tried differs from the baseline",
+        ),
+        (
+            [*AT_8, recorded(3, outcome=Outcome.CRASHED, mode="fast")],
+            Setup("m", trials=4),
+            "nothing but the baseline ran well at this batch size",
+        ),
+        (
+            [recorded(1, 30, mode="fast")],
+            Setup("m", trials=2, objective="throughput", max_latency_ms=20.0),
+            "nothing but the baseline keeps the limit of latency",
+        ),
+    ],
+)
+def test_where_there_is_no_other_it_says_why(
+    searched: list[RecordedRun], asked: Setup, why: str
+) -> None:
+    summary = summarize(study_record(asked), [recorded(0, 10), *searched])
+    assert str(judge(summary).reason) == why
 
 
 def test_the_claim_is_the_median_ratio_of_pairs_which_drift_does_not_touch() -> None:

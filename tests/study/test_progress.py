@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.support.runs import SPACE, recorded
 from tuner.evidence.objectives import OBJECTIVES
 from tuner.study.progress import Progress
@@ -36,6 +38,14 @@ def test_a_batch_is_compared_with_its_own_baseline() -> None:
     progress.run_ended(recorded(0, 10))
     progress.run_ended(recorded(1, 5, mode="fast", batch_size=8))
     assert progress.best is None
+
+
+def test_without_a_batch_calls_are_counted() -> None:
+    lines: list[str] = []
+    progress, run = Progress(OBJECTIVES["throughput"], lines.append), recorded(0, 10).run
+    whole = replace(run.spec, model=replace(run.spec.model, batch="none"))
+    progress.run_ended(replace(recorded(0, 10), run=replace(run, spec=whole)))
+    assert "calls/s" in lines[-1]
 
 
 def test_durations_read_naturally() -> None:

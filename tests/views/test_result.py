@@ -22,6 +22,7 @@ from tuner.evidence.summary import summarize
 from tuner.options import Setup
 from tuner.runs.records import RecordedRun
 from tuner.views.cells import table, times
+from tuner.views.report import report
 from tuner.views.result import closing, disturbed, headline
 from tuner.views.studies import configurations, marked
 from tuner.worker.protocol import Outcome
@@ -126,6 +127,34 @@ def test_the_fixed_cost_is_of_the_curve_that_is_shown() -> None:
     # Baseline 10 ms at 1 and 24 ms at 8; the best 5 ms, confirmed, at 1 and 12 ms at 8.
     assert result_of().fixed_cost_baseline == FixedCost(8.0, 2.0)
     assert result_of().fixed_cost_best == FixedCost(4.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("at_8_ms", "cost", "line"),
+    [
+        (9.0, FixedCost(9.5, 0.0), "9.5 ms a call, none a sample that the curve shows"),
+        (10.0, FixedCost(10.0, 0.0), "10 ms a call, none a sample that the curve shows"),
+        (88.0, FixedCost(0.0, 78 / 7), "none that the curve shows, then 11.1 ms a sample"),
+    ],
+)
+def test_no_sample_and_no_call_costs_less_than_nothing(
+    at_8_ms: float, cost: FixedCost, line: str
+) -> None:
+    runs = [recorded(0, 10), recorded(1, 4, mode="fast"), recorded(2, at_8_ms, batch_size=8)]
+    result = conclude(summarize(study_record(), runs))
+    assert result.fixed_cost_baseline == cost
+    assert f"fixed cost, baseline: {line}" in text_of(result)
+
+
+@pytest.mark.parametrize(("no_batch", "unit"), [("", "samples/s"), ("why", "calls/s")])
+def test_where_a_model_has_no_batch_calls_are_counted(no_batch: str, unit: str) -> None:
+    record = study_record(Setup("m", trials=2, objective="throughput"))
+    facts = replace(record.facts, probe=replace(record.facts.probe, no_batch=no_batch))
+    summary = summarize(
+        replace(record, facts=facts), [recorded(0, 10), recorded(1, 5, mode="fast")]
+    )
+    assert summary.objective.unit == unit
+    assert f"{unit} of each trial" in report([summary])
 
 
 def test_the_curve_shows_what_was_confirmed_and_marks_the_rest() -> None:

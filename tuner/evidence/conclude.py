@@ -282,5 +282,11 @@ def _curve_result(summary: Summary, judgement: Judgement, point: CurvePoint) -> 
 
 def _fixed_cost(points: Sequence[tuple[int, float | None]]) -> FixedCost | None:
     """By a line through the points of the curve that were measured."""
-    line = line_through([(size, ms) for size, ms in points if ms is not None])
-    return FixedCost(*line) if line else None
+    measured = [(size, ms) for size, ms in points if ms is not None]
+    line = line_through(measured)
+    if line is None:
+        return None
+    call_ms, sample_ms = line
+    if sample_ms <= 0:  # noise, or larger batches that run better: no sample gives time back
+        return FixedCost(median([ms for _, ms in measured]), 0.0)
+    return FixedCost(max(0.0, call_ms), sample_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..worker.protocol import Measurement
@@ -103,3 +103,9 @@ OBJECTIVES = {
     "latency": Objective("latency", latency, latency_by_turn, "minimize", "ms"),
     "throughput": Objective("throughput", throughput, throughput_by_turn, "maximize", "samples/s"),
 }
+
+
+def objective_of(name: str, batch: bool) -> Objective:
+    """batch: has the model samples, and not only calls, to count?"""
+    known = OBJECTIVES[name]
+    return known if batch or known.unit != "samples/s" else replace(known, unit="calls/s")

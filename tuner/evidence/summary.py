@@ -20,7 +20,7 @@ from .intervals import Look, looks
 from .meanings import Meanings, Setting, failing, meanings
 from .measured import Measured, find, grouped, ranked
 from .noise import RUNS_FOR_SPREAD, relative_spread
-from .objectives import OBJECTIVES, Objective
+from .objectives import Objective, objective_of
 from .ruler import Ruler, ruler
 
 SEARCH_ROLES = (Role.BASELINE, Role.SEARCH)
@@ -169,7 +169,8 @@ class Summary:
 def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
     """Group the runs by configuration and rank them."""
     space, setup = model.from_dict(study.space), options.from_dict(study.setup)
-    objective, limit_ms = OBJECTIVES[setup.objective], setup.max_latency_ms
+    objective = objective_of(setup.objective, batch=not study.facts.probe.no_batch)
+    limit_ms = setup.max_latency_ms
     meant, disturbed = meanings(space, runs), disturbed_among(runs)
     trials_done = len(finished_trials(runs))
     scale = ruler(runs, space.baseline(), objective)

@@ -10,7 +10,7 @@ from ..errors import StudyConflictError
 from ..language import Message
 from ..policy import ALL_ERRORS, MIN_PAIRS
 from ..text import resume_command
-from ..worker.protocol import Role
+from ..worker.protocol import Outcome, Role
 from .finalists import BLOCKS, finalists, winner
 from .intervals import Comparison, Look, Verdict, comparison_of
 from .measured import Measured, grouped
@@ -106,7 +106,7 @@ def _of_search(
             f"{resume_command(summary.study.name)}"
         )
     if not finalists(summary):
-        reason = reason or Message("nothing but the baseline ran well")
+        reason = reason or _why_alone(summary)
     elif _all_failed(summary):
         verdict, reason = "unclear", Message("every finalist failed when measured again")
     runs = len(best.counted), len(base.counted)
@@ -116,6 +116,21 @@ def _of_search(
         best=best,
         baseline=base,
     )
+
+
+def _why_alone(summary: Summary) -> Message:
+    """Why there is nothing to hold against the baseline."""
+    others = [m for m in summary.measured if not summary.space.is_baseline(m.configuration)]
+    if not others and summary.trials_done <= 1:
+        return Message("nothing but the baseline was tried")
+    if not others:
+        return Message("nothing that was tried differs from the baseline")
+    well = [m for m in others if m.outcome == Outcome.OK]
+    if not well:
+        return Message("nothing but the baseline ran well")
+    if all(m.batch_size != summary.best.batch_size for m in well if summary.best):
+        return Message("nothing but the baseline ran well at this batch size")
+    return Message("nothing but the baseline keeps the limit of latency")
 
 
 def _all_failed(summary: Summary) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..evidence.objectives import Objective
+from ..evidence.objectives import Objective, objective_of
 from ..evidence.summary import CONFIRMATION_ROLES
 from ..language import N_, say
 from ..policy import BATCH_SIZE
@@ -64,6 +64,8 @@ class Progress:
         if not recorded.ok:
             self.failures[recorded.outcome.value] += 1
         elif recorded.measurement is not None:
+            if recorded.run.spec.model.batch == "none":
+                self.objective = objective_of(self.objective.name, batch=False)
             value = self.objective.of(recorded.measurement)
             batch = recorded.configuration.get(BATCH_SIZE)
             if recorded.role == Role.BASELINE:

@@ -141,7 +141,11 @@ def fixed_costs(result: Result) -> Iterator[str]:
         if cost is None:
             continue
         each = f"{cost.sample_ms:.3g}"
-        if cost.call_ms > 0:
+        if cost.sample_ms <= 0:
+            text = N_(
+                "fixed cost, {name}: {call:.3g} ms a call, none a sample that the curve shows"
+            )
+        elif cost.call_ms > 0:
             text = N_("fixed cost, {name}: {call:.3g} ms a call, then {each} ms a sample")
         else:
             text = N_("fixed cost, {name}: none that the curve shows, then {each} ms a sample")
