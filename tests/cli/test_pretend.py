@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,18 @@ def test_a_probe_finds_what_the_table_has(folder: Path, pretend: Pretend) -> Non
     assert facts.missing == {"threads": {"1": "", "4": "too many"}}
     assert facts.libraries == {"libx.so": "/lib/libx.so", "liby.so": ""}
     assert (folder / "w.pt").exists()
+
+
+def test_calls_after_a_rest_are_shown_beside_those_without(pretend: Pretend) -> None:
+    done = npu_tune(*SHORT, "--pause", "20", *pretend(scatter=0.0))
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("after a rest")]
+    number = r"([\d.]+)"
+    found = re.fullmatch(
+        rf"after a rest of 20 ms a call takes {number} ms instead of {number} \(baseline\), "
+        rf"{number} ms instead of {number} \(best\)",
+        line,
+    )
+    assert found is not None
+    rested, back, *_ = map(float, found.groups())
+    assert round(rested / back, 1) == 1.5
+    assert "after a rest" not in npu_tune(*SHORT, "--study", "t", *pretend()).stdout

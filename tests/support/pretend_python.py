@@ -239,6 +239,7 @@ def measurement_of(
         block_ns=[ns * CALLS_PER_BLOCK for ns in latency_ns[:BLOCKS]],
         calls_per_block=CALLS_PER_BLOCK,
         batch_size=spec.batch_size or own_batch,
+        rested_ns=[int(1.5 * call_ns)] if spec.rule.pause_ms else [],
     )
 
 

@@ -89,3 +89,12 @@ def test_a_block_has_two_calls_at_least_and_a_thousand_at_most() -> None:
     assert measure.calls_per_block([10**9], rule) == 2
     assert measure.calls_per_block([2 * 10**7], rule) == 10
     assert measure.calls_per_block([1], rule) == 1000
+
+
+def test_calls_after_a_rest_are_timed_without_the_rest() -> None:
+    device, rests = Device(host_ns=3, device_ns=10), list[float]()
+    means = device.call, device.synchronize, device.clock
+    assert measure.after_rests(*means, 20.0, rests.append) == [13] * 10
+    assert (rests, device.log.count("call")) == ([0.02] * 10, 11)
+    assert measure.after_rests(*means, 0.0, rests.append) == []
+    assert device.log.count("call") == 11

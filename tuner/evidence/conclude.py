@@ -119,6 +119,7 @@ def _evidence(summary: Summary, judgement: Judgement, winner: Configuration) -> 
     return Evidence(
         objective=summary.objective.name,
         timed_region=summary.options.timed_region,
+        pause_ms=summary.options.pause_ms,
         batch_size=best.batch_size,
         speedup=round(comparison.speedup, 4),
         interval=comparison.interval,

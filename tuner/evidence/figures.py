@@ -18,6 +18,7 @@ class Figures:
     spread: standard deviation over mean of the runs' medians. p90, p99: None where there are too
     few samples. dispatch_share: the part of a call after which it returns to Python. unsteady: how
     many of the runs never settled. page_faults_per_call: minor; None where they were not counted.
+    rested_ms: of a call after a rest; None where no such calls were made.
     """
 
     latency_ms: float
@@ -32,6 +33,7 @@ class Figures:
     trials: tuple[int, ...]
     unsteady: int = 0
     page_faults_per_call: float | None = None
+    rested_ms: float | None = None
 
 
 def figures(measured: Measured) -> Figures:
@@ -39,6 +41,7 @@ def figures(measured: Measured) -> Figures:
     runs, results = measured.measurements(), [r.run.result for r in measured.runs]
     latency_ns = [value for m in runs for value in m.latency_ns]
     medians_ms = [latency(m) for m in runs]
+    rested_ns = [median(m.rested_ns) for m in runs if m.rested_ns]
     peaks = [float(peak) for r in results if (peak := r.peak_memory_bytes) is not None]
     faults = [count for r in results if (count := page_faults_per_call(r)) is not None]
     return Figures(
@@ -56,6 +59,7 @@ def figures(measured: Measured) -> Figures:
         trials=tuple(measured.trials),
         unsteady=sum(warmup_needed(m) is None for m in runs),
         page_faults_per_call=round(median(faults), 1) if faults else None,
+        rested_ms=_rounded(median(rested_ns), 1e6) if rested_ns else None,
     )
 
 

@@ -27,7 +27,8 @@ class Evidence:
     warnings: of the best's mode. set_again: its knobs that the model's own code sets back.
     growth: of the baseline, from call to call.
     convolutions: their path on an NPU, of baseline and best: aclnn, aclop, "" where none was seen.
-    pair_s: how long a pair took, start to end; None without pairs.
+    pair_s: how long a pair took, start to end; None without pairs. pause_ms: the length of the
+    rests before the calls of `rested_ms`.
     """
 
     objective: str
@@ -50,6 +51,7 @@ class Evidence:
     set_again: tuple[str, ...] = ()
     growth: Growth | None = None
     warnings: tuple[str, ...] = ()
+    pause_ms: float | None = None
 
     def comparison(self, verdict: Verdict) -> Comparison:
         """What it says of best against baseline, with the verdict that stands beside it."""

@@ -31,6 +31,7 @@ SAMPLE_SERIES = (
     "block_ns",
     "host_to_device_ns",
     "device_to_host_ns",
+    "rested_ns",
     "latency_turns",
     "block_turns",
     "turns",

@@ -222,6 +222,7 @@ class Runner:
                 warmup_calls=int(configuration.get(WARMUP, MeasurementRule.warmup_calls)),
                 timed_region=self.setup.timed_region,
                 in_blocks=self.setup.objective == "throughput",
+                pause_ms=0.0 if role == Role.COMPANION else self.setup.pause_ms or 0.0,
             ),
             device=self.setup.device,
             seed=self.setup.seed,

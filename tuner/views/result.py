@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..evidence.floor import Floor
 from ..evidence.noise import Noise
-from ..evidence.result import Result
+from ..evidence.result import Evidence, Result
 from ..evidence.stats import median
 from ..language import N_, Message, say
 from ..policy import NOISY_SPREAD, PRACTICAL_EFFECT, TOO_BUSY
@@ -170,6 +170,7 @@ def noise_lines(result: Result) -> Iterator[str]:
     """How it was measured, spread, smallest effect, disturbed runs: each with what to do."""
     evidence, noise = result.evidence, result.evidence.noise
     yield how_measured(noise)
+    yield from rested(evidence)
     if noise.floor is not None:
         yield from floor_lines(noise.floor)
     elif noise.baseline_spread is not None:
@@ -222,6 +223,24 @@ def how_measured(noise: Noise) -> str:
         return say("measured alone")
     text = N_("measured in turns: {heats} heats of up to {size}, {turns} turns")
     return say(text, heats=noise.heats, size=noise.heat_size, turns=noise.turns)
+
+
+def rested(evidence: Evidence) -> Iterator[str]:
+    """How a call after a rest differs, on either side."""
+    base, best = evidence.baseline, evidence.best
+    if evidence.pause_ms and base.rested_ms is not None and best.rested_ms is not None:
+        text = N_(
+            "after a rest of {pause:g} ms a call takes {base:.4g} ms instead of {base_back:.4g} "
+            "(baseline), {best:.4g} ms instead of {best_back:.4g} (best)"
+        )
+        yield say(
+            text,
+            pause=evidence.pause_ms,
+            base=base.rested_ms,
+            base_back=base.latency_ms,
+            best=best.rested_ms,
+            best_back=best.latency_ms,
+        )
 
 
 def floor_lines(floor: Floor) -> Iterator[str]:

@@ -93,6 +93,7 @@ class InTurns:
         """Look at everything again, and write what was measured in the heat."""
         measuring, workload, synchronize = self.measuring, self.workload, self.backend.synchronize
         self.known["witnesses_after"] = witnesses.counters(self.cpus)
+        rested_ns = self.turns.after_rests()
         copies = transfers(workload, synchronize, time.perf_counter_ns, self.device)
         with measuring.phase("check"):
             measuring.outputs.last_fails(self.turns.call(), workload)
@@ -100,7 +101,7 @@ class InTurns:
             return
         self.known["peak_memory_bytes"] = self.backend.peak_memory_bytes()
         size = batch_of(workload.args, workload.kwargs, measuring.spec.model.batch_dim)
-        self.known["measurement"] = self.turns.part(size, **copies)
+        self.known["measurement"] = self.turns.part(size, rested_ns=rested_ns, **copies)
         measuring.look_back(workload, self.backend, self.states)
         part = TrialResult(Outcome.OK, "", dict(measuring.phases_s), **self.known)
         exchange.write(part, os.path.join(measuring.run_dir, protocol.PART_FILE.format(heat)))

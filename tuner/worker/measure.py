@@ -6,6 +6,7 @@ The clock and the synchronise call are arguments: a test passes a counter and ge
 from __future__ import annotations
 
 import statistics
+import time
 from typing import Any, Callable, List, NamedTuple, Tuple
 
 from .protocol import MeasurementRule
@@ -16,6 +17,7 @@ Clock = Callable[[], int]  # ns, monotonic
 MIN_SAMPLES_AT_TIME_LIMIT = 5
 MIN_BLOCKS = 3
 MAX_CALLS_PER_BLOCK = 1000
+RESTED_CALLS = 10
 
 
 class Samples(NamedTuple):
@@ -66,6 +68,26 @@ def calls_in(time_ns: float, latency_ns: List[int]) -> int:
     """How many calls last about so long; 2 at least."""
     calls = time_ns / max(1.0, statistics.median(latency_ns))
     return max(2, min(MAX_CALLS_PER_BLOCK, round(calls)))
+
+
+def after_rests(
+    call: Call,
+    synchronize: Call,
+    clock: Clock,
+    pause_ms: float,
+    sleep: Callable[[float], Any] = time.sleep,
+) -> List[int]:
+    """Latency of some calls after a rest each, as a service has them; none without a pause.
+
+    One call before the first rest, so that each begins alike.
+    """
+    latency_ns: List[int] = []
+    if pause_ms:
+        timed_call(call, synchronize, clock)
+    for _ in range(RESTED_CALLS if pause_ms else 0):
+        sleep(pause_ms / 1e3)
+        latency_ns.append(timed_call(call, synchronize, clock)[1])
+    return latency_ns
 
 
 def time_block(call: Call, synchronize: Call, clock: Clock, calls: int) -> int:

@@ -135,7 +135,7 @@ class MeasurementRule:
 
     All but the first of these are of a run alone; turns are as `turns.py` has them. in_blocks: what
     a turn is made of first, blocks or samples. timed_region: inference, inference+d2h or
-    end-to-end.
+    end-to-end. pause_ms: the rest before each of some calls that are not scored; 0: there are none.
     """
 
     warmup_calls: int = 10
@@ -146,6 +146,7 @@ class MeasurementRule:
     block_time_s: float = 0.2
     timed_region: str = "inference"
     in_blocks: bool = False
+    pause_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,8 @@ class Measurement:
     """Raw times of one run, in ns, in the order in which they were taken.
 
     dispatch_ns: call returned; latency_ns: device done. Both from the same synchronised start.
-    block_ns: `calls_per_block` calls back to back between two synchronises.
+    block_ns: `calls_per_block` calls back to back between two synchronises. rested_ns: latency of
+    calls after a rest.
 
     In a heat: latency_turns, block_turns: the number of each one's turn, the same for all that had
     theirs in one round. turns: those numbers in order, and for each: turn_started_ns (monotonic
@@ -250,6 +252,7 @@ class Measurement:
     batch_size: int
     host_to_device_ns: List[int] = field(default_factory=list)
     device_to_host_ns: List[int] = field(default_factory=list)
+    rested_ns: List[int] = field(default_factory=list)
     latency_turns: List[int] = field(default_factory=list)
     block_turns: List[int] = field(default_factory=list)
     turns: List[int] = field(default_factory=list)

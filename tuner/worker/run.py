@@ -244,6 +244,7 @@ class Measuring:
             calls = measure.calls_per_block(samples.latency_ns, rule)
             block_ns = measure.time_blocks(call, synchronize, clock, rule, calls)
         self.known["witnesses_after"] = witnesses.counters(cpus)
+        rested_ns = measure.after_rests(call, synchronize, clock, rule.pause_ms)
         copies = transfers(workload, synchronize, clock, device)
         with self.phase("check"):
             self.outputs.last_fails(call(), workload)
@@ -255,6 +256,7 @@ class Measuring:
             block_ns=block_ns,
             calls_per_block=calls,
             batch_size=batch_of(workload.args, workload.kwargs, self.spec.model.batch_dim),
+            rested_ns=rested_ns,
             **copies,
         )
 

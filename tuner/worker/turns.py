@@ -99,6 +99,11 @@ class Turns:
         self.block_ns.append(measure.time_block(self.call, self.synchronize, self.clock, calls))
         self.block_turns.append(number)
 
+    def after_rests(self) -> List[int]:
+        """Latency of calls after a rest, where the rule asks for them; kept apart."""
+        pause_ms = self.rule.pause_ms
+        return measure.after_rests(self.call, self.synchronize, self.clock, pause_ms)
+
     def part(self, batch_size: int, **copies: List[int]) -> Measurement:
         """What was measured since the last part; a new one begins."""
         cpu, wait, pressure = zip(*self.used_ns) if self.used_ns else ((), (), ())
