@@ -12,6 +12,7 @@ from tests.support.in_heats import in_heat
 from tests.support.runs import recorded, study_record
 from tuner.evidence.summary import summarize
 from tuner.runs.records import RecordedRun, StudyFacts
+from tuner.study import notes
 from tuner.views.studies import study, trial
 from tuner.worker.facts import ProbeFacts
 
@@ -45,3 +46,13 @@ def test_what_the_models_own_code_changes_is_shown_with_the_study() -> None:
     assert (
         "the model's own code changes its process, in every run: threads 2 -> 1; alarm none -> set"
     ) in console.file.getvalue()
+
+
+def test_subnormal_numbers_are_said_with_what_to_do() -> None:
+    probe = ProbeFacts("cpu", subnormal_in="aten.mul.Tensor", subnormal_share=0.6)
+    assert list(notes.of_subnormal(probe)) == [
+        "warning: 60% of the values in aten.mul.Tensor are subnormal numbers, nearer to zero than "
+        "1e-37, which a processor computes many times slower: where they may be zero, call "
+        "torch.set_flush_denormal(True) first of all in the program, and in the model's file"
+    ]
+    assert list(notes.of_subnormal(ProbeFacts("cpu"))) == []

@@ -12,6 +12,7 @@ from ..runs.device import Device
 from ..runs.records import StudyFacts
 from ..space.model import SearchSpace
 from ..text import EMULATED_CANN
+from ..worker.facts import ProbeFacts
 
 
 def of_study(name: str, setup: Setup) -> Iterator[str]:
@@ -47,6 +48,7 @@ def of_noise(name: str, setup: Setup) -> str:
 
 def of_environment(facts: StudyFacts) -> Iterator[str]:
     """Where it is measured: backend, device, versions."""
+    yield from of_subnormal(facts.probe)
     why, fingerprint = facts.probe.backend_reason, facts.fingerprint
     yield say("backend: {backend}", backend=facts.probe.backend) + (f" ({why})" if why else "")
     if "soc" in fingerprint:
@@ -68,6 +70,18 @@ def of_changes(facts: StudyFacts) -> Iterator[str]:
     if facts.probe.changed:
         text = N_("the model's own code changes its process, in every run: {changes}")
         yield say(text, changes="; ".join(facts.probe.changed))
+
+
+def of_subnormal(facts: ProbeFacts) -> Iterator[str]:
+    """Numbers with which the model is slow for a reason that no knob mends."""
+    if facts.subnormal_in:
+        text = N_(
+            "warning: {share:.0%} of the values in {where} are subnormal numbers, nearer to zero "
+            "than 1e-37, which a processor computes many times slower: where they may be zero, "
+            "call torch.set_flush_denormal(True) first of all in the program, and in the model's "
+            "file"
+        )
+        yield say(text, share=facts.subnormal_share, where=facts.subnormal_in)
 
 
 def of_unsaved(runs: int) -> str:

@@ -19,7 +19,7 @@ from ..language import N_, say
 from ..policy import BATCH_SIZE
 from ..runs.log import without_traces
 from ..runs.records import RecordedRun, StudyRecord
-from ..study.notes import of_changes, of_left_out
+from ..study.notes import of_changes, of_left_out, of_subnormal
 from ..text import EMULATED_CANN, command, describe, labelled
 from ..worker.protocol import Measurement, Outcome
 from .cells import Rows, milliseconds, table, times
@@ -76,7 +76,8 @@ def study(summary: Summary, width: int) -> RenderableType:
     ]
     if is_emulated(summary.study):
         parts.append(Text(say(EMULATED_CANN)))
-    parts += map(Text, [*of_changes(summary.study.facts), *of_left_out(summary.space)])
+    said = [*of_subnormal(facts.probe), *of_changes(facts), *of_left_out(summary.space)]
+    parts += map(Text, said)
     parts += [table(configurations(summary, width)), Text()]
     runs = [r for measured in summary.measured for r in measured.runs]
     parts += [failure(summary, r) for r in [*runs, *summary.confirmation_runs] if not r.ok]

@@ -22,6 +22,7 @@ class ProbeFacts:
     cann: the version that its installation's files say, "" where there is none. npus: what
     tells that there are some, usable or not. throttled_s: for how long the quota of its
     cgroups has stopped threads. transferred: the model imports torch_npu's transfer_to_npu.
+    subnormal_in: where that share of a tensor's values is subnormal; "" for nowhere.
     """
 
     backend: str = ""
@@ -43,6 +44,8 @@ class ProbeFacts:
     throttled_s: float = 0.0
     transferred: bool = False
     settings: Dict[str, str] = field(default_factory=dict)
+    subnormal_in: str = ""
+    subnormal_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from . import batch, cann, chip, process_settings, quota, repeatable, weights
+from . import batch, cann, chip, process_settings, quota, repeatable, subnormal, weights
 from .applied import lists
 from .applied.libraries import find_library, preload_fault
 from .backends import npu
@@ -135,6 +135,9 @@ def with_model(facts: ProbeFacts, spec: TrialSpec, device: str) -> ProbeFacts:
         print_trace(error)  # the first run of the baseline will say it
         return _with_batch(facts, spec, workload)
     facts = replace(facts, gradients=gradients, not_comparable=not_comparable)
+    if device == "cpu":
+        where, share = subnormal.found(workload)
+        facts = replace(facts, subnormal_in=where, subnormal_share=share)
     return _with_failing(_with_batch(facts, spec, workload), spec.probe, workload)
 
 
