@@ -57,4 +57,5 @@ def _share(tensor: Any) -> float:
         return 0.0
     tensor = tensor.detach()
     tiny = torch.finfo(tensor.dtype).tiny
-    return float(((tensor != 0) & (tensor.abs() < tiny)).sum()) / tensor.numel()
+    subnormal = (tensor != 0) & (tensor.abs() < tiny)
+    return int(subnormal.sum()) / int(tensor.numel())

@@ -136,7 +136,7 @@ def _state_of(path: str) -> Dict[str, Any]:
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             content = content[name]
     state = _tensors(content) if isinstance(content, Mapping) else {}
-    if not state:
+    if not state and content != {}:  # a model may have none
         seen = list(content) if isinstance(content, Mapping) else type(content).__name__
         raise unsupported("{} holds no tensors by name, but {}".format(path, _listed(seen)))
     return state

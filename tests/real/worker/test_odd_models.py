@@ -217,3 +217,11 @@ def _arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file's import changes both."""
     monkeypatch.setattr(sys, "argv", ["pytest"])
     monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+def test_a_model_without_parameters_has_weights_that_load(tmp_path: Path) -> None:
+    path = str(tmp_path / "weights.pt")
+    weights.save(torch.nn.ReLU(), path)
+    weights.load(torch.nn.ReLU(), path)
+    with pytest.raises(RunError, match="it lacks weight, bias"):
+        weights.load(torch.nn.Linear(1, 1), path)

@@ -17,16 +17,14 @@ from tuner.worker.workload import Workload
 ODD = DATA / "models" / "odd.py"
 
 
-class Decays(torch.nn.Module):
-    """Its state is subnormal, its output is not."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """One, and what has faded away."""
-        return 1.0 + (x * 1e-20) * 1e-20
+def fades(x: torch.Tensor) -> torch.Tensor:
+    """One, and what has faded away: its result is normal, what it computes with is not."""
+    return 1.0 + (x * 1e-20) * 1e-20
 
 
 def workload(module: Any, *args: Any) -> Workload:
-    return Workload(module, args, {}, module)
+    own = module if isinstance(module, torch.nn.Module) else torch.nn.Identity()
+    return Workload(own, args, {}, module)
 
 
 def tiny_weights() -> Workload:
@@ -38,9 +36,9 @@ def tiny_weights() -> Workload:
 @pytest.mark.parametrize(
     ("made", "where", "share"),
     [
-        (lambda: workload(Decays(), torch.ones(4)), "aten.mul", 1.0),
-        (lambda: workload(Decays(), torch.tensor([1.0, 0, 0, 0])), "aten.mul", 0.25),
-        (lambda: workload(torch.jit.script(Decays()), torch.ones(4)), "aten.mul", 1.0),
+        (lambda: workload(fades, torch.ones(4)), "aten.mul", 1.0),
+        (lambda: workload(fades, torch.tensor([1.0, 0, 0, 0])), "aten.mul", 0.25),
+        (lambda: workload(torch.jit.script(fades), torch.ones(4)), "aten.mul", 1.0),
         (tiny_weights, "weights", 1.0),
         (lambda: workload(torch.nn.ReLU(), torch.full((4,), 1e-40)), "inputs", 1.0),
         (lambda: workload(torch.nn.Linear(4, 4), torch.ones(1, 4)), "", 0.0),
@@ -56,7 +54,7 @@ def test_most_of_a_tensor_is_subnormal_somewhere(made: Any, where: str, share: f
 def test_a_model_that_flushes_them_has_none() -> None:
     assert torch.set_flush_denormal(True)
     try:
-        assert subnormal.found(workload(Decays(), torch.ones(4))) == ("", 0.0)
+        assert subnormal.found(workload(fades, torch.ones(4))) == ("", 0.0)
     finally:
         torch.set_flush_denormal(False)
 
