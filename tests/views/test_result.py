@@ -23,7 +23,7 @@ from tuner.options import Setup
 from tuner.runs.records import RecordedRun
 from tuner.views.cells import table, times
 from tuner.views.report import report
-from tuner.views.result import closing, disturbed, headline
+from tuner.views.result import closing, disturbed, headline, rested
 from tuner.views.studies import configurations, marked
 from tuner.worker.protocol import Outcome
 
@@ -161,6 +161,26 @@ def test_the_curve_shows_what_was_confirmed_and_marks_the_rest() -> None:
     points = [(p.batch_size, p.baseline_ms, p.best_ms, p.speedup) for p in result_of().curve]
     assert points == [(1, 10.0, 5.0, 2.0), (8, 24.0, 12.0, 2.0)]
     assert [p.confirmed for p in result_of().curve] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("tried", "line"),
+    [
+        (
+            {"mode": "fast"},
+            "after a rest of 20 ms a call takes 21.3 ms instead of 10 (baseline), 8.5 ms instead "
+            "of 5 (best)",
+        ),
+        ({}, "after a rest of 20 ms a call takes 21.3 ms instead of 10"),
+    ],
+)
+def test_a_call_after_a_rest_is_one_line(tried: dict[str, str], line: str) -> None:
+    evidence = result_of().evidence
+    baseline = replace(evidence.baseline, rested_ms=21.3)
+    best = replace(evidence.best, rested_ms=8.5)
+    evidence = replace(evidence, pause_ms=20.0, baseline=baseline, best=best, tried=tried)  # type: ignore[arg-type]
+    assert list(rested(evidence)) == [line]
+    assert list(rested(result_of().evidence)) == []
 
 
 def test_it_is_json() -> None:

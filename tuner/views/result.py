@@ -233,6 +233,10 @@ def rested(evidence: Evidence) -> Iterator[str]:
             "after a rest of {pause:g} ms a call takes {base:.4g} ms instead of {base_back:.4g} "
             "(baseline), {best:.4g} ms instead of {best_back:.4g} (best)"
         )
+        if not evidence.tried:  # both are the baseline
+            text = N_(
+                "after a rest of {pause:g} ms a call takes {base:.4g} ms instead of {base_back:.4g}"
+            )
         yield say(
             text,
             pause=evidence.pause_ms,
