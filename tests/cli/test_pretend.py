@@ -174,12 +174,9 @@ def test_calls_after_a_rest_are_shown_beside_those_without(pretend: Pretend) -> 
     done = npu_tune(*SHORT, "--pause", "20", *pretend(scatter=0.0))
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("after a rest")]
     number = r"([\d.]+)"
-    found = re.fullmatch(
-        rf"after a rest of 20 ms a call takes {number} ms instead of {number} \(baseline\), "
-        rf"{number} ms instead of {number} \(best\)",
-        line,
-    )
+    text = rf"after a rest of 20 ms a call takes {number} ms instead of {number}"
+    found = re.match(text, line)
     assert found is not None
-    rested, back, *_ = map(float, found.groups())
+    rested, back = map(float, found.groups())
     assert round(rested / back, 1) == 1.5
     assert "after a rest" not in npu_tune(*SHORT, "--study", "t", *pretend()).stdout

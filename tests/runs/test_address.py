@@ -77,6 +77,7 @@ FILE = "sqlite:///results/npu-tune.db"
     [
         ("sqlite://", f"it is in memory and would be lost with the command; give --storage {FILE}"),
         ("sqlite:///", "it is in memory"),
+        (":memory:", "it is in memory"),
         ("sqlite:///:memory:", "it is in memory"),
         ("sqlite+pysqlite:///:memory:", "it is in memory"),
         ("sqlite:///file:x?mode=memory&uri=true", "it is in memory"),

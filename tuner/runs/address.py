@@ -19,6 +19,7 @@ SECRET_ARGUMENT = re.compile(rf"([?&][^=&]*(?:{SECRET_NAME.pattern})[^=&]*=)[^&]
 USER_INFO = re.compile(r"^(?P<before>[^/@]*?://)?(?P<secret>.*)@")
 PASSWORD = re.compile(r"^(.*?://[^:/@]*:)[^@]*@")
 PASSWORD_IN_TEXT = re.compile(r"(://[^\s:/@'\"]*[:/])[^\s'\"]*@")
+IN_MEMORY = "it is in memory and would be lost with the command"
 RENAMED = {"postgres": "postgresql", "sqlite3": "sqlite", "file": "sqlite"}
 
 
@@ -70,6 +71,8 @@ def usable(url: str) -> URL:
     """
     if not url.strip():
         raise _refused(url, "it is empty", DEFAULT_STORAGE)
+    if url == ":memory:":
+        raise _refused(url, IN_MEMORY, DEFAULT_STORAGE)
     right = _right_form(url)
     if right:
         raise _refused(url, "it is no URL of a database", *right)
@@ -77,8 +80,7 @@ def usable(url: str) -> URL:
     if parsed is None:
         raise unusable(url, "it does not read as a URL of a database")
     if is_sqlite(parsed) and _is_in_memory(parsed):
-        reason = "it is in memory and would be lost with the command"
-        raise _refused(url, reason, DEFAULT_STORAGE)
+        raise _refused(url, IN_MEMORY, DEFAULT_STORAGE)
     return parsed
 
 
