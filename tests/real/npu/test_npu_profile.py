@@ -86,7 +86,8 @@ def test_the_wheels_own_files_are_read_and_name_the_hosts_operators(emulated: Em
     calls = {row.name: row.count for row in profile.host_operators}
     assert run.result.profile is not None
     assert calls["aten::convolution"] == len(run.result.profile.traced_ns)
-    assert profile.missing_activities == ("NPU",)  # the emulation collects nothing of the device
+    # The emulation collects nothing of the device: 2.7 then writes nothing with it, 2.13 does.
+    assert profile.missing_activities in ((), ("NPU",))
     assert profile.profiler_error == ""
     output = profile_files.output_folder(emulated.folder / "profile")
     assert output is not None
