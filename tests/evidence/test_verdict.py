@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -85,6 +86,23 @@ def test_the_claim_is_the_median_ratio_of_pairs_which_drift_does_not_touch() -> 
 def test_what_the_search_promised_does_not_matter(fast_ms: float, expected: str) -> None:
     _, summary = confirmed(SEARCHED, of_mode(fast_ms))
     assert judge(summary).verdict == expected
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        lambda number: 1 + 0.01 * number,  # slower and slower
+        lambda number: 1.5 - 0.01 * number,  # it recovers
+        lambda number: 1.3 if number >= 20 else 1.0,  # a neighbour comes, and stays
+        lambda number: 1 + 0.1 * (number % 3),  # in a rhythm that is not that of pairs
+    ],
+)
+def test_a_host_that_drifts_makes_no_win_of_knobs_that_do_nothing(
+    host: Callable[[int], float],
+) -> None:
+    numbers = itertools.count()
+    _, summary = confirmed(SEARCHED, lambda _: 10.0 * host(next(numbers)))
+    assert judge(summary).verdict != "faster"
 
 
 def test_one_pair_against_it_makes_a_win_of_six_pairs_unclear() -> None:

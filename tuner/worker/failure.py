@@ -12,11 +12,13 @@ from typing import List
 from .protocol import OUT_OF_MEMORY, KnobSetting, Outcome
 
 # The loader's words where a library comes too late, mostly a second OpenMP: no memory is short.
+MISSING = re.compile(r"missing \d+ required positional argument")
 STATIC_TLS = re.compile(r"(\S+): cannot allocate memory in static TLS block")
 NOT_FOUND = re.compile(r"(\S+): cannot open shared object file")
 LACKS_SYMBOL = re.compile(r"(\S+): undefined symbol")
 TOO_OLD = re.compile(r"version `\S+' not found \(required by (\S+)\)")  # mostly GLIBC_ or GLIBCXX_
 ONE_DICT = "to pass the dict as one argument return (model, (inputs,))"
+EACH = "each item of a tuple of example inputs, and each --input, is one argument"
 
 
 class RunError(Exception):
@@ -86,6 +88,8 @@ def one_line(error: BaseException) -> str:
             text += "; torch itself is loaded: what fails is the model's own"
     if isinstance(error, TypeError) and "unexpected keyword argument" in text:
         text += "; " + ONE_DICT
+    if isinstance(error, TypeError) and MISSING.search(text):
+        text += "; {}; {}".format(EACH, ONE_DICT)
     return text
 
 

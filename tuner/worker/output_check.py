@@ -38,6 +38,21 @@ def values_of(output: Any) -> List[Value]:
     return [value for name, leaf in leaves(output) for value in _plain(name, leaf)]
 
 
+def by_weights(values: List[Value], module: Any) -> List[Value]:
+    """With tolerances of at least the type of the module's weights.
+
+    A body that rounds coarsely often hands its answer over as float32. Types of 8 bits only store.
+    """
+    import torch
+
+    types = {p.dtype for p in module.parameters() if p.dtype.is_floating_point}
+    steps = [torch.finfo(kind).eps for kind in types if torch.finfo(kind).bits >= 16]
+    least = STEPS * max(steps, default=0.0)
+    return [
+        v if v.tolerance is None else v._replace(tolerance=max(v.tolerance, least)) for v in values
+    ]
+
+
 def _plain(name: str, leaf: Any) -> List[Value]:
     """A leaf as dense tensors on the host: real parts and imaginary ones, float64 or int64."""
     import torch

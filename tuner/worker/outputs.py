@@ -35,6 +35,8 @@ class Outputs:
             with contextlib.suppress(Exception):  # not every model takes others
                 stored.append(self._stored(OTHER, _of_others(workload)))
             values, whole = ({name: pair[kind] for name, *pair in stored} for kind in (0, 1))
+            for name in values:
+                values[name] = output_check.by_weights(values[name], workload.module)
             output_check.store_reference(values, path, whole if self.judge else None)
         self.reference = output_check.load_reference(path)
         if self.judge:

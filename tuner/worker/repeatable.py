@@ -13,15 +13,18 @@ from .exchange import replacing
 from .failure import unsupported
 from .judge import Judge
 from .process_settings import own_filters
-from .tree import map_tensors, tensors_of
+from .tree import leaves, map_tensors, tensors_of
 from .workload import Workload
 
 IN_PLACE = (
     "the model changes its input in place, so that the next call sees another one: have its "
-    "forward begin with a copy, such as x = x.clone()"
+    "forward begin with a copy, such as x = x.clone(), or dict(x) of a dict"
 )
 RANDOM = "the model's output is random: two calls in one process differ"
-STATE = "the model keeps state from call to call: the same input gives another output"
+STATE = (
+    "the model keeps state from call to call, or draws random numbers that no seed sets: the same "
+    "input gives another output"
+)
 WITHOUT_GRADIENTS = ("does not require grad", "does not have a grad_fn")
 
 
@@ -49,7 +52,7 @@ def examine(workload: Workload, number: int, judge: Optional[Judge] = None) -> T
     def same(first: Any) -> bool:
         return is_like(workload.call(), first).status != "failed"
 
-    before = [tensor.clone() for tensor in _on_host(workload)]
+    names, before = _names(workload), [tensor.clone() for tensor in _on_host(workload)]
     gradients = False
     try:
         with torch.no_grad():
@@ -61,7 +64,8 @@ def examine(workload: Workload, number: int, judge: Optional[Judge] = None) -> T
     with torch.set_grad_enabled(gradients):
         if gradients:
             first = kept(workload.call())
-        if any(_differ(*pair) for pair in zip(before, _on_host(workload))):
+        after = zip(before, _on_host(workload))
+        if names != _names(workload) or any(_differ(*pair) for pair in after):
             raise unsupported(IN_PLACE)
         if same(first):
             return gradients, ""
@@ -73,6 +77,10 @@ def examine(workload: Workload, number: int, judge: Optional[Judge] = None) -> T
 
 def _inputs(workload: Workload) -> List[Any]:
     return tensors_of([workload.args, workload.kwargs])
+
+
+def _names(workload: Workload) -> List[str]:
+    return [name for name, _ in leaves([workload.args, workload.kwargs])]
 
 
 def _on_host(workload: Workload) -> List[Any]:

@@ -94,9 +94,9 @@ def _packed(value: Any, again: Callable[[Any], Any]) -> Any:
 
 
 def _replaced(value: Any, again: Callable[[Any], Any]) -> Any:
-    """A shallow copy with other items; whole where it does not let itself be changed."""
-    changed = copy.copy(value)
+    """A shallow copy with other items; whole where it does not let itself be copied or changed."""
     try:
+        changed = copy.copy(value)
         if isinstance(value, Mapping):
             for key in value:
                 changed[key] = again(value[key])

@@ -21,6 +21,7 @@ from .workload import Workload
 CALIBRATION_PASSES = 2
 PLACES = ("state_dict", "model_state_dict", "model")  # of the state dict in a checkpoint
 WRAPPERS = ("module.", "_orig_mod.", "module.")  # DataParallel's, torch.compile's, both
+EXTRA_STATE = "_extra_state"  # what torch calls it in a state dict
 SHOWN_NAMES = 3
 
 
@@ -91,18 +92,23 @@ def load(module: Any, path: str) -> None:
 
     Raises RunError for a file that is none, or does not fit.
     """
-    state = _fitting(_state_of(path), module.state_dict())
-    wanted, known = _tensors(module.state_dict()), module.state_dict()
-    missing = [name for name in wanted if name not in state]
-    unknown = [name for name in state if name not in known]
+    known = module.state_dict()
+    state = _fitting(_state_of(path), known)
+    missing = [name for name in _tensors(known) if name not in state]
+    unknown = [name for name in _tensors(state) if name not in known]
     if missing or unknown:
         raise unsupported(
             "{} does not fit the model: it lacks {}, and has {} that the model has not".format(
                 path, _listed(missing), _listed(unknown)
             )
         )
+    for name in list(known):  # what no file has stays as it is, with the version of its layout
+        if name in state:
+            known[name] = state[name]
+        elif name.endswith(EXTRA_STATE):
+            del known[name]
     try:
-        module.load_state_dict(state, strict=False)
+        module.load_state_dict(known, strict=False)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise unsupported(
             "{} does not fit the model: {}".format(path, " ".join(str(error).split())[:300])
@@ -135,19 +141,24 @@ def _state_of(path: str) -> Dict[str, Any]:
     for name in PLACES:
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             content = content[name]
-    state = _tensors(content) if isinstance(content, Mapping) else {}
-    if not state and content != {}:  # a model may have none
+    named = isinstance(content, Mapping) and bool(_tensors(content))
+    if not named and content != {}:  # a model may have none
         seen = list(content) if isinstance(content, Mapping) else type(content).__name__
         raise unsupported("{} holds no tensors by name, but {}".format(path, _listed(seen)))
-    return state
+    return dict(content)
 
 
 def _fitting(state: Dict[str, Any], known: Any) -> Dict[str, Any]:
     """Without what wrappers put before every name, where the model has it without."""
     for prefix in WRAPPERS:
-        if all(name.startswith(prefix) for name in state) and not set(state) <= set(known):
-            state = {name[len(prefix) :]: value for name, value in state.items()}
+        names = set(_tensors(state))
+        if all(name.startswith(prefix) for name in names) and not names <= set(known):
+            state = {_without(prefix, name): value for name, value in state.items()}
     return state
+
+
+def _without(prefix: str, name: str) -> str:
+    return name[len(prefix) :] if name.startswith(prefix) else name
 
 
 def _listed(names: Any) -> str:

@@ -105,13 +105,19 @@ def other_inputs(workload: Workload) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
     """Inputs of the same shapes that a mode has not seen: each tensor backwards, floats negated.
 
     What a mode has kept of the first inputs (a branch, a constant, a length) shows in these.
+    Integers stay between their smallest and largest, mirrored: so what is sorted stays sorted, and
+    a mask of the first few becomes one of another few.
     """
 
     def other(tensor: Any) -> Any:
-        if tensor.is_quantized or not tensor.dim():
+        if tensor.is_quantized or not tensor.dim() or not tensor.numel():
             return tensor
         backwards = tensor.flip(list(range(tensor.dim())))
-        return -backwards if tensor.is_floating_point() or tensor.is_complex() else backwards
+        if tensor.is_floating_point() or tensor.is_complex():
+            return -backwards
+        if str(tensor.dtype) == "torch.bool":
+            return backwards if bool(tensor.all()) else ~backwards
+        return tensor.min() + tensor.max() - backwards
 
     args = tuple(map_tensors(arg, other) for arg in workload.args)
     return args, {name: map_tensors(arg, other) for name, arg in workload.kwargs.items()}

@@ -23,9 +23,9 @@ ODD = DATA / "models" / "odd.py"
 Made = Callable[[str], Workload]
 
 
-def made(factory: str) -> Workload:
+def made(factory: str, file: Path = ODD) -> Workload:
     """The workload of one of the models."""
-    spec = TrialSpec("s", 0, Role.PROBE, "cpu", ModelSpec("python_file", f"{ODD}:{factory}"))
+    spec = TrialSpec("s", 0, Role.PROBE, "cpu", ModelSpec("python_file", f"{file}:{factory}"))
     repeatable.seed(0)
     loaded: Loaded = python_file.load(spec.model)
     return build.workload_of(loaded, spec)
@@ -35,7 +35,11 @@ def made(factory: str) -> Workload:
     ("factory", "gradients", "why_not"),
     [
         ("random_output", False, "the model's output is random: two calls in one process differ"),
-        ("keeps_state", False, "the model keeps state from call to call: the same input gives"),
+        (
+            "keeps_state",
+            False,
+            "the model keeps state from call to call, or draws random numbers that no",
+        ),
         ("needs_gradients", True, ""),
         ("packed", False, ""),
         ("records", False, ""),
@@ -67,7 +71,7 @@ def test_a_model_that_changes_its_input_is_refused_with_what_to_do(factory: str)
         ("time_first", 0, "rows of twice the inputs are not what they are alone"),
         ("time_first", 1, ""),
         ("rows_depend", 0, "rows of twice the inputs are not what they are alone"),
-        ("images", 0, "twice the inputs turn an output of "),
+        ("images", 0, "each item of the list is a sample of its own"),
         ("packed", 0, "twice the inputs give no more outputs"),
         ("records", 2, "no input has a dimension 2"),
     ],

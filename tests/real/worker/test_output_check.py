@@ -117,11 +117,11 @@ def test_references_come_back_as_they_were_stored(tmp_path: Path) -> None:
 
 
 def test_other_inputs_are_of_the_same_shapes_and_the_first_ones_stay() -> None:
-    args = (torch.tensor([[1.0, 2.0]]), torch.tensor([3, 4]), torch.tensor(5.0))
-    workload = Workload(None, args, {"mask": torch.tensor([True, False])}, lambda: None)
+    args = (torch.tensor([[1.0, 2.0]]), torch.tensor([3, 4, 9]), torch.tensor(5.0))
+    workload = Workload(None, args, {"mask": torch.tensor([True, True, False])}, lambda: None)
     (image, ids, scalar), kwargs = other_inputs(workload)
-    assert (image.tolist(), ids.tolist(), float(scalar)) == ([[-2.0, -1.0]], [4, 3], 5.0)
-    assert kwargs["mask"].tolist() == [False, True]
+    assert (image.tolist(), ids.tolist(), float(scalar)) == ([[-2.0, -1.0]], [3, 8, 9], 5.0)
+    assert kwargs["mask"].tolist() == [True, False, False]
     assert workload.args[0].tolist() == [[1.0, 2.0]]
 
 
