@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, List
+from typing import Any, Dict, List
 
 from ..failure import environment_error, unsupported
 from ..protocol import InputSpec, ModelSpec
 from ..workload import make_inputs
 from . import Loaded
 
-# torchvision's own minimum input sizes differ from the usual 224 for these families.
-INPUT_SIDE = {"inception_v3": 299}
-USUAL_INPUT_SIDE = 224
+# What a family takes, by its package in torchvision 0.22 (its own transforms and examples), where
+# that is not one image of 224 pixels a side: clips of 16 frames, two images, images of 299.
+IMAGE = [1, 3, 224, 224]
+SHAPES = {
+    "inception": [[1, 3, 299, 299]],
+    "optical_flow": [IMAGE, IMAGE],
+    "video": [[1, 3, 16, 224, 224]],
+    "video.resnet": [[1, 3, 16, 112, 112]],
+}
+DETECTION = "detection"  # takes a list of images
 
 
 def load(spec: ModelSpec) -> Loaded:
@@ -40,14 +47,17 @@ def load(spec: ModelSpec) -> Loaded:
             )
         )
     weights = "DEFAULT" if spec.weights == "DEFAULT" else None
-    options = (
-        {}
-        if "weights_backbone" not in _options(torchvision, spec.reference)
-        else {"weights_backbone": None}
-    )
-    module = torchvision.models.get_model(spec.reference, weights=weights, **options)
-    side = INPUT_SIDE.get(spec.reference, USUAL_INPUT_SIDE)
-    inputs = make_inputs([InputSpec([1, 3, side, side])], torch.initial_seed())
+    builder = torchvision.models.get_model_builder(spec.reference)
+    family = builder.__module__.replace("torchvision.models.", "")
+    shapes = _shapes(family)
+    _require_such(spec, shapes)
+    try:
+        module = builder(weights=weights, **_options(builder))
+    except RuntimeError as error:  # of a quantising engine that is not there
+        raise unsupported("torchvision's {}: {}".format(spec.reference, error))
+    inputs: Any = make_inputs([InputSpec(shape) for shape in shapes], torch.initial_seed())
+    if family.startswith(DETECTION):
+        inputs = ([image for image in inputs[0]],)
     return Loaded(
         module.eval(), inputs, random_weights=spec.weights is None, repeatable=weights is not None
     )
@@ -57,7 +67,25 @@ def _names(torchvision: Any) -> List[str]:
     return list(torchvision.models.list_models())
 
 
-def _options(torchvision: Any, name: str) -> Any:
+def _shapes(family: str) -> List[List[int]]:
+    """Of `video.resnet` its own, or its package's, or one image."""
+    package, _, last = family.rpartition(".")
+    return SHAPES.get(family) or SHAPES.get(last) or SHAPES.get(package) or [IMAGE]
+
+
+def _require_such(spec: ModelSpec, shapes: List[List[int]]) -> None:
+    """Raises RunError for other inputs than the model takes."""
+    if spec.inputs and [len(one.shape) for one in spec.inputs] != [len(one) for one in shapes]:
+        given = " ".join("--input " + "x".join(map(str, shape)) for shape in shapes)
+        raise unsupported(
+            "torchvision's {} takes other inputs: give {}".format(spec.reference, given)
+        )
+
+
+def _options(builder: Any) -> Dict[str, Any]:
+    """No download for a part of it, and in integers what is called quantised."""
     import inspect
 
-    return inspect.signature(torchvision.models.get_model_builder(name)).parameters
+    wanted = {"weights_backbone": None, "quantize": True}
+    parameters = inspect.signature(builder).parameters
+    return {name: value for name, value in wanted.items() if name in parameters}

@@ -1,0 +1,73 @@
+"""torchvision's models by name bring the inputs that their family takes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+
+from tuner.worker import build
+from tuner.worker.failure import RunError
+from tuner.worker.models import torchvision
+from tuner.worker.protocol import InputSpec, ModelSpec, Role, TrialSpec
+from tuner.worker.tree import leaves, tensors_of
+from tuner.worker.workload import Workload
+
+IMAGE = (1, 3, 224, 224)
+
+
+def workload_of(name: str, *shapes: list[int]) -> Workload:
+    model = ModelSpec("torchvision", name, inputs=[InputSpec(shape) for shape in shapes])
+    spec = TrialSpec("s", 0, Role.PROBE, "cpu", model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own quantising
+        return build.workload_of(build.load(spec), spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("squeezenet1_1", {"[0]": IMAGE}),
+        ("raft_small", {"[0]": IMAGE, "[1]": IMAGE}),
+        ("mc3_18", {"[0]": (1, 3, 16, 112, 112)}),
+        ("ssdlite320_mobilenet_v3_large", {"[0][0]": (3, 224, 224)}),
+        ("quantized_shufflenet_v2_x0_5", {"[0]": IMAGE}),
+    ],
+)
+def test_a_name_brings_the_inputs_of_its_family(name: str, inputs: dict[str, Any]) -> None:
+    args = workload_of(name).args
+    assert {place: tuple(tensor.shape) for place, tensor in leaves(args)} == inputs
+
+
+@pytest.mark.parametrize(
+    ("family", "shapes"),
+    [
+        ("inception", [[1, 3, 299, 299]]),
+        ("quantization.inception", [[1, 3, 299, 299]]),
+        ("segmentation.fcn", [[1, 3, 224, 224]]),
+        ("video.mvit", [[1, 3, 16, 224, 224]]),
+    ],
+)
+def test_a_family_has_the_shapes_of_its_package(family: str, shapes: list[list[int]]) -> None:
+    assert torchvision._shapes(family) == shapes
+
+
+def test_other_inputs_than_a_family_takes_are_answered_with_those_to_give() -> None:
+    with pytest.raises(RunError) as error:
+        workload_of("raft_small", [1, 3, 224, 224])
+    assert str(error.value) == (
+        "torchvision's raft_small takes other inputs: give --input 1x3x224x224 --input 1x3x224x224"
+    )
+
+
+def test_a_detector_takes_inputs_of_another_size() -> None:
+    (images,) = workload_of("ssdlite320_mobilenet_v3_large", [1, 3, 96, 64]).args
+    assert [tuple(tensor.shape) for tensor in tensors_of(images)] == [(1, 3, 96, 64)]
+
+
+def test_what_is_called_quantised_computes_in_integers() -> None:
+    module = workload_of("quantized_shufflenet_v2_x0_5").module
+    assert isinstance(module.fc, torch.ao.nn.quantized.Linear)
+    assert not list(module.parameters())
