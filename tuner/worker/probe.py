@@ -185,7 +185,9 @@ def _with_batch(facts: ProbeFacts, spec: TrialSpec, workload: Workload) -> Probe
     import torch
 
     dim, no_batch = spec.model.batch_dim, ""
-    if spec.model.batch == "auto":
+    if spec.model.batch == "auto" and facts.not_comparable:
+        no_batch = facts.not_comparable  # rows cannot be compared, either
+    elif spec.model.batch == "auto":
         with torch.set_grad_enabled(facts.gradients):
             no_batch = batch.why_none(workload, 0)
     elif dim is None:

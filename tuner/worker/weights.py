@@ -2,7 +2,8 @@
 
 torchvision's fresh weights let the activations of a deep convnet fade: mobilenet_v2's logits are
 below 1e-8, where any output looks like any other. Batch-norm statistics calibrated on the seeded
-input, and the last layer scaled, bring the output to the order of one.
+input, and the last layer scaled (drawn, where it is all zeros), bring the output to the order of
+one.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ def calibrate(workload: Workload) -> None:
         spread = _spread(workload.call())
         for hook in hooks:
             hook.remove()
+        if last and spread == 0.0:  # such a head is what vision transformers begin with
+            last[-1].reset_parameters()
+            spread = _spread(workload.call())
         if last and 0.0 < spread < float("inf") and not 0.1 <= spread <= 10.0:
             for parameter in last[-1].parameters():
                 parameter.div_(spread)

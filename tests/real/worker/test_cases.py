@@ -125,6 +125,7 @@ def test_what_changes_its_input_is_refused_with_what_to_do(factory: str) -> None
 def test_what_differs_from_call_to_call_has_a_name(factory: str, why: str, tmp_path: Path) -> None:
     facts = probed(f"repeating:{factory}", tmp_path)
     assert facts.not_comparable == why
+    assert facts.no_batch == why  # rows cannot be compared, either
 
 
 def test_what_cannot_be_compared_is_measured_all_the_same(tmp_path: Path) -> None:

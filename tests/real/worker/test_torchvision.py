@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tuner.worker import build
+from tuner.worker import build, weights
 from tuner.worker.failure import RunError
 from tuner.worker.models import torchvision
 from tuner.worker.protocol import InputSpec, ModelSpec, Role, TrialSpec
@@ -71,3 +71,13 @@ def test_what_is_called_quantised_computes_in_integers() -> None:
     module = workload_of("quantized_shufflenet_v2_x0_5").module
     assert isinstance(module.fc, torch.ao.nn.quantized.Linear)
     assert not list(module.parameters())
+
+
+def test_a_last_layer_of_zeros_is_drawn_so_that_outputs_can_be_compared() -> None:
+    """Vision transformers begin with such a head."""
+    module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 3))
+    torch.nn.init.zeros_(module[1].weight)
+    torch.nn.init.zeros_(module[1].bias)
+    workload = Workload(module, (torch.ones(2, 4),), {}, module)
+    weights.calibrate(workload)
+    assert 0.1 <= float(workload.call().std()) <= 10.0
