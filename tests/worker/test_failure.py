@@ -38,8 +38,15 @@ TLS = "/m/libgomp.so.1: cannot allocate memory in static TLS block"
         (
             TypeError("forward() got an unexpected keyword argument 'ids'"),
             Outcome.CRASHED,
-            "TypeError: forward() got an unexpected keyword argument 'ids'; to pass the dict as "
-            "one argument return (model, (inputs,))",
+            "TypeError: forward() got an unexpected keyword argument 'ids': leave it out of the "
+            "example inputs, or to pass the dict as one argument return (model, (inputs,))",
+        ),
+        (
+            TypeError("forward() missing 1 required positional argument: 'image2'"),
+            Outcome.CRASHED,
+            "TypeError: forward() missing 1 required positional argument: 'image2'; each item of a "
+            "tuple of example inputs, and each --input, is one argument; to pass the dict as one "
+            "argument return (model, (inputs,))",
         ),
     ],
 )

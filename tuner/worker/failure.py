@@ -87,7 +87,7 @@ def one_line(error: BaseException) -> str:
         if frames and "torch" in sys.modules:  # which one that failed would not be
             text += "; torch itself is loaded: what fails is the model's own"
     if isinstance(error, TypeError) and "unexpected keyword argument" in text:
-        text += "; " + ONE_DICT
+        text += ": leave it out of the example inputs, or " + ONE_DICT
     if isinstance(error, TypeError) and MISSING.search(text):
         text += "; {}; {}".format(EACH, ONE_DICT)
     return text
