@@ -31,12 +31,11 @@ class Outputs:
         path = self.spec.reference_path
         self.judge = judge_of(self.spec.compare, self.spec.model.folder)
         if self.spec.role == Role.BASELINE and not os.path.exists(path):
-            stored = [self._stored(FIRST, output)]  # before the next call may overwrite it
+            # Before the next call may overwrite it.
+            stored = [self._stored(FIRST, output, workload)]
             with contextlib.suppress(Exception):  # not every model takes others
-                stored.append(self._stored(OTHER, _of_others(workload)))
+                stored.append(self._stored(OTHER, _of_others(workload), workload))
             values, whole = ({name: pair[kind] for name, *pair in stored} for kind in (0, 1))
-            for name in values:
-                values[name] = output_check.by_weights(values[name], workload.module)
             output_check.store_reference(values, path, whole if self.judge else None)
         self.reference = output_check.load_reference(path)
         if self.judge:
@@ -47,10 +46,11 @@ class Outputs:
         """Check the last output, and that of other inputs, once all samples are taken."""
         return self._fails(output) or self._fails_on_others(workload)
 
-    def _stored(self, inputs: str, output: Any) -> Any:
+    def _stored(self, inputs: str, output: Any, workload: Workload) -> Any:
         """(name of the inputs, values, the whole output where the user's judgement wants it)."""
         whole = self.judge.kept(output) if self.judge else None
-        return inputs, output_check.values_of(output), whole
+        values = output_check.by_weights(output_check.values_of(output), workload.module)
+        return inputs, values, whole
 
     def _fails(self, output: Any) -> bool:
         why_not = self.spec.model.not_comparable

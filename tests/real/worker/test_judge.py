@@ -161,7 +161,7 @@ def test_the_first_run_keeps_whole_outputs_and_the_next_is_judged_by_them(
         compare=f"{tmp_path}/mine.py:same", reference_path=str(tmp_path / "outputs.pt"),
     )  # fmt: skip
     known: dict[str, Any] = {}
-    workload = Workload(None, (BOXES["boxes"],), {}, lambda boxes: {"boxes": boxes})
+    workload = Workload(torch.nn.Module(), (BOXES["boxes"],), {}, lambda boxes: {"boxes": boxes})
     assert not Outputs(spec, known).first_fails(BOXES, workload)
     second = Outputs(dataclasses.replace(spec, role=Role.SEARCH), known)
     assert not second.first_fails({"boxes": BOXES["boxes"].flip(0)}, workload)
@@ -179,7 +179,7 @@ def test_an_output_that_the_next_call_overwrites_is_kept_before_it(
         "s", 0, Role.BASELINE, "cpu", ModelSpec("python_file", "", folder=str(tmp_path)),
         compare=f"{tmp_path}/mine.py:why", reference_path=str(tmp_path / "outputs.pt"),
     )  # fmt: skip
-    workload = Workload(None, (torch.ones(2, 2),), {}, buffer.copy_)
+    workload = Workload(torch.nn.Module(), (torch.ones(2, 2),), {}, buffer.copy_)
     assert not Outputs(spec, {}).first_fails(workload.call(), workload)
     kept = output_check.load_whole(spec.reference_path)
     assert kept[output_check.FIRST][-1].tolist() == [[1.0, 1.0], [1.0, 1.0]]
@@ -190,7 +190,7 @@ def test_what_the_user_calls_the_same_is_comparable(judged: Judged) -> None:
     def drawn(boxes: torch.Tensor) -> Any:
         return {"boxes": boxes[torch.randperm(3)]}
 
-    workload = Workload(None, (BOXES["boxes"],), {}, drawn)
+    workload = Workload(torch.nn.Module(), (BOXES["boxes"],), {}, drawn)
     torch.manual_seed(0)
     assert repeatable.examine(workload, 0)[1] == repeatable.RANDOM
     assert repeatable.examine(workload, 0, judged("same")) == (False, "")
