@@ -105,6 +105,13 @@ def test_a_model_of_which_nothing_can_be_compiled_reads_back_as_eager(dynamo: An
         (nn.Conv2d(3, 4, 3), (3, 8, 8), "channels_last", True),  # an image without a batch
         (nn.Linear(4, 4), (1, 4), "contiguous", True),  # nothing to convert
         (nn.Conv2d(1, 4, 1), (1, 1, 8, 8), "contiguous", False),  # fits both
+        (nn.Conv3d(3, 4, 3), (1, 3, 4, 8, 8), "contiguous", True),  # of a video: nothing to convert
+        (
+            nn.Sequential(nn.Conv3d(3, 4, 3), nn.Conv2d(3, 4, 3)),
+            (1, 3, 4, 8, 8),
+            "channels_last",
+            True,
+        ),
     ],
 )
 def test_a_memory_format_is_read_from_inputs_else_weights(
