@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,13 @@ import pytest
 import torch
 from torch import nn
 
-from tuner.worker import compiler, probe
+from tests.support import DATA
+from tuner.worker import build, compiler, probe
 from tuner.worker.applied.libraries import find_library, preload_fault
 from tuner.worker.facts import ProbeFacts
-from tuner.worker.knobs import execution, memory_format
-from tuner.worker.protocol import ProbeRequest, ReadBack
+from tuner.worker.knobs import execution, memory_format, threads
+from tuner.worker.protocol import ModelSpec, ProbeRequest, ReadBack, Role, TrialSpec
 from tuner.worker.workload import Workload
-
-
-class Counting(nn.Module):  # type: ignore[misc]
-    """Another number in each call: torch.compile guards on it, and compiles again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Linear(4, 4)
-        self.calls = 0
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.calls += 1
-        return self.net(x)
 
 
 class Viewing(nn.Module):  # type: ignore[misc]
@@ -43,6 +32,13 @@ class Viewing(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.conv(x).view(-1)
+
+
+def made(file: str, factory: str) -> Workload:
+    """One of the tests' models with its inputs."""
+    reference = f"{DATA / 'models' / file}:{factory}"
+    spec = TrialSpec("s", 0, Role.PROBE, "cpu", ModelSpec("python_file", reference))
+    return build.workload_of(build.load(spec), spec)
 
 
 def workload(module: nn.Module, *args: torch.Tensor) -> Workload:
@@ -60,21 +56,52 @@ def dynamo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     torch._dynamo.reset()
 
 
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("counts_its_calls", "calls"),
+        ("collects_activations", "activations"),
+        ("alternates", "calls"),
+    ],
+)
 def test_a_model_that_is_compiled_too_often_reads_back_as_eager(
-    dynamo: Any, monkeypatch: pytest.MonkeyPatch
+    factory: str, reason: str, dynamo: Any
 ) -> None:
-    monkeypatch.setattr(dynamo.config, "cache_size_limit", 3)
-    counting = workload(Counting(), torch.ones(1, 4))
-    execution.apply("inductor", counting)
-    for _ in range(3):
-        counting.call()
-    assert execution.read_back(counting, None).value == "inductor"
-    for _ in range(2):
-        counting.call()
-    back = execution.read_back(counting, None)
+    changing = made("repeating.py", factory)
+    execution.apply("inductor", changing)
+    with dynamo.config.patch(recompile_limit=3):
+        for _ in range(3):
+            changing.call()
+        assert execution.read_back(changing, None).value == "inductor"
+        for _ in range(2):
+            changing.call()
+    back = execution.read_back(changing, None)
     assert (back.value, back.certain) == ("eager", True)
     assert back.how.startswith("fell back to eager after 3 compilations: ")
-    assert "calls" in back.how
+    assert reason in back.how
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_code_for_so_many_threads_lies_in_a_cache_of_its_own(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: count)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    execution._import_inductor()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / f"threads-{count}")
+    assert [path.name for path in tmp_path.iterdir()] == [f"threads-{count}"]
+
+
+def test_threads_that_the_forward_sets_read_back_as_that_sets_them() -> None:
+    greedy, before = made("repeating.py", "sets_threads_in_forward"), torch.get_num_threads()
+    try:
+        threads.apply(2, greedy)
+        greedy.call()
+        assert threads.read_back(greedy, None) == ReadBack(1, True, "torch.get_num_threads()")
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("dynamo")
