@@ -215,8 +215,19 @@ def test_a_state_dict_of_more_than_tensors_is_shared(factory: str, tmp_path: Pat
     assert torch.equal(first, second)
 
 
-def test_a_script_reads_the_command_line_as_its_author_runs_it() -> None:
-    assert workload_of("reads_argv:make").module.out_features == 32
+@pytest.mark.parametrize(("file", "width"), [("reads_argv", 32), ("reads_argv_name", 48)])
+def test_a_script_reads_the_command_line_as_its_author_runs_it(file: str, width: int) -> None:
+    assert workload_of(f"{file}:make").module.out_features == width
+
+
+def test_a_script_that_wants_more_of_its_command_line_says_so(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        workload_of("reads_argv_required:make")
+    assert one_line(error.value).startswith("SystemExit: 2 (reads_argv_required.py:")
+    last = capfd.readouterr().err.splitlines()[-1]  # it is quoted, of the log
+    assert last.endswith("error: the following arguments are required: --data")
 
 
 def test_a_library_that_comes_too_late_is_no_lack_of_memory() -> None:
