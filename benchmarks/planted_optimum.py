@@ -1,6 +1,7 @@
 """Does the tool find an optimum that was planted, and claim none where there is none?
 
     python benchmarks/planted_optimum.py [--costs planted] [--seeds 5] [--trials 12] [--pairs 6]
+        [--python WORKER]
 
 Emulated CANN: the costs of host and device are invented, torch_npu's own code runs. Each seed is a
 whole study of benchmarks/convnet.py under both costs:
@@ -10,6 +11,8 @@ whole study of benchmarks/convnet.py under both costs:
 - flat: the host costs nothing, the device is the limit; every configuration takes the same time.
 - captured: as planted, and a call may be captured as a graph: nothing is faster than that.
 - device: as flat, and a call may be captured: it gains nothing, so it must not be claimed.
+
+--python, and NPU_TUNE_TORCH_NPU for the folder of its torch_npu: another version of both.
 
 Prints a line for each study and how many ended as they should. Takes about 4 minutes a study.
 """
@@ -58,7 +61,7 @@ def study(costs: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     command += ["--set", "batch_size=1", "--set", "jit_compile=off"]
     if costs in ("planted", "flat"):
         command += ["--set", "execution=unset"]
-    command += ["--confirm", str(options.pairs)]
+    command += ["--confirm", str(options.pairs), "--python", options.python]
     environment = {**os.environ, **emulated, "PYTHONPATH": f"{ROOT}:{TORCH_NPU}"}
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
@@ -84,6 +87,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--pairs", type=int, default=6)
+    parser.add_argument("--python", default=sys.executable)
     options = parser.parse_args()
     print(f"emulated CANN, {os.cpu_count()} processors, {options.trials} trials, ", end="")
     print(f"{options.pairs} pairs", flush=True)
