@@ -50,7 +50,6 @@ def test_a_planted_knob_is_found(study_original: Path) -> None:
     ("verdict", "table"),
     [
         ("slower", {"factors": {"memory_format=channels_last": 1.5}}),
-        ("same", {}),
         ("unclear", {"scatter": 0.3}),
     ],
 )
