@@ -13,7 +13,7 @@ OTHER := .envs/$(TORCH_NPU)
 
 # Tests at once: many wait for a process or a deadline, so more than processors. By files: what the tests of one file share, no other process waits for; in their
 # order: the longest are not the last.
-JOBS ?= 3
+JOBS ?= 4
 PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: tune test test-npu lint setup bundle

@@ -28,7 +28,7 @@ option = option.decode() if isinstance(option, bytes) else option
 off = torch_npu.npu.is_jit_compile_false()
 print(json.dumps([os.environ.get("TASK_QUEUE_ENABLE"), bool(off), option or ""]))
 """
-WITHOUT, WITH = [None, False, ""], ["2", True, "disable"]
+WITH = ["2", True, "disable"]
 
 
 def values_in(command: list[str], folder: Path, variables: dict[str, str]) -> list[object]:
@@ -46,14 +46,6 @@ def variables(torch_npu_site: Path, cann: Path) -> dict[str, str]:
     """Of a shell in which torch_npu, and an emulated CANN on which jit is on, are found."""
     path = os.pathsep.join([str(ROOT), str(torch_npu_site)])
     return {**build.environment(cann, jit="enable"), "PYTHONPATH": path}
-
-
-def test_a_program_without_it_is_as_it_was(
-    torch_python: str, variables: dict[str, str], tmp_path: Path
-) -> None:
-    *values, option = values_in([torch_python, "-c", SEEN], tmp_path, variables)
-    assert [*values, ""] == WITHOUT
-    assert option in ("", "disable")  # torch_npu 2.13 sets it itself
 
 
 def test_a_program_that_is_started_with_it_has_it(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -28,16 +27,3 @@ def test_the_emulated_device_is_examined_and_labelled(
     assert findings["torch_npu"].state == "OK"
     has_graphs = "NPUGraph" in (torch_npu_site / "torch_npu" / "npu" / "__init__.py").read_text()
     assert findings["graph capture"].state == ("OK" if has_graphs else "WARN")
-
-
-def test_torch_npu_without_cann_is_its_own_sentence(
-    torch_python: str, torch_npu_site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(torch_npu_site))
-    for name in ("LD_LIBRARY_PATH", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    findings = {finding.name: finding for finding in doctor.examine(torch_python, None)}
-    assert findings["torch"].state == "OK"
-    assert findings["torch_npu"].state == "FAIL"
-    assert "source set_env.sh" in str(findings["torch_npu"].todo)
-    assert os.linesep not in str(findings["torch_npu"].seen)
