@@ -46,19 +46,10 @@ def test_a_planted_knob_is_found(study_original: Path) -> None:
     assert (round(best.evidence.speedup, 1), best.evidence.pairs) == (2.0, 6)
 
 
-@pytest.mark.parametrize(
-    ("verdict", "table"),
-    [
-        ("slower", {"factors": {"memory_format=channels_last": 1.5}}),
-        ("unclear", {"scatter": 0.3}),
-    ],
-)
-def test_what_is_not_won_keeps_the_defaults(
-    verdict: str, table: dict[str, Any], pretend: Pretend
-) -> None:
-    done = npu_tune(*SEARCH, *pretend(**table), "--json")
+def test_what_is_not_won_keeps_the_defaults(pretend: Pretend) -> None:
+    done = npu_tune(*SEARCH, *pretend(scatter=0.3), "--json")
     result = json.loads(done.stdout)
-    assert (done.exit_code, result["verdict"]) == (0, verdict)
+    assert (done.exit_code, result["verdict"]) == (0, "unclear")
     assert result["recommendation"] == "keep the defaults"
 
 
