@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.support.runs import SPACE, recorded
-from tuner.evidence.meanings import Meanings, failing, meanings
+from tuner.evidence.meanings import Meanings, meanings
 from tuner.runs.records import RecordedRun
 from tuner.worker.protocol import Outcome, ReadBack
 
@@ -55,13 +55,13 @@ SPIN_RAN = recorded(3, 9.0, spin="on")
 
 def test_what_failed_twice_in_different_company_and_never_ran_is_left_out() -> None:
     runs = [BASELINE, *TWICE, SPIN_RAN]
-    assert failing(SPACE, runs) == {("mode", "fast"): "crashed: why"}
+    assert meanings(SPACE, runs).failing == {("mode", "fast"): "crashed: why"}
 
 
 def test_what_says_that_it_is_unsupported_is_left_out_at_once() -> None:
     # threads=2 is what the baseline has: it is no company, and not to blame.
     runs = [BASELINE, failure(1, Outcome.UNSUPPORTED, mode="fast", threads=2)]
-    assert failing(SPACE, runs) == {("mode", "fast"): "unsupported: why"}
+    assert meanings(SPACE, runs).failing == {("mode", "fast"): "unsupported: why"}
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_what_says_that_it_is_unsupported_is_left_out_at_once() -> None:
     ],
 )
 def test_what_may_run_yet_is_not(runs: list[RecordedRun]) -> None:
-    assert failing(SPACE, [BASELINE, *runs]) == {}
+    assert meanings(SPACE, [BASELINE, *runs]).failing == {}

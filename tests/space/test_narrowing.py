@@ -134,6 +134,6 @@ def test_a_preset_that_a_rule_forbids_once_a_knob_is_pinned_is_left_out() -> Non
 
 def test_a_library_that_does_not_load_is_left_out_with_the_loaders_line(loaded: LoadedFile) -> None:
     faults = {"libtcmalloc.so.4": "libtcmalloc.so.4: wrong ELF class"}
-    space = narrowing.narrowed(loaded, replace(FACTS, library_faults=faults), FINGERPRINT, False)
+    space = narrowing.narrowed(loaded, replace(FACTS, preload_faults=faults), FINGERPRINT, False)
     line = "left out: allocator=tcmalloc: it does not load: libtcmalloc.so.4: wrong ELF class"
     assert line in list(of_left_out(space))

@@ -23,10 +23,12 @@ class Meanings:
 
     unset: knob -> what it is when left alone, where the first baseline's read-back is certain.
     inert: what each run that set it read back as if nobody had, with one such read-back.
+    failing: what is left out for the rest of the study, with the line of its last failure.
     """
 
     unset: Configuration = field(default_factory=dict)
     inert: Mapping[Setting, ReadBack] = field(default_factory=dict)
+    failing: Mapping[Setting, str] = field(default_factory=dict)
 
     def identity(self, space: SearchSpace, configuration: Configuration) -> Configuration:
         """Which configuration it is: without warm-up, unset where a value is the same as that."""
@@ -48,7 +50,7 @@ class Meanings:
 
 
 def meanings(space: SearchSpace, runs: Sequence[RecordedRun]) -> Meanings:
-    """What the read-backs of these runs say."""
+    """What these runs say of values; nothing before the baseline has run."""
     baseline = next((r for r in runs if r.role == Role.BASELINE and r.ok), None)
     if baseline is None:
         return Meanings()
@@ -56,7 +58,8 @@ def meanings(space: SearchSpace, runs: Sequence[RecordedRun]) -> Meanings:
     certain = {name: back.value for name, back in read_back.items() if back.certain}
     unset = [knob.name for knob in space.knobs if knob.default == UNSET]
     meant = Meanings({name: certain[name] for name in unset if name in certain})
-    return replace(meant, inert=_inert(meant, runs))
+    meant = replace(meant, inert=_inert(meant, runs))
+    return replace(meant, failing=_failing(space, meant, runs))
 
 
 def _inert(meant: Meanings, runs: Sequence[RecordedRun]) -> dict[Setting, ReadBack]:
@@ -73,13 +76,14 @@ def _inert(meant: Meanings, runs: Sequence[RecordedRun]) -> dict[Setting, ReadBa
     return {setting: back for setting, back in inert.items() if setting not in acted}
 
 
-def failing(space: SearchSpace, runs: Sequence[RecordedRun]) -> dict[Setting, str]:
+def _failing(
+    space: SearchSpace, meant: Meanings, runs: Sequence[RecordedRun]
+) -> dict[Setting, str]:
     """What failed twice in different company and never ran, with the last failure's line.
 
     What is unsupported, once: it says so of itself. Only failures for which nothing else in the
     configuration is to blame: all of it has run.
     """
-    meant = meanings(space, runs)
     identities = [meant.identity(space, recorded.configuration) for recorded in runs]
     of_runs = [frozenset(_settings(space, identity)) for identity in identities]
     ran = {s for settings, r in zip(of_runs, runs, strict=True) if r.ok for s in settings}

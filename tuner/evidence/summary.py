@@ -6,7 +6,7 @@ Pure functions of the store's content, so that an old study can be judged again 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from ..space import model
 from ..space.model import Configuration, SearchSpace, Value
 from ..worker.protocol import Outcome, Role
 from .intervals import Look, looks
-from .meanings import Meanings, Setting, failing, meanings
+from .meanings import Meanings, meanings
 from .measured import Measured, find, grouped, ranked
 from .noise import RUNS_FOR_SPREAD, relative_spread
 from .objectives import Objective, objective_of
@@ -42,9 +42,8 @@ class Summary:
     """A study's findings. `best` is the best single-study value, not yet a confirmed claim.
 
     confirmation_runs: of the search as long as it is now. meanings: what values turned out to be.
-    failing: values that are left out for the rest of the study, with why. disturbed: uids of runs
-    with witnesses of a disturbance. ruler: what the search's runs are measured by, where they were
-    beside a companion.
+    disturbed: uids of runs with witnesses of a disturbance. ruler: what the search's runs are
+    measured by, where they were beside a companion.
     """
 
     study: StudyRecord
@@ -58,7 +57,6 @@ class Summary:
     trials_done: int
     confirmation_runs: tuple[RecordedRun, ...]
     meanings: Meanings
-    failing: Mapping[Setting, str]
     disturbed: frozenset[str]
     ruler: Ruler
 
@@ -76,7 +74,8 @@ class Summary:
     @property
     def failing_settings(self) -> dict[str, str]:
         """What is left out for the rest of the study, with the line of its last failure."""
-        return {f"{name}={value}": line for (name, value), line in self.failing.items()}
+        failing = self.meanings.failing.items()
+        return {f"{name}={value}": line for (name, value), line in failing}
 
     @property
     def limit_ms(self) -> float | None:
@@ -207,7 +206,6 @@ def summarize(study: StudyRecord, runs: Sequence[RecordedRun]) -> Summary:
             if r.role in CONFIRMATION_ROLES and r.run.spec.after_trials == trials_done
         ),
         meanings=meant,
-        failing=failing(space, runs),
         disturbed=disturbed,
         ruler=scale,
     )

@@ -176,7 +176,7 @@ def _why_not(
         return Message(text, {"quota": quota})
     if value.shared_library and not facts.libraries.get(value.shared_library):
         return Message("there is no {library} on this host", {"library": value.shared_library})
-    if fault := facts.library_faults.get(value.shared_library):
+    if fault := facts.preload_faults.get(value.shared_library):
         return Message("it does not load: {line}", {"line": fault})
     for package, specifier in {**entry.needs, **value.needs}.items():
         version = str(fingerprint.get(package, "")).split("+")[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..evidence.meanings import failing, meanings
+from ..evidence.meanings import meanings
 from ..evidence.objectives import Objective
 from ..evidence.summary import SEARCH_ROLES, finished_trials
 from ..policy import BATCH_SIZE
@@ -135,10 +135,11 @@ def why_not_launched(
     beside: what is in its heat; a baseline there makes the reference first.
     """
     broken = space.broken_rule(configuration)
-    broken = broken or space.broken_once_resolved(configuration, meanings(space, runs).unset)
+    meant = meanings(space, runs)
+    broken = broken or space.broken_once_resolved(configuration, meant.unset)
     if broken:
         return broken.why
-    for (name, value), line in failing(space, runs).items():
+    for (name, value), line in meant.failing.items():
         if configuration[name] == value:
             return f"{name}={value} failed whenever it was tried: {line}"
     if BATCH_SIZE not in configuration:
@@ -171,11 +172,14 @@ def _first_unmeasured(
     beside: Sequence[Configuration] = (),
 ) -> Configuration | None:
     """The first candidate that was not run, nor is about to be."""
-    meant, out = meanings(space, runs), set(failing(space, runs))
+    meant = meanings(space, runs)
     known = [*(recorded.configuration for recorded in runs), *beside]
     measured = [meant.identity(space, configuration) for configuration in known]
     for candidate in candidates:
-        if space.broken_once_resolved(candidate, meant.unset) or out & candidate.items():
+        if (
+            space.broken_once_resolved(candidate, meant.unset)
+            or meant.failing.keys() & candidate.items()
+        ):
             continue
         if meant.identity(space, candidate) not in measured:
             return candidate

@@ -20,8 +20,8 @@ FUNCTION = 'extern "C" double root(double x) { return std::sqrt(x); }'
 def fault(compiler: str, needs_python: bool) -> str:
     """The compiler's own line, or the loader's, where it does not; "" where it does.
 
-    As inductor does it: with OpenMP, from torch 2.2 on with Python's headers (needs_python), the
-    library loaded from its cache folder, where the host may forbid that.
+    As inductor does it: with OpenMP, mostly with Python's headers (needs_python), the library
+    loaded from its cache folder, where the host may forbid that.
     """
     headers = ["cmath", "omp.h"] + (["Python.h"] if needs_python else [])
     source = "".join("#include <{}>\n".format(header) for header in headers) + FUNCTION

@@ -14,7 +14,7 @@ class ProbeFacts:
     batch_size, inputs, parameters: the model's; None and empty where none was named. no_batch: why
     it has no batch size. gradients, not_comparable: as in `ModelSpec`.
     missing: handler -> value -> why it cannot be used, "" where it can.
-    libraries: file name -> path, "" where there is none; library_faults: file name -> why it cannot
+    libraries: file name -> path, "" where there is none; preload_faults: file name -> why it cannot
     be preloaded, "" where it can. preload: LD_PRELOAD.
     settings: variables that are lists of settings, as the user has them.
     refused: variables of the environment -> their values, which mean nothing.
@@ -32,7 +32,7 @@ class ProbeFacts:
     parameters: Optional[int] = None
     missing: Dict[str, Dict[str, str]] = field(default_factory=dict)
     libraries: Dict[str, str] = field(default_factory=dict)
-    library_faults: Dict[str, str] = field(default_factory=dict)
+    preload_faults: Dict[str, str] = field(default_factory=dict)
     preload: str = ""
     refused: Dict[str, str] = field(default_factory=dict)
     cann: str = ""

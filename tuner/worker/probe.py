@@ -206,7 +206,7 @@ def with_knobs(facts: ProbeFacts, request: ProbeRequest) -> ProbeFacts:
             missing[handler] = {**missing.get(handler, {}), **own}
     libraries = {name: find_library(name) for name in request.libraries}
     faults = {name: preload_fault(path) for name, path in libraries.items() if path}
-    return replace(facts, missing=missing, libraries=libraries, library_faults=faults)
+    return replace(facts, missing=missing, libraries=libraries, preload_faults=faults)
 
 
 def _missing(module: Any, value: Any) -> str:

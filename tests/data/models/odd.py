@@ -9,17 +9,6 @@ import warnings
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_sequence
-
-
-class _Changing(nn.Module):
-    def forward(self, x):
-        return x.sub_(0.5) * 2
-
-
-def changes_input():
-    return _Changing(), torch.rand(1, 8)
 
 
 class _Clamping(nn.Module):
@@ -31,15 +20,6 @@ class _Clamping(nn.Module):
 
 def changes_input_once():
     return _Clamping(), torch.rand(1, 8)
-
-
-class _Dropping(nn.Module):
-    def forward(self, x):
-        return F.dropout(x, 0.5)
-
-
-def random_output():
-    return _Dropping(), torch.randn(4, 64)
 
 
 class _Remembering(nn.Module):
@@ -87,19 +67,6 @@ def time_first():
     return _Recurrent(), (torch.randn(6, 2, 4), torch.zeros(1, 2, 8))
 
 
-class _Packed(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.rnn = nn.GRU(4, 8)
-
-    def forward(self, packed):
-        return self.rnn(packed)
-
-
-def packed():
-    return _Packed(), (pack_sequence([torch.randn(5, 4), torch.randn(2, 4)]),)
-
-
 @dataclasses.dataclass
 class _Answer:
     logits: torch.Tensor
@@ -119,15 +86,6 @@ def records():
     return _Records(), torch.randn(3, 4)
 
 
-class _Images(nn.Module):
-    def forward(self, images):
-        return [{"boxes": image.flatten(1).t()[:2]} for image in images]
-
-
-def images():
-    return _Images(), ([torch.rand(3, 4, 5), torch.rand(3, 2, 2)],)
-
-
 class _Mean(nn.Module):
     """Its rows are not independent."""
 
@@ -139,33 +97,6 @@ def rows_depend():
     return _Mean(), torch.randn(3, 4)
 
 
-def lazy():
-    return nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(2)), torch.randn(2, 4)
-
-
-def in_bfloat16():
-    return nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 2)).bfloat16(), torch.randn(2, 8).bfloat16()
-
-
-@dataclasses.dataclass
-class _Recipe:
-    largest: float = 6.0
-
-
-class _Scaled(nn.Linear):
-    """Its state dict holds more than tensors."""
-
-    def __init__(self, inputs, outputs):
-        super().__init__(inputs, outputs)
-        self.recipe = _Recipe()
-
-    def get_extra_state(self):
-        return self.recipe
-
-    def set_extra_state(self, state):
-        self.recipe = state
-
-
 class _Fades(nn.Module):
     """Computes with numbers that are nearer to zero than any normal one."""
 
@@ -175,10 +106,6 @@ class _Fades(nn.Module):
 
 def subnormal():
     return _Fades(), torch.randn(2, 4)
-
-
-def extra_state():
-    return nn.Sequential(_Scaled(4, 4), _Scaled(4, 2)), torch.randn(1, 4)
 
 
 def changes_its_process():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import stat
 import tempfile
@@ -79,6 +80,34 @@ def test_a_model_that_is_compiled_too_often_reads_back_as_eager(
     assert (back.value, back.certain) == ("eager", True)
     assert back.how.startswith("fell back to eager after 3 compilations: ")
     assert reason in back.how
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [  # torch 2.1, with and without the variable that has it report failures; torch 2.7 on
+        (
+            "torch._dynamo hit config.cache_size_limit (8)\n   function: 'f' (m.py:3)\n"
+            "   reasons:  L['self'].calls == 7\nto diagnose recompilation issues, see …",
+            ["8 compilations: L['self'].calls == 7"],
+        ),
+        (
+            "torch._dynamo hit config.cache_size_limit (64)\n   function: 'f' (m.py:3)\nto …",
+            ["64 compilations"],
+        ),
+        (
+            "torch._dynamo hit config.recompile_limit (8)\n   function: 'f' (m.py:3)\n"
+            "   last reason: 0/7: self.calls == 7\nTo log all …",
+            ["8 compilations: 0/7: self.calls == 7"],
+        ),
+        ("something else", []),
+    ],
+)
+def test_the_words_of_each_torch_that_gives_up_are_known(
+    said: str, kept: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "FALL_BACKS", [])
+    execution.FallBacks().emit(logging.makeLogRecord({"msg": said}))
+    assert kept == execution.FALL_BACKS
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

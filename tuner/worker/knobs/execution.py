@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -12,13 +13,15 @@ from typing import Any, Dict, List
 
 from ..compiler import fault
 from ..failure import unsupported
+from ..files import text_of
 from ..protocol import ReadBack
 from ..workload import Workload
 
 KEEPS_INPUTS = True  # a trace keeps the way that a branch went, a frozen graph its constants
-# What dynamo warns of when it gives up on a function that it has compiled too often: the same words
-# from torch 2.1 on (_dynamo/convert_frame.py).
-GAVE_UP = "torch._dynamo hit config."
+# What dynamo warns of when it gives up on a function that it has compiled too often, and why
+# (_dynamo/convert_frame.py: torch 2.1 has `reasons`, 2.7 and 2.13 have `last reason`).
+GAVE_UP = re.compile(r"torch\._dynamo hit config\.\w+ \((\d+)\)")
+LAST_REASON = re.compile(r"(?:last reason|reasons): +(.*)")
 FALL_BACKS: List[str] = []  # of this process, as what dynamo has compiled is
 
 
@@ -43,7 +46,12 @@ def _why_no_inductor(torch: Any) -> str:
         torch.compile(lambda x: x)
     except RuntimeError as error:  # Python newer than this torch knows, or Windows
         return str(error).splitlines()[0]
-    return fault(compiler, needs_python=not torch.__version__.startswith("2.1."))
+    return fault(compiler, needs_python=_needs_python(os.path.dirname(torch.__file__)))
+
+
+def _needs_python(package: str) -> bool:
+    """Does inductor's code include Python's headers? torch 2.7 and 2.13 do, 2.1 does not."""
+    return "<Python.h>" in text_of(os.path.join(package, "_inductor", "codecache.py"))
 
 
 def compiles(value: str) -> bool:
@@ -73,10 +81,10 @@ class FallBacks(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Kept as `8 compilations: <last reason>`."""
         text = record.getMessage()
-        if GAVE_UP in text:
-            count = text.partition("(")[2].partition(")")[0]
-            reason = text.partition("last reason: ")[2].partition("\n")[0]
-            FALL_BACKS.append("{} compilations: {}".format(count, reason.strip()))
+        limit, reason = GAVE_UP.search(text), LAST_REASON.search(text)
+        if limit:
+            why = ": " + reason.group(1).strip() if reason else ""
+            FALL_BACKS.append("{} compilations{}".format(limit.group(1), why))
 
 
 def _import_inductor() -> None:
