@@ -84,7 +84,7 @@ def test_a_model_that_is_compiled_too_often_reads_back_as_eager(
 
 @pytest.mark.parametrize(
     ("said", "kept"),
-    [  # torch 2.1, with and without the variable that has it report failures; torch 2.7 on
+    [  # torch 2.1, with and without the variable that has it report failures; torch 2.7, 2.13
         (
             "torch._dynamo hit config.cache_size_limit (8)\n   function: 'f' (m.py:3)\n"
             "   reasons:  L['self'].calls == 7\nto diagnose recompilation issues, see …",
@@ -97,6 +97,11 @@ def test_a_model_that_is_compiled_too_often_reads_back_as_eager(
         (
             "torch._dynamo hit config.recompile_limit (8)\n   function: 'f' (m.py:3)\n"
             "   last reason: 0/7: self.calls == 7\nTo log all …",
+            ["8 compilations: 0/7: self.calls == 7"],
+        ),
+        (
+            "torch._dynamo hit config.recompile_limit (8)\n   function: 'f' (m.py:3)\n"
+            "   last reason: 0/7: self.calls == 7          # self.calls += 1  # m.py:4 (HINT: …)",
             ["8 compilations: 0/7: self.calls == 7"],
         ),
         ("something else", []),

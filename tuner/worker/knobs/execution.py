@@ -21,7 +21,8 @@ KEEPS_INPUTS = True  # a trace keeps the way that a branch went, a frozen graph 
 # What dynamo warns of when it gives up on a function that it has compiled too often, and why
 # (_dynamo/convert_frame.py: torch 2.1 has `reasons`, 2.7 and 2.13 have `last reason`).
 GAVE_UP = re.compile(r"torch\._dynamo hit config\.\w+ \((\d+)\)")
-LAST_REASON = re.compile(r"(?:last reason|reasons): +(.*)")
+# Behind a `#` 2.13 repeats the line of the model, with hints.
+LAST_REASON = re.compile(r"(?:last reason|reasons): +(.*?)(?: +#.*)?$", re.M)
 FALL_BACKS: List[str] = []  # of this process, as what dynamo has compiled is
 
 
@@ -83,7 +84,7 @@ class FallBacks(logging.Handler):
         text = record.getMessage()
         limit, reason = GAVE_UP.search(text), LAST_REASON.search(text)
         if limit:
-            why = ": " + reason.group(1).strip() if reason else ""
+            why = ": " + reason.group(1) if reason else ""
             FALL_BACKS.append("{} compilations{}".format(limit.group(1), why))
 
 
