@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any
+from typing import Any, Callable
 
 from ..failure import first_cause, one_line, unsupported
 from ..protocol import ReadBack
@@ -100,7 +100,8 @@ def apply(value: str, workload: Workload) -> None:
     import torch
 
     if value != "npugraph":
-        workload.forward = torch.compile(workload.module, backend=value, dynamic=False)
+        compiled = torch.compile(workload.module, backend=value, dynamic=False)
+        workload.forward = _copying(compiled) if value == "npugraphs" else compiled
         return
     if not hasattr(torch.npu, "NPUGraph"):
         raise unsupported(NO_GRAPHS)
@@ -110,6 +111,15 @@ def apply(value: str, workload: Workload) -> None:
         # An operator, a copy to the host or a wait that cannot be captured. Ending the capture
         # fails as well then, and hides why.
         raise unsupported("graph capture: {}".format(one_line(first_cause(error))))
+
+
+def _copying(compiled: Any) -> Callable[..., Any]:
+    """Outputs are copied: the next call overwrites them where they are (2.13.0, _graph_tree.py)."""
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return map_tensors(compiled(*args, **kwargs), lambda tensor: tensor.clone())
+
+    return forward
 
 
 def read_back(workload: Workload, start: Any) -> ReadBack:
