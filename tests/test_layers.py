@@ -36,7 +36,8 @@ BOUNDARY = {
     "failure",
     "applied",
 }  # what others may import of the worker
-ALLOWED_IN_WORKER = {"torch", "torch_npu", "torchvision", *sys.stdlib_module_names}
+ENGINES = {"onnxruntime", "openvino"}  # of files that are loaded only where these are
+ALLOWED_IN_WORKER = {"torch", "torch_npu", "torchvision", *ENGINES, *sys.stdlib_module_names}
 LONGEST_FILE = 300
 
 

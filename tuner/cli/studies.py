@@ -11,6 +11,7 @@ import click
 from ..errors import UsageError
 from ..language import N_, say
 from ..options import DEFAULT_STORAGE, RESULTS, from_dict
+from ..worker.exchange import replacing
 from .common import console_of, lang, no_wait, storage
 
 
@@ -88,7 +89,8 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
     from ..text import resume_command
 
     summary = stored.load(Store(storage, reads=True), study)
-    best = export_file.best_configuration(conclude(summary), summary.study.setup)
+    result = conclude(summary)
+    best = export_file.best_configuration(result, summary.study.setup)
     path = output or formats.path_of(RESULTS, study, form)
     if form == "yaml":
         export_file.write(best, path)
@@ -99,9 +101,22 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
         stages = {knob.name: knob.apply for knob in summary.space.knobs}
         export_file.write_text(formats.text(best, form, entries, stages), path)
     click.echo(f"written: {path}")
+    if form == "python" and result.exported:
+        click.echo(beside(path, RESULTS / f"{study}-{result.exported}"))
     if best.recommendation == "confirm first":
         next_step = resume_command(study, "--confirm", "auto")
         click.echo(f"from single runs, not confirmed; before it is applied: {next_step}", err=True)
+
+
+def beside(path: Path, kept: Path) -> str:
+    """Put the file that an engine loads beside the module; what became of it."""
+    target = path.with_name(f"{path.stem}-{kept.name.rpartition('-')[2]}")
+    if not kept.exists():
+        return f"the engine's file is not there ({kept}): prepare(model, inputs) makes it anew"
+    if target.absolute() != kept.absolute():
+        with replacing(str(target)) as file:
+            file.write(kept.read_bytes())
+    return f"the engine's file: {target}"
 
 
 @click.command()

@@ -28,6 +28,7 @@ from ..space.variables import AT_START
 from ..worker.applied import after_import, lists
 from ..worker.applied.libraries import find_library
 from ..worker.protocol import UNSET
+from . import engine_code
 from .best import BestConfiguration, load
 
 STARTUP = Path(__file__).parent.parent / "worker" / "applied" / "startup"
@@ -127,7 +128,9 @@ def _settings(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str
         elif knob.apply == "process":
             in_process.append((name, value, knob.handler))
         elif knob.apply == "model":
-            in_code.append((name, value, entry.code_of(value)))
+            code = entry.code_of(value)
+            note = f"{engine_code.WRITTEN_BY}\n" if entry.file_of(value) else ""
+            in_code.append((name, value, note + code))
     return Settings(
         best.backend, variables, tuple(in_process), tuple(in_code),
         confirmed=best.recommendation != "confirm first",

@@ -11,6 +11,7 @@ from ..space.schema import KnobEntry
 from ..space.variables import AT_START
 from ..worker.applied.after_import import MODULES
 from ..worker.applied.lists import PRELOAD, SETTINGS
+from . import engine_code
 from .best import EMULATED, BestConfiguration
 
 FORMATS = {"yaml": ".yaml", "env": ".env", "dockerfile": ".Dockerfile", "python": ".py"}
@@ -27,8 +28,18 @@ def text(
 ) -> str:
     """The file's text. form: env, dockerfile or python. stages: knob -> how it is applied."""
     parts = _parts(best, entries, stages)
-    lines = {"env": env, "dockerfile": dockerfile, "python": python}[form](best, parts)
+    if form == "python":
+        lines = python(best, parts, engine_of(best, entries))
+    else:
+        lines = {"env": env, "dockerfile": dockerfile}[form](best, parts)
     return "\n".join(lines) + "\n"
+
+
+def engine_of(best: BestConfiguration, entries: Mapping[str, KnobEntry]) -> str:
+    """The engine that the configuration needs; "" where it needs none."""
+    chosen = best.configuration.items()
+    needed = [v for name, v in chosen if name in entries and entries[name].file_of(v)]
+    return engine_code.engine_of(needed[0]) if needed else ""
 
 
 def env(best: BestConfiguration, parts: Parts) -> Iterator[str]:
@@ -48,8 +59,11 @@ def dockerfile(best: BestConfiguration, parts: Parts) -> Iterator[str]:
     yield from _rest(best, parts)
 
 
-def python(best: BestConfiguration, parts: Parts) -> Iterator[str]:
-    """A module to be imported before torch; `prepare` changes model and inputs."""
+def python(best: BestConfiguration, parts: Parts, engine: str = "") -> Iterator[str]:
+    """A module to be imported before torch; `prepare` changes model and inputs.
+
+    engine: whose code is in it.
+    """
     process, model = parts
     yield '"""To be imported before torch; then: model, inputs = prepare(model, inputs).'
     yield ""
@@ -74,6 +88,9 @@ def python(best: BestConfiguration, parts: Parts) -> Iterator[str]:
     yield "os.environ.update(missed)"
     yield ""
     yield from (f"import {name}  # noqa: E402" for name in _modules(best))
+    if engine:
+        yield ""
+        yield from engine_code.lines(engine)
     for name, lines in process:
         yield f"# {name}"
         yield from lines
@@ -128,6 +145,8 @@ def _rest(best: BestConfiguration, parts: Parts) -> Iterator[str]:
     for when, part in ((f"after import {module}", process), ("to model and inputs", model)):
         for name, lines in part:
             yield f"# {name}, in the program, {when}:"
+            if any(engine_code.CALL in line for line in lines):
+                yield f"#     {engine_code.WRITTEN_BY}"
             yield from (f"#     {line}" for line in lines)
     yield from _counts(best)
 

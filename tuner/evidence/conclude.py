@@ -6,18 +6,18 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from ..policy import BATCH_SIZE, WARMUP
+from ..policy import WARMUP
 from ..runs.records import RecordedRun, elapsed_s
 from ..space.model import Configuration
-from ..worker.protocol import UNSET, OutputCheck, ReadBack, Role
+from ..worker.protocol import UNSET, OutputCheck, ReadBack
 from .ablation import findings, measured_as, minimal
 from .effects import effects
 from .figures import figures
-from .finalists import BLOCKS, finalists
+from .finalists import finalists
 from .growth import growth
-from .measured import Measured, ranked
+from .measured import Measured
 from .noise import Noise, noise
-from .pairs import at_batch, baseline, block_pair, floor_of, log_ratio, pairs_of
+from .pairs import at_batch, baseline, floor_of
 from .result import (
     CurveResult,
     Evidence,
@@ -31,6 +31,7 @@ from .stats import line_through, median
 from .steady import warmup_needed
 from .summary import CurvePoint, Summary
 from .verdict import Judgement, judge
+from .ways import by_execution, finalist_result, in_code, without_code
 
 
 def conclude(summary: Summary) -> Result:
@@ -42,7 +43,7 @@ def conclude(summary: Summary) -> Result:
     smaller = minimal(summary)
     choice = smaller.configuration if smaller else winner
     measured = measured_as(summary, choice) if smaller else judgement.best
-    in_code = {} if keep else _in_code(summary, choice)
+    code = {} if keep else in_code(summary, choice)
     curve = tuple(_curve_result(summary, judgement, point) for point in summary.curve)
     return Result(
         study=summary.study.name,
@@ -65,8 +66,10 @@ def conclude(summary: Summary) -> Result:
         failures=dict(summary.failures),
         inert=summary.inert_settings,
         failing=summary.failing_settings,
-        in_code=in_code,
-        without_code=_without_code(summary) if in_code else None,
+        in_code=code,
+        without_code=without_code(summary) if code else None,
+        exported="" if keep else next(r.run.result.exported for r in measured.good),
+        by_execution=by_execution(summary),
         environment=summary.study.facts.fingerprint,
     )
 
@@ -82,27 +85,6 @@ def _acting(summary: Summary, best: Measured) -> Configuration:
         for name, value in summary.space.changed(best.configuration).items()
         if not all(summary.meanings.does_nothing(name, value, back.get(name)) for back in backs)
     }
-
-
-def _in_code(summary: Summary, configuration: Configuration) -> Configuration:
-    """The knobs that are applied to the model: neither a variable nor a setting of the process."""
-    knobs = [knob.name for knob in summary.space.knobs if knob.apply == "model"]
-    changed = summary.space.changed({**summary.space.baseline(), **configuration})
-    return {name: value for name, value in changed.items() if name in knobs}
-
-
-def _without_code(summary: Summary) -> FinalistResult | None:
-    """The best of what was measured that leaves the program's code alone; None: the baseline is."""
-    batch_size = baseline(summary).get(BATCH_SIZE)
-    here = [
-        m
-        for m in summary.measured
-        if m.configuration.get(BATCH_SIZE) == batch_size and not _in_code(summary, m.configuration)
-    ]
-    best = next(iter(ranked(here, summary.objective, summary.limit_ms)), None)
-    if best is None or summary.space.is_baseline(best.configuration):
-        return None
-    return _finalist(summary, best.configuration, "")
 
 
 def _recommendation(judgement: Judgement) -> Recommendation:
@@ -234,31 +216,9 @@ def _finalists(summary: Summary) -> tuple[FinalistResult, ...]:
     results = []
     for configuration in [*again, *others]:
         names = [name for name, preset in presets.items() if preset == configuration]
-        results.append(_finalist(summary, configuration, ", ".join(names)))
+        results.append(finalist_result(summary, configuration, ", ".join(names)))
     results.sort(key=lambda r: -median(r.speedups) if r.speedups else 0.0)
     return tuple(results)
-
-
-def _finalist(summary: Summary, configuration: Configuration, preset: str) -> FinalistResult:
-    base = baseline(summary)
-    blocks = [block_pair(summary, configuration, base, Role.CONFIRM, b) for b in range(BLOCKS)]
-    pairs = [pair for pair in blocks if pair] or pairs_of(summary, configuration)
-    speedups = tuple(round(math.exp(-log_ratio(summary, *pair)), 4) for pair in pairs)
-    search = summary.measured_of(configuration)
-    once = summary.speedup(search) if search and not speedups else None
-    failures = [
-        r.outcome.value
-        for r in summary.confirmation_runs
-        if not r.ok and summary.identity(r.configuration) == configuration
-    ]
-    outcome = search.outcome.value if search else "not run"
-    return FinalistResult(
-        preset=preset,
-        configuration=summary.space.changed(configuration),
-        outcome=failures[0] if failures else outcome,
-        speedups=speedups if once is None else (once,),
-        fresh=bool(speedups),
-    )
 
 
 def _curve_result(summary: Summary, judgement: Judgement, point: CurvePoint) -> CurveResult:

@@ -14,6 +14,7 @@ from .growth import Growth
 from .intervals import Comparison, Interval, Verdict
 from .noise import Noise
 
+Demand = Literal["nothing", "settings", "code", "file"]
 Recommendation = Literal["apply", "confirm first", "keep the defaults"]
 
 
@@ -88,6 +89,24 @@ class FinalistResult:
 
 
 @dataclass(frozen=True)
+class ExecutionResult:
+    """The best configuration of one way to execute the model; figures as in `FinalistResult`.
+
+    demand: the most that it asks of the program: nothing, settings (before or after the import),
+    code (on the model), or a file (of another format, what it ends in being `file`).
+    """
+
+    execution: Value
+    configuration: Configuration
+    outcome: str
+    latency_ms: float | None
+    speedups: tuple[float, ...]
+    fresh: bool
+    demand: Demand
+    file: str
+
+
+@dataclass(frozen=True)
 class CurveResult:
     """Baseline and best at one batch size: single runs of the search, unless `confirmed`."""
 
@@ -120,6 +139,8 @@ class Result:
     `threads=1`, with what they read back as. failing: settings that were left out after they had
     failed whenever they were tried, with the last failure. in_code: the knobs to apply that only
     the program's own code can set; without_code: the best configuration that needs none of them.
+    exported: the file that its engine loads, as the study has named it. by_execution: each way to
+    execute the model at its best; empty without a choice.
     """
 
     study: str
@@ -144,6 +165,8 @@ class Result:
     failing: dict[str, str]
     in_code: Configuration
     without_code: FinalistResult | None
+    exported: str
+    by_execution: tuple[ExecutionResult, ...]
     environment: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,6 +16,8 @@ DOING = {
     "build": "the model was being built",
     "knobs": "the knobs' values were being tried",
     "transform": "the model was being made ready as the knobs say",
+    "export": "the model was being exported for an engine",
+    "load": "an engine was loading the model",
     "first_call": "it was in its first call, which compiles where a knob says so",
     "check": "its output was being checked",
     "warmup": "it was being warmed up",

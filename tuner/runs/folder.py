@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import Interrupted, StudyConflictError, UsageError
 from .process import kill_carriers
 
+EXPORTS = "exports"  # files that engines load
 REFERENCES = "outputs-*.pt"  # a baseline's output for each batch size, as the runner names them
 
 

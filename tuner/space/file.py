@@ -205,6 +205,7 @@ def _knob(name: str, entry: KnobEntry) -> Knob:
         variables={str(value.value): value.set for value in entry.entries() if value.set},
         changes_numbers=entry.changes_numbers,
         why_zh=entry.why_zh,
+        files={str(value.value): value.file for value in entry.entries() if value.file},
     )
 
 

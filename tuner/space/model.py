@@ -25,7 +25,8 @@ class Knob:
     """One thing that may be set.
 
     apply: environment, process, input, model or measurement. handler: module of worker/knobs.
-    variables: value -> the environment variables that carry it.
+    variables: value -> the environment variables that carry it. files: value of an engine -> what
+    the file that it loads ends in.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Knob:
     changes_numbers: str = "no"
     pinned: Value | None = None
     why_zh: str = ""  # for readers of Chinese; the English line where it is empty
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def searched(self) -> tuple[Value, ...]:

@@ -23,12 +23,14 @@ class ValueEntry(Part):
     """One value of a knob. `{library}` in `set` stands for the path of the library found.
 
     code: Python that sets it in a user's program, on `model` and `inputs` where it is about them.
+    file: of an engine, what its file ends in; its code has `behind_engine` then.
     """
 
     value: str | int | float | bool
     set: dict[str, str] = Field(default_factory=dict)
     shared_library: str = ""
     code: str = ""
+    file: str = ""
     needs: dict[str, str] = Field(default_factory=dict)
     changes_numbers: Literal["no", "rounding", "lossy"] | None = None
 
@@ -68,6 +70,10 @@ class KnobEntry(Part):
         """Python that sets this value; "" where the file has none."""
         own = next((entry.code for entry in self.entries() if entry.value == value), "")
         return own or self.code.replace("{value}", str(value))
+
+    def file_of(self, value: str | int | float | bool) -> str:
+        """What an engine's file ends in; "" for a value that needs none."""
+        return next((entry.file for entry in self.entries() if entry.value == value), "")
 
 
 class PresetEntry(Part):

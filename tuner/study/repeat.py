@@ -15,7 +15,7 @@ from ..evidence.objectives import latency
 from ..language import say
 from ..runs import lease
 from ..runs.device import measured_on
-from ..runs.folder import make_folder
+from ..runs.folder import EXPORTS, make_folder
 from ..runs.launcher import Launcher
 from ..runs.records import RecordedRun, StudyRecord
 from ..runs.store import Store
@@ -67,6 +67,7 @@ def prepared(
             companion=0,
             weights_path=str(folder / "weights.pt"),
             inputs_path=str(folder / "inputs.pt"),
+            exports_path=str(folder / EXPORTS),
             reference_path=str(folder / "outputs.pt"),
         )
         yield launcher, alone

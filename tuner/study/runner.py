@@ -21,6 +21,7 @@ from ..evidence.summary import (
 from ..options import BASELINE_DEADLINE_S, Setup
 from ..policy import BATCH_SIZE, WARMUP
 from ..runs import heat, unsaved
+from ..runs.folder import EXPORTS
 from ..runs.heat import Tell
 from ..runs.records import RecordedRun, Run, StudyRecord
 from ..runs.watch import Watch, witnessed
@@ -233,6 +234,7 @@ class Runner:
             compare=function_reference(self.setup.compare, self.setup.folder),
             weights_path=str(self.folder / "weights.pt"),
             inputs_path=str(self.folder / "inputs.pt"),
+            exports_path=str(self.folder / EXPORTS),
             reference_path=str(self.reference_path(configuration)),
             block=block,
             after_trials=len(finished_trials(self.runs)) if confirming else 0,

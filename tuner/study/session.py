@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -12,12 +13,13 @@ from typing import Any
 from .. import options
 from ..errors import StorageLockedError, StudyConflictError, UsageError
 from ..evidence import pairs
+from ..evidence.conclude import conclude
 from ..evidence.environment import differences, upgrade
 from ..evidence.summary import Summary
 from ..options import RESULTS, Setup
 from ..runs import lease, npu_smi, owner, unsaved
 from ..runs.device import CPU, Device, measured_on
-from ..runs.folder import work_folder
+from ..runs.folder import EXPORTS, work_folder
 from ..runs.records import StudyFacts, StudyRecord
 from ..runs.store import Store
 from ..runs.watch import other_processes, watching
@@ -96,8 +98,17 @@ def _run(
         caller.note(notes.of_space(runner.space))
         with store.errors():
             Study(runner, caller.note, probe=beside(runner)).run()
+        keep_exported(runner, results)
     store.update_study(name, finished_at=datetime.now(timezone.utc))
     return load(store, name)
+
+
+def keep_exported(runner: Runner, results: Path) -> None:
+    """The file that the best configuration's engine loads, as `<study>-<content>.<format>`."""
+    name = conclude(runner.summary()).exported
+    if name:
+        with contextlib.suppress(OSError):  # the exported module makes it where it is not there
+            shutil.copy(runner.folder / EXPORTS / name, results / f"{runner.name}-{name}")
 
 
 def beside(runner: Runner) -> TrialSpec | None:

@@ -82,6 +82,7 @@ def _study(summary: Summary) -> dict[str, Any]:
         "confirm": say(resume_command(result.study, "--confirm", "auto")),
         "configuration": result.configuration,
         "knobs": rows.knobs(result),
+        "executions": rows.executions(result.by_execution),
         "finalists": rows.finalists(result.finalists),
         "apply": f"npu-tune run results/{result.study}.yaml -- python …",
         "convolutions": compare_view.convolutions(result.evidence.convolutions),

@@ -57,6 +57,8 @@ def closing(result: Result, path: Path | None) -> RenderableType:
         knobs = table(rows.knobs(result, READ_BACK_WIDTH))
         knobs.columns[0].no_wrap = True
         parts += [Text(), knobs, *map(Text, why_lines(result)), *map(Text, code_lines(result))]
+    if result.by_execution:
+        parts += [Text(), table(rows.executions(result.by_execution))]
     if result.finalists:
         parts += [Text(), table(rows.finalists(result.finalists))]
     if len(result.curve) > 1:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ..evidence.ablation import KnobFinding
 from ..evidence.effects import Effect
 from ..evidence.figures import Figures
-from ..evidence.result import CurveResult, Evidence, FinalistResult, Result
+from ..evidence.result import CurveResult, Evidence, ExecutionResult, FinalistResult, Result
 from ..evidence.stats import median
 from ..language import N_, say, with_translation
 from ..text import describe
+from ..worker.protocol import UNSET
 from .cells import Rows, mebibytes, milliseconds, percentile, shortened, times, with_interval
 
+SEARCH_ONLY = N_("* from single runs of the search, not confirmed")
+DEMANDS = {
+    "nothing": N_("nothing"),
+    "settings": N_("settings, no code"),
+    "code": N_("lines of code"),
+    "file": N_("another file format ({file})"),
+}
 FINDINGS = {
     "faster": N_("helps: {seen}"),
     "same": N_("no effect: {seen}"),
@@ -103,14 +111,33 @@ def curve(points: tuple[CurveResult, ...]) -> Rows:
             str(point.batch_size),
             milliseconds(point.baseline_ms) or point.baseline_outcome,
             milliseconds(point.best_ms),
-            "" if point.speedup is None else times(point.speedup) + _mark(point),
+            "" if point.speedup is None else times(point.speedup) + _unless(point.confirmed),
             "" if point.throughput_per_s is None else f"{point.throughput_per_s:.4g}",
             describe(point.configuration),
         )
         for point in points
     ]
-    return Rows(headers, rows, say("* from single runs of the search, not confirmed"))
+    return Rows(headers, rows, say(SEARCH_ONLY))
 
 
-def _mark(point: CurveResult) -> str:
-    return "" if point.confirmed else "*"
+def executions(results: Sequence[ExecutionResult]) -> Rows:
+    """Each way to execute the model at its best, and what it asks of the program."""
+    headers = (
+        N_("execution"), N_("best configuration"), N_("latency"), N_("speed-up"),
+        N_("asks of the program"),
+    )  # fmt: skip
+    rows = [
+        (
+            say("as it is") if result.execution == UNSET else str(result.execution),
+            describe({k: v for k, v in result.configuration.items() if k != "execution"}) or "-",
+            milliseconds(result.latency_ms) if result.latency_ms else say(result.outcome),
+            times(median(result.speedups)) + _unless(result.fresh) if result.speedups else "",
+            say(DEMANDS[result.demand], file=result.file),
+        )
+        for result in results
+    ]
+    return Rows(tuple(map(say, headers)), rows, say(SEARCH_ONLY))
+
+
+def _unless(confirmed: bool) -> str:
+    return "" if confirmed else "*"

@@ -191,6 +191,7 @@ class TrialSpec:
     compare: str = ""  # a user's own judgement instead, as path-or-module:function
     weights_path: str = ""  # shared by all runs of the study, written by the probe
     inputs_path: str = ""  # the same
+    exports_path: str = ""  # folder for the files that engines load; made once for all runs
     reference_path: str = ""  # the baseline's output for this input shape, written by the baseline
     probe: Optional[ProbeRequest] = None
     profile_folder: str = ""  # where the profiler writes; its path of [A-Za-z0-9_-] only
@@ -269,7 +270,7 @@ class TrialResult:
 
     probe, profile: of runs that are made for them. convolutions: of measured ones on an NPU.
     warnings: of how the model is executed; torch's own among them. set_again: knobs that the
-    model's own code had set back.
+    model's own code had set back. exported: the file that was called in the model's place.
     """
 
     outcome: Outcome
@@ -288,4 +289,5 @@ class TrialResult:
     convolutions: Optional[Convolutions] = None
     warnings: List[str] = field(default_factory=list)
     set_again: List[str] = field(default_factory=list)
+    exported: str = ""
     format_version: int = FORMAT_VERSION

@@ -80,6 +80,7 @@ class Measuring:
         self.handed_over = False
         self.known: Dict[str, Any] = {}
         self.phases_s: Dict[str, float] = {}
+        self.inner_s = 0.0  # of phases within the one that goes on
         self.outputs = Outputs(spec, self.known)
         path, self.in_phase = os.path.join(run_dir, protocol.PHASES_FILE), ""
         self.phases = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -101,8 +102,8 @@ class Measuring:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a phase; phases do not overlap. Whoever ends it reads where it was."""
-        start = time.monotonic_ns()
+        """Time a phase, without one within it. Whoever ends the run reads where it was."""
+        start, outer_s, self.inner_s = time.monotonic_ns(), self.inner_s, 0.0
         if name != self.in_phase:
             self.in_phase = name
             line = "{} {:.3f}\n".format(name, (start - self.began_ns) / 1e9)
@@ -111,8 +112,9 @@ class Measuring:
         try:
             yield
         finally:
-            spent = (time.monotonic_ns() - start) / 1e9
-            self.phases_s[name] = self.phases_s.get(name, 0.0) + spent
+            spent_s = (time.monotonic_ns() - start) / 1e9
+            self.phases_s[name] = self.phases_s.get(name, 0.0) + spent_s - self.inner_s
+            self.inner_s = outer_s + spent_s
 
     def _verdict(self) -> Any:
         output: Optional[OutputCheck] = self.known.get("output")
@@ -184,6 +186,7 @@ class Measuring:
             self.known["convolutions"] = convolutions.taken(workload, backend.synchronize)
         self.known["read_back"] = handlers.read_back(self.spec.knobs, workload, states)
         self.known["warnings"] = sorted(set(workload.warnings))
+        self.known["exported"] = workload.exported
         self.known["memory"] = backend.memory()
         self.known["fingerprint"] = _fingerprint(backend)
 
@@ -223,6 +226,7 @@ class Measuring:
             assert dim is not None  # it has no knob of that name then
             resize_batch(workload, self.spec.batch_size, dim)
         build.to_device(workload, device)
+        workload.phase, workload.exports = self.phase, self.spec.exports_path
         return workload
 
     def _measure_workload(self, workload: Workload, backend: Any, device: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -17,6 +18,8 @@ class Workload:
     """What is measured: `forward(*args, **kwargs)`. Knob modules change its fields in place.
 
     warnings: of a mode, such as that a trace keeps one way of a branch, or overwrites its output.
+    phase: times a part of what a mode does, by name. exports: the folder for exported files.
+    exported: the name of the file that is called in the model's place.
     """
 
     module: Any
@@ -24,6 +27,9 @@ class Workload:
     kwargs: Dict[str, Any]
     forward: Callable[..., Any]
     warnings: List[str] = field(default_factory=list)
+    phase: Callable[[str], Any] = nullcontext
+    exports: str = "."
+    exported: str = ""
 
     def call(self) -> Any:
         """One inference."""

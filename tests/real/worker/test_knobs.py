@@ -18,6 +18,7 @@ from torch import nn
 from tests.support import DATA
 from tuner.worker import build, compiler, probe
 from tuner.worker.applied.libraries import find_library, preload_fault
+from tuner.worker.engines import inductor
 from tuner.worker.facts import ProbeFacts
 from tuner.worker.knobs import execution, memory_format, threads
 from tuner.worker.protocol import ModelSpec, ProbeRequest, ReadBack, Role, TrialSpec
@@ -50,7 +51,7 @@ def workload(module: nn.Module, *args: torch.Tensor) -> Workload:
 def dynamo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Dynamo for real, but nothing is made of its graphs: they run as they are."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
-    monkeypatch.setattr(execution, "FALL_BACKS", [])
+    monkeypatch.setattr(inductor, "FALL_BACKS", [])
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     yield torch._dynamo
@@ -110,9 +111,9 @@ def test_a_model_that_is_compiled_too_often_reads_back_as_eager(
 def test_the_words_of_each_torch_that_gives_up_are_known(
     said: str, kept: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "FALL_BACKS", [])
-    execution.FallBacks().emit(logging.makeLogRecord({"msg": said}))
-    assert kept == execution.FALL_BACKS
+    monkeypatch.setattr(inductor, "FALL_BACKS", [])
+    inductor.FallBacks().emit(logging.makeLogRecord({"msg": said}))
+    assert kept == inductor.FALL_BACKS
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -123,7 +124,7 @@ def test_code_for_so_many_threads_lies_in_a_cache_of_its_own(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    execution._import_inductor()
+    inductor.imported()
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / f"threads-{count}")
     assert [path.name for path in tmp_path.iterdir()] == [f"threads-{count}"]
 

@@ -18,7 +18,11 @@ def apply(value: int, workload: Optional[Workload]) -> None:
 
 
 def read_back(workload: Optional[Workload], start: Any) -> ReadBack:
-    """torch's own answer."""
+    """The engine's own answer where one executes the model, else torch's."""
     import torch
 
+    forward = workload.forward if workload else None
+    threads: Optional[ReadBack] = getattr(forward, "threads", None)
+    if isinstance(threads, ReadBack):
+        return threads
     return ReadBack(torch.get_num_threads(), True, "torch.get_num_threads()")
