@@ -10,13 +10,14 @@ TORCH_NPU ?= 2.7.1
 WORKER_PYTHON ?= $(VENV)/bin/python
 PIP_OPTIONS ?=
 OTHER := .envs/$(TORCH_NPU)
+ENGINES := .envs/engines
 
 # Tests at once: many wait for a process or a deadline, so more than processors. By files: what the tests of one file share, no other process waits for; in their
 # order: the longest are not the last.
 JOBS ?= 4
 PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: tune test test-npu lint setup bundle
+.PHONY: tune test test-npu test-engines lint setup bundle
 
 # The main job on the CPU backend.
 tune: $(VENV)/.ready
@@ -30,6 +31,10 @@ test: lint $(NPU_SITE)/.ready
 test-npu: $(VENV)/.ready $(OTHER)/.ready
 	NPU_TUNE_TORCH_NPU=$(abspath $(OTHER)/site) NPU_TUNE_TORCH_PYTHON=$(abspath $(OTHER)/venv)/bin/python \
 		$(PYTEST) tests/real/npu
+
+# The engines, in an environment of their own: it sees the torch of the other one.
+test-engines: $(ENGINES)/.ready
+	$(ENGINES)/bin/python -m pytest -n 2 --dist loadfile tests/engines
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
@@ -60,4 +65,11 @@ $(OTHER)/.ready: $(VENV)/.ready
 		$(if $(filter 2.0.% 2.1.% 2.2.%,$(TORCH)),'numpy<2',numpy)
 	$(OTHER)/venv/bin/pip install --quiet $(PIP_OPTIONS) --no-deps --upgrade --target $(OTHER)/site \
 		torch_npu==$(TORCH_NPU)
+	touch $@
+
+$(ENGINES)/.ready: $(VENV)/.ready
+	$(PYTHON) -m venv $(ENGINES)
+	$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$($(ENGINES)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth
+	$(ENGINES)/bin/pip install --quiet -e '.[dev,engines]'
 	touch $@

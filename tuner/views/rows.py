@@ -131,12 +131,19 @@ def executions(results: Sequence[ExecutionResult]) -> Rows:
             say("as it is") if result.execution == UNSET else str(result.execution),
             describe({k: v for k, v in result.configuration.items() if k != "execution"}) or "-",
             milliseconds(result.latency_ms) if result.latency_ms else say(result.outcome),
-            times(median(result.speedups)) + _unless(result.fresh) if result.speedups else "",
+            _speedup(result),
             say(DEMANDS[result.demand], file=result.file),
         )
         for result in results
     ]
     return Rows(tuple(map(say, headers)), rows, say(SEARCH_ONLY))
+
+
+def _speedup(result: ExecutionResult) -> str:
+    if not result.speedups:
+        return ""
+    baseline = result.demand == "nothing"
+    return times(median(result.speedups)) + _unless(result.fresh or baseline)
 
 
 def _unless(confirmed: bool) -> str:
