@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -40,6 +41,28 @@ def test_each_knob_goes_where_it_takes_effect() -> None:
     assert (name, value, code.splitlines()[-1]) == (
         "execution", "inductor-freezing", "model = torch.compile(model, dynamic=False)",
     )  # fmt: skip
+
+
+def test_an_engine_is_for_the_programs_code_with_where_that_comes_from() -> None:
+    ((_, _, code),) = settings_of(best({"execution": "onnxruntime"}, {}), "b.yaml").in_code
+    assert code.splitlines() == [
+        "# behind_engine: npu-tune export --format python writes a module with it",
+        "model = behind_engine(model, inputs)",
+    ]
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "aotinductor"])
+def test_a_module_for_an_engine_is_whole_and_imports_nothing_of_ours(
+    engine: str, tmp_path: Path
+) -> None:
+    text = written("python", {"execution": engine}, {}, tmp_path / "tuned.py").read_text()
+    tree = ast.parse(text)
+    named = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    assert len(named) == len(set(named))
+    assert {"digest", "exported", "export_onnx", "load", "call", "behind_engine"} <= set(named)
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert not any(node.level or str(node.module).startswith("tuner") for node in froms)
+    assert "type: ignore" not in text
 
 
 def test_the_npu_space_with_the_knob_is_found() -> None:

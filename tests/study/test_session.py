@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -13,11 +15,12 @@ from tuner.evidence.pairs import spent
 from tuner.evidence.summary import Summary
 from tuner.options import Setup
 from tuner.runs import unsaved
+from tuner.runs.folder import EXPORTS
 from tuner.runs.records import StudyFacts
 from tuner.runs.store import Store
 from tuner.study import session
 from tuner.study.loop import Study
-from tuner.study.runner import Caller
+from tuner.study.runner import Caller, Runner
 from tuner.study.session import find_unfinished, resumed
 from tuner.worker.facts import ProbeFacts
 
@@ -62,8 +65,9 @@ def test_another_budget_comes_too_late_once_the_confirmation_has_begun() -> None
 
 BEGUN_IN = {
     "python": "3.11.7", "torch": "2.15.0", "torchvision": "0.30.0", "torch_npu": "2.13.0",
-    "cann": "8.0.RC1", "driver": "24.1", "soc": "Ascend910B3", "processor": "Kunpeng-920",
-    "memory_bytes": 64, "host": "one", "kernel": "5.10", "executable": "/one/python",
+    "openvino": "2026.3", "cann": "8.0.RC1", "driver": "24.1", "soc": "Ascend910B3",
+    "processor": "Kunpeng-920", "memory_bytes": 64, "host": "one", "kernel": "5.10",
+    "executable": "/one/python",
     "emulated_cann": False, "variables": {"OMP_NUM_THREADS": "4"},
 }  # fmt: skip
 
@@ -94,7 +98,8 @@ def resume(folder: Path, monkeypatch: pytest.MonkeyPatch, **now: object) -> list
     ("item", "now"),
     [
         ("torch", "2.16.0"), ("torchvision", "0.31.0"), ("torch_npu", "2.13.0.post1"),
-        ("cann", "8.2.RC1"), ("driver", "25.0"), ("soc", "Ascend310P3"), ("python", "3.12.7"),
+        ("openvino", "2026.4"), ("cann", "8.2.RC1"), ("driver", "25.0"), ("soc", "Ascend310P3"),
+        ("python", "3.12.7"),
     ],
 )  # fmt: skip
 def test_a_study_is_not_resumed_in_another_environment(
@@ -170,3 +175,20 @@ def test_runs_that_the_database_had_not_taken_are_taken_up_before_a_study_goes_o
     session.resume(asked, store, "s", Caller(note=notes.append), results=tmp_path)
     assert notes[0] == "measured runs that the database had not taken are in it now: 1"
     assert [run.trial for run in store.runs("s")] == [0, 1, 2]
+
+
+def test_the_file_of_the_best_engine_is_kept_beside_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, results = tmp_path / "work", tmp_path / "results"
+    (work / EXPORTS).mkdir(parents=True)
+    results.mkdir()
+    (work / EXPORTS / "abc.onnx").write_bytes(b"content")
+    runner = cast(Runner, SimpleNamespace(name="s", folder=work, summary=lambda: None))
+    for name in ("", "gone.onnx", "abc.onnx"):
+        found = SimpleNamespace(exported=name)
+        monkeypatch.setattr(session, "conclude", lambda _, found=found: found)
+        session.keep_exported(runner, results)
+    assert [(path.name, path.read_bytes()) for path in results.iterdir()] == [
+        ("s-abc.onnx", b"content")
+    ]

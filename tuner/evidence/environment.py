@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 # Of another of these, runs are runs of another environment; what else differs is only told.
-VERSIONS = ("python", "torch", "torchvision", "torch_npu", "cann", "driver", "soc")
+VERSIONS = (
+    "python", "torch", "torchvision", "torch_npu", "onnxruntime", "openvino",
+    "cann", "driver", "soc",
+)  # fmt: skip
 # Which of the chips of a host it was makes no difference: they are alike.
 NOT_ENVIRONMENT = ("executable", "chip", "ASCEND_RT_VISIBLE_DEVICES")
 

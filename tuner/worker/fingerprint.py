@@ -31,6 +31,7 @@ VARIABLE_PREFIXES = (
     "PER_STREAM_",
 )
 VARIABLES = ("LD_PRELOAD", "GLIBC_TUNABLES", "PYTORCH_JIT", "CUDA_VISIBLE_DEVICES")
+ENGINES = ("onnxruntime", "openvino")
 OURS = (
     "TORCHINDUCTOR_CACHE_DIR",
     "OMP_DISPLAY_ENV",
@@ -49,6 +50,7 @@ def collect() -> Dict[str, Any]:
         "torch": str(torch.__version__),
         "torchvision": _version_of("torchvision"),
         "torch_npu": _version_of("torch_npu"),
+        **{name: version for name in ENGINES if (version := _version_of(name))},
         "machine": platform.machine(),
         "processor": _processor(),
         "cpus": os.cpu_count(),

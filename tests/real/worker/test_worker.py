@@ -123,6 +123,7 @@ def test_phases_are_all_there(baseline: TrialResult) -> None:
         (setting("memory_format", "channels_last"), "channels_last"),
         (setting("execution", "torchscript"), "torchscript"),
         (setting("execution", "inductor-freezing"), "inductor-freezing"),
+        (setting("execution", "inductor-max-autotune"), "inductor-max-autotune"),
     ],
 )
 @pytest.mark.usefixtures("baseline")

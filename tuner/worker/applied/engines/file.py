@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.util
@@ -38,11 +39,14 @@ def exported(path: str, make: Callable[[str], None]) -> str:
     os.makedirs(folder, exist_ok=True)
     with open(path + ".lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(path):
-            with tempfile.TemporaryDirectory(dir=folder) as place:
-                make(os.path.join(place, name))
-                os.replace(os.path.join(place, name), path)
-            os.remove(lock.name)  # who waits for it finds the file
+        try:
+            if not os.path.exists(path):
+                with tempfile.TemporaryDirectory(dir=folder) as place:
+                    make(os.path.join(place, name))
+                    os.replace(os.path.join(place, name), path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # another, who waited, was first
+                os.remove(lock.name)
     return path
 
 
