@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tuner.errors import UsageError
 from tuner.space import file, narrowing
 from tuner.space.file import LoadedFile
 from tuner.space.model import SearchSpace
@@ -130,6 +131,13 @@ def test_a_preset_that_a_rule_forbids_once_a_knob_is_pinned_is_left_out() -> Non
     assert set(space.presets) == {"graph"}
     why = "only aclnn operators can be captured, and not at task queue level 2 (NPUGraph.cpp)"
     assert f"left out: preset article: {why}" in list(of_left_out(space))
+
+
+def test_a_value_that_was_left_out_cannot_be_pinned_and_why_is_said(loaded: LoadedFile) -> None:
+    space = narrowing.narrowed(loaded, FACTS, FINGERPRINT, False)
+    text = r"--set execution=inductor: there is no compiler; allowed: unset"
+    with pytest.raises(UsageError, match=text):
+        narrowing.pin(space, "execution", "inductor")
 
 
 def test_a_library_that_does_not_load_is_left_out_with_the_loaders_line(loaded: LoadedFile) -> None:

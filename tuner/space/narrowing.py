@@ -72,7 +72,8 @@ def pin(space: SearchSpace, name: str, text: str) -> SearchSpace:
         value = int(text)
     if value is None:
         allowed = ", ".join(str(value) for value in knob.domain)
-        raise UsageError(f"--set {name}={text}: not a value of {name} here; allowed: {allowed}")
+        why = why_left_out(space, name, text) or f"not a value of {name} here"
+        raise UsageError(f"--set {name}={text}: {why}; allowed: {allowed}")
     if name in (WARMUP, BATCH_SIZE):
         pinned = replace(knob, domain=(value,), default=value)
     else:
