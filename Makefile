@@ -71,5 +71,5 @@ $(ENGINES)/.ready: $(VENV)/.ready
 	$(PYTHON) -m venv $(ENGINES)
 	$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> $$($(ENGINES)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth
-	$(ENGINES)/bin/pip install --quiet -e '.[dev,engines]'
+	$(ENGINES)/bin/pip install --quiet $(PIP_OPTIONS) -e '.[dev,engines]'
 	touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from tests.engines.nested import Nested, inputs
-from tuner.worker.engines.behind import Engine
+from tuner.worker.applied.engines import file
 from tuner.worker.failure import RunError
 from tuner.worker.knobs import execution, threads
 from tuner.worker.protocol import ReadBack
@@ -57,7 +58,7 @@ def test_an_engine_gives_what_the_model_gives_however_that_is_nested(
     assert execution.read_back(behind, None).value == engine
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 @pytest.mark.usefixtures("two_threads")
 def test_threads_are_read_back_from_the_engine(engine: str, tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512)).eval()
@@ -70,6 +71,17 @@ def test_threads_are_read_back_from_the_engine(engine: str, tmp_path: Path) -> N
         read_back.append(threads.read_back(behind, None))
     assert [(back.value, back.certain) for back in read_back] == [(1, True), (2, True)]
     assert "torch" not in read_back[0].how
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_of_compiled_code_are_read_from_it_and_else_are_torchs(tmp_path: Path) -> None:
+    read_back = []
+    for shape in ((1, 4), (64, 4096)):  # one loop is worth two threads
+        behind = workload(nn.Softmax(1), torch.randn(shape), folder=tmp_path)
+        execution.apply("aotinductor", behind)
+        read_back.append(threads.read_back(behind, None))
+    hows = ["torch.get_num_threads()", "num_threads in its code"]
+    assert [(back.value, back.how) for back in read_back] == [(2, how) for how in hows]
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -117,8 +129,75 @@ def test_what_an_engine_cannot_export_is_unsupported_with_the_reason(tmp_path: P
 def test_own_precision_reads_back_as_what_openvino_chose(tmp_path: Path) -> None:
     behind = workload(nn.Linear(4, 4).eval(), torch.ones(1, 4), folder=tmp_path)
     execution.apply("openvino-own-precision", behind)
-    assert isinstance(behind.forward, Engine)
-    precision = behind.forward.loaded.get_property("INFERENCE_PRECISION_HINT").to_string()
+    loaded: Any = behind.forward
+    precision = loaded.loaded.get_property("INFERENCE_PRECISION_HINT").to_string()
     own = "openvino" if precision == "f32" else "openvino-own-precision"
     wanted = ReadBack(own, True, f"INFERENCE_PRECISION_HINT is {precision}")
     assert execution.read_back(behind, None) == wanted
+
+
+class PassesOn(nn.Module):  # type: ignore[misc]
+    """Gives one of its inputs back, and takes its second by name."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"difference": a - 2 * b, "same": a}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_names_layout_and_gradients_of_the_inputs_do_not_matter(
+    engine: str, tmp_path: Path
+) -> None:
+    a, b = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
+    behind = Workload(PassesOn(), (), {"a": a, "b": b}, PassesOn(), exports=str(tmp_path))
+    execution.apply(engine, behind)
+    last = b.contiguous(memory_format=torch.channels_last)
+    output = behind.forward(b=last, a=a.clone().requires_grad_())
+    torch.testing.assert_close(output["difference"], a - 2 * b)
+    torch.testing.assert_close(output["same"], a)
+    with pytest.raises(
+        TypeError, match=r"by name are \['a'\], in the example they were \['a', 'b'\]"
+    ):
+        behind.forward(a=a)
+    with pytest.raises(TypeError, match=r"inputs are \(1, 3, 4, 4\) of torch\.float32, "):
+        behind.forward(a=a[:1], b=b)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_model_stays_as_it_was(engine: str, tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout()).eval().requires_grad_(False)
+    model.train()
+    model[1].eval()
+    before = [module.training for module in model.modules()]
+    execution.apply(engine, workload(model, torch.ones(1, 4), folder=tmp_path))
+    assert [module.training for module in model.modules()] == before
+
+
+def test_aotinductor_leaves_nothing_unpacked(tmp_path: Path) -> None:
+    def unpacked() -> set[Path]:
+        return set(Path("/tmp").glob("*/data/aotinductor"))
+
+    before = unpacked()
+    behind = workload(nn.Linear(4, 4).eval(), torch.ones(1, 4), folder=tmp_path)
+    execution.apply("aotinductor", behind)
+    behind.call()
+    assert unpacked() <= before
+
+
+def test_a_model_that_no_onnx_file_holds_is_unsupported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "LARGEST_BYTES", 100)
+    large = workload(nn.Linear(100, 1), torch.ones(1, 100), folder=tmp_path)
+    with pytest.raises(RunError, match=r"its weights take 0\.0 GB, one ONNX file holds 2"):
+        execution.apply("onnxruntime", large)
+
+
+def test_a_full_disk_is_no_fault_of_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch.onnx, "export", full)
+    with pytest.raises(OSError, match="No space left"):
+        execution.apply("onnxruntime", workload(nn.Linear(4, 4), torch.ones(1, 4), folder=tmp_path))

@@ -8,6 +8,7 @@ from tests.support.runs import SPACE, recorded, study_record
 from tuner.evidence.conclude import conclude
 from tuner.evidence.result import ExecutionResult
 from tuner.evidence.summary import Summary, summarize
+from tuner.options import Setup
 from tuner.runs.records import RecordedRun
 from tuner.space import model
 from tuner.space.model import Configuration, Knob, Value
@@ -54,16 +55,25 @@ def test_each_way_stands_with_its_best_configuration_and_what_that_asks() -> Non
         ("compiled", {"execution": "compiled", "spin": "on"}, "ok", (2.5,), "code", ""),
         ("unset", {"spin": "on"}, "ok", (1.25,), "settings", ""),
         ("traced", {"execution": "traced"}, "unsupported", (), "code", ""),
+        ("unset", {}, "ok", (1.0,), "nothing", ""),
     ]
 
 
-def test_the_way_as_it_is_stands_even_where_nothing_beats_it() -> None:
+def test_the_baseline_stands_last_even_where_nothing_beats_it() -> None:
     results = conclude(summary_of(run(0, 10), run(1, 20, execution="engine"))).by_execution
     assert [shown(result)[:4] for result in results] == [
-        ("unset", {}, "ok", (1.0,)),
         ("engine", {"execution": "engine"}, "ok", (0.5,)),
+        ("unset", {}, "ok", (1.0,)),
     ]
-    assert results[0].demand == "nothing"
+    assert results[1].demand == "nothing"
+
+
+def test_a_way_of_which_nothing_keeps_the_limit_says_so() -> None:
+    asked = Setup("m", objective="throughput", max_latency_ms=9)
+    record = replace(study_record(asked), space=model.to_dict(WAYS))
+    runs = [run(0, 8), run(1, 12, execution="engine"), run(2, 11, execution="engine", spin="on")]
+    (engine, _) = conclude(summarize(record, runs)).by_execution
+    assert (engine.configuration["spin"], engine.outcome) == ("on", "over the limit")
 
 
 def test_other_batch_sizes_and_a_space_without_a_choice_have_no_table() -> None:

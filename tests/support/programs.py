@@ -63,6 +63,6 @@ def written(form: str, configuration: Configuration, variables: dict[str, str], 
     """A configuration in a form for programs, in a file."""
     content = best(configuration, variables)
     entries = file.entries_of(content.configuration, content.backend)
-    stages = {name: entry.apply for name, entry in entries.items()}
+    stages = {knob.name: knob.apply for knob in file.load(file.find(content.backend)).space.knobs}
     best_file.write_text(formats.text(content, form, entries, stages), to)
     return to

@@ -11,7 +11,7 @@ import click
 from ..errors import UsageError
 from ..language import N_, say
 from ..options import DEFAULT_STORAGE, RESULTS, from_dict
-from ..worker.exchange import replacing
+from ..runs.folder import put
 from .common import console_of, lang, no_wait, storage
 
 
@@ -101,7 +101,7 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
         stages = {knob.name: knob.apply for knob in summary.space.knobs}
         export_file.write_text(formats.text(best, form, entries, stages), path)
     click.echo(f"written: {path}")
-    if form == "python" and result.exported:
+    if form == "python" and result.exported and path.is_file():
         click.echo(beside(path, RESULTS / f"{study}-{result.exported}"))
     if best.recommendation == "confirm first":
         next_step = resume_command(study, "--confirm", "auto")
@@ -111,11 +111,12 @@ def export(study: str, form: str, output: Path | None, storage: str) -> None:
 def beside(path: Path, kept: Path) -> str:
     """Put the file that an engine loads beside the module; what became of it."""
     target = path.with_name(f"{path.stem}-{kept.name.rpartition('-')[2]}")
-    if not kept.exists():
-        return f"the engine's file is not there ({kept}): prepare(model, inputs) makes it anew"
-    if target.absolute() != kept.absolute():
-        with replacing(str(target)) as file:
-            file.write(kept.read_bytes())
+    try:
+        if target.absolute() != kept.absolute():
+            put(kept, target)
+    except OSError as error:
+        why = f"{error.filename or target}: {error.strerror}"
+        return f"without the engine's file ({why}): prepare(model, inputs) makes it anew"
     return f"the engine's file: {target}"
 
 

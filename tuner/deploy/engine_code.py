@@ -11,7 +11,8 @@ from ..space.model import Value
 FOR_MYPY = "  # type: ignore[misc]"
 CALL = "behind_engine("
 WRITTEN_BY = "# behind_engine: npu-tune export --format python writes a module with it"
-ENGINES = Path(__file__).parent.parent / "worker" / "applied" / "engines"
+WORKER = Path(__file__).parent.parent / "worker"
+TREE, ENGINES = WORKER / "tree.py", WORKER / "applied" / "engines"
 
 
 def engine_of(value: Value) -> str:
@@ -20,8 +21,9 @@ def engine_of(value: Value) -> str:
 
 
 def lines(engine: str) -> Iterator[str]:
-    """What exports the file, the engine, what joins them: imports first, then all else."""
-    texts = [(ENGINES / f"{name}.py").read_text("utf-8") for name in ("file", engine, "prepared")]
+    """What takes values apart, exports the file, the engine, what joins them; imports first."""
+    paths = [TREE, *(ENGINES / f"{name}.py" for name in ("file", engine, "behind"))]
+    texts = [path.read_text("utf-8") for path in paths]
     nodes = [(text, node) for text in texts for node in ast.parse(text).body]
     yield from _imports([node for _, node in nodes])
     for text, node in nodes:

@@ -130,8 +130,9 @@ def _parts(
     best: BestConfiguration, entries: dict[str, KnobEntry], stages: Mapping[str, str]
 ) -> Parts:
     parts: Parts = ([], [])
-    for name, value in best.configuration.items():
-        if stages.get(name) in ("process", "model"):
+    for name in stages:  # in the order of the search space: an engine comes last
+        if name in best.configuration and stages[name] in ("process", "model"):
+            value = best.configuration[name]
             code = entries[name].code_of(value) or NO_CODE if name in entries else NO_FILE
             lines = code.splitlines() if code not in (NO_CODE, NO_FILE) else [f"# {code}"]
             parts[stages[name] == "model"].append((f"{name}={value}", lines))

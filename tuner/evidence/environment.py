@@ -43,8 +43,12 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Diffe
 
 
 def upgrade(before: dict[str, Any], after: dict[str, Any]) -> Difference | None:
-    """The first difference that makes it another environment; None where it is the same one."""
-    return next((d for d in differences(before, after) if d.is_of_version), None)
+    """The first difference that makes it another environment; None where it is the same one.
+
+    What an earlier version of this tool did not look for is none.
+    """
+    known = (d for d in differences(before, after) if d.name in before)
+    return next((d for d in known if d.is_of_version), None)
 
 
 def shown(value: Any) -> str:

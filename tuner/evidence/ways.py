@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
+from ..language import N_
 from ..policy import BATCH_SIZE
 from ..space.model import Configuration, SearchSpace
 from ..worker.protocol import Role
@@ -11,46 +14,60 @@ from .finalists import BLOCKS
 from .measured import Measured, ranked
 from .pairs import baseline, block_pair, log_ratio, pairs_of
 from .result import Demand, ExecutionResult, FinalistResult
+from .stats import median
 from .summary import Summary
 
 EXECUTION = "execution"
+OVER_LIMIT = N_("over the limit")
 
 
 def by_execution(summary: Summary) -> tuple[ExecutionResult, ...]:
     """The best configuration of each way to execute that was tried, the fastest first.
 
-    At the baseline's batch size, the baseline's own way included. Nothing where there is no choice.
+    At the batch size of the verdict; the baseline itself last. Nothing where there is no choice.
     """
-    knob, results = summary.space.knob(EXECUTION), []
-    for value in knob.domain if knob else ():
-        tried = [m for m in _here(summary) if m.configuration[EXECUTION] == value]
-        if not tried:
-            continue
-        best = next(iter(ranked(tried, summary.objective, summary.limit_ms)), tried[0])
-        found = finalist_result(summary, best.configuration, "")
-        results.append(
-            ExecutionResult(
-                execution=value,
-                configuration=found.configuration,
-                outcome=found.outcome,
-                latency_ms=best.latency_ms,
-                speedups=found.speedups,
-                fresh=found.fresh,
-                demand=demand(summary.space, best.configuration),
-                file=knob.files.get(str(value), "") if knob else "",
-            )
-        )
-    results.sort(key=lambda r: -_median_speedup(r))
-    return tuple(results) if len(results) > 1 else ()
+    knob, here = summary.space.knob(EXECUTION), _here(summary)
+    if knob is None:
+        return ()
+    base = [m for m in here if summary.space.is_baseline(m.configuration)]
+    results = []
+    for value in knob.domain:
+        tried = [m for m in here if m not in base and m.configuration[EXECUTION] == value]
+        if tried:
+            results.append(_best_of(summary, tried))
+    results.sort(key=lambda r: -median(r.speedups) if r.speedups else 0.0)
+    results += [_result(summary, m) for m in base]
+    return tuple(results) if len({r.execution for r in results}) > 1 else ()
 
 
-def _median_speedup(result: ExecutionResult) -> float:
-    speedups = sorted(result.speedups)
-    return speedups[len(speedups) // 2] if speedups else 0.0
+def _best_of(summary: Summary, tried: Sequence[Measured]) -> ExecutionResult:
+    """The fastest; where none keeps the limit that the user has set, the fastest of those."""
+    best = next(iter(ranked(tried, summary.objective, summary.limit_ms)), None)
+    if best is not None:
+        return _result(summary, best)
+    over = next(iter(ranked(tried, summary.objective, None)), None)
+    if over is None:
+        return _result(summary, tried[0])
+    return replace(_result(summary, over), outcome=OVER_LIMIT)
+
+
+def _result(summary: Summary, measured: Measured) -> ExecutionResult:
+    value, knob = measured.configuration[EXECUTION], summary.space.knob(EXECUTION)
+    shown = finalist_result(summary, measured.configuration, "")
+    return ExecutionResult(
+        execution=value,
+        configuration=shown.configuration,
+        outcome=shown.outcome,
+        latency_ms=measured.latency_ms if shown.outcome == "ok" else None,
+        speedups=shown.speedups if shown.outcome == "ok" else (),
+        fresh=shown.fresh,
+        demand=demand(summary.space, measured.configuration),
+        file=knob.files.get(str(value), "") if knob else "",
+    )
 
 
 def _here(summary: Summary) -> list[Measured]:
-    """What was measured at the baseline's batch size."""
+    """What was measured at the batch size of the verdict."""
     batch_size = baseline(summary).get(BATCH_SIZE)
     return [m for m in summary.measured if m.configuration.get(BATCH_SIZE) == batch_size]
 

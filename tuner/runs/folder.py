@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import Interrupted, StudyConflictError, UsageError
+from ..worker.exchange import replacing
 from .process import kill_carriers
 
 EXPORTS = "exports"  # files that engines load
@@ -80,6 +81,12 @@ def _is_ours(lock: int, folder: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(lock), os.stat(folder))
     return False
+
+
+def put(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all. Raises OSError."""
+    with source.open("rb") as content, replacing(str(target)) as copy:
+        shutil.copyfileobj(content, copy)
 
 
 def _remove(folder: Path) -> None:

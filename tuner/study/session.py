@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -19,7 +18,7 @@ from ..evidence.summary import Summary
 from ..options import RESULTS, Setup
 from ..runs import lease, npu_smi, owner, unsaved
 from ..runs.device import CPU, Device, measured_on
-from ..runs.folder import EXPORTS, work_folder
+from ..runs.folder import EXPORTS, put, work_folder
 from ..runs.records import StudyFacts, StudyRecord
 from ..runs.store import Store
 from ..runs.watch import other_processes, watching
@@ -108,7 +107,7 @@ def keep_exported(runner: Runner, results: Path) -> None:
     name = conclude(runner.summary()).exported
     if name:
         with contextlib.suppress(OSError):  # the exported module makes it where it is not there
-            shutil.copy(runner.folder / EXPORTS / name, results / f"{runner.name}-{name}")
+            put(runner.folder / EXPORTS / name, results / f"{runner.name}-{name}")
 
 
 def beside(runner: Runner) -> TrialSpec | None:

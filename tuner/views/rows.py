@@ -128,15 +128,21 @@ def executions(results: Sequence[ExecutionResult]) -> Rows:
     )  # fmt: skip
     rows = [
         (
-            say("as it is") if result.execution == UNSET else str(result.execution),
-            describe({k: v for k, v in result.configuration.items() if k != "execution"}) or "-",
-            milliseconds(result.latency_ms) if result.latency_ms else say(result.outcome),
+            _way(result),
+            describe({k: v for k, v in result.configuration.items() if k != "execution"}),
+            milliseconds(result.latency_ms) if result.outcome == "ok" else say(result.outcome),
             _speedup(result),
             say(DEMANDS[result.demand], file=result.file),
         )
         for result in results
     ]
     return Rows(tuple(map(say, headers)), rows, say(SEARCH_ONLY))
+
+
+def _way(result: ExecutionResult) -> str:
+    if result.demand == "nothing":
+        return say("baseline")
+    return say("as it is") if result.execution == UNSET else str(result.execution)
 
 
 def _speedup(result: ExecutionResult) -> str:

@@ -50,7 +50,7 @@ def collect() -> Dict[str, Any]:
         "torch": str(torch.__version__),
         "torchvision": _version_of("torchvision"),
         "torch_npu": _version_of("torch_npu"),
-        **{name: version for name in ENGINES if (version := _version_of(name))},
+        **{name: _version_of(name) for name in ENGINES},
         "machine": platform.machine(),
         "processor": _processor(),
         "cpus": os.cpu_count(),

@@ -1,4 +1,4 @@
-"""A workload behind an engine of `applied/engines`, however its inputs and output are nested."""
+"""A workload's forward behind an engine of `applied/engines`."""
 
 from __future__ import annotations
 
@@ -6,56 +6,29 @@ import importlib
 import os
 from typing import Any
 
-import torch
-
 from ..failure import one_line, unsupported
-from ..protocol import ReadBack
-from ..tree import map_tensors, tensors_of
+from ..protocol import OUT_OF_MEMORY
 from ..workload import Workload
 
 
-class Engine:
-    """A workload's forward that an engine executes. loaded: the engine's own object, from `path`.
+def engine(name: str, workload: Workload, **options: Any) -> Any:
+    """The workload's model behind the engine of that name; its file is made once a study.
 
-    back, threads: what it says that it is, and how many it says that it has.
-    """
-
-    def __init__(self, call: Any, loaded: Any, path: str, output: Any) -> None:
-        self.call, self.loaded, self.path, self.output = call, loaded, path, output
-        self.back = self.threads = ReadBack("", False, "")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        outputs = iter(self.call(self.loaded, tensors_of([args, kwargs])))
-        return map_tensors(self.output, lambda _: next(outputs))
-
-
-def engine(name: str, workload: Workload, **options: Any) -> Engine:
-    """The workload's model exported, once a study, and loaded by the engine of that name.
-
-    options: of the engine's `load`. Raises RunError.
+    options: of the engine's `load`. Raises RunError for a model that it cannot take.
     """
     at_work = importlib.import_module("...applied.engines." + name, __name__)
-    file = importlib.import_module("...applied.engines.file", __name__)
-    example = workload.args, workload.kwargs
-    tensors = tensors_of(example)
-
-    def flat_call(*given: Any) -> Any:
-        rest = iter(given)
-        args, kwargs = map_tensors(example, lambda _: next(rest))
-        return tensors_of(workload.module(*args, **kwargs))
-
-    def make(path: str) -> None:
-        with workload.phase("export"):
-            at_work.export(file.Flat(workload.module, flat_call), tensors, path)
-
+    behind = importlib.import_module("...applied.engines.behind", __name__)
+    stem = os.path.join(workload.exports, "")
     try:
-        with torch.no_grad():
-            output = workload.module(*workload.args, **workload.kwargs)  # for its structure
-        named = file.digest(workload.module, tensors, *at_work.decides()) + at_work.SUFFIX
-        path = file.exported(os.path.join(workload.exports, named), make)
-        with workload.phase("load"):
-            loaded = at_work.load(path, **options)
+        forward = behind.Behind(
+            at_work, workload.module, workload.args, workload.kwargs, stem, workload.phase,
+            **options,
+        )  # fmt: skip
+    except (OSError, MemoryError):  # no doing of the engine
+        raise
     except Exception as error:  # models and engines fail in more ways than can be named
+        if OUT_OF_MEMORY.search(str(error)):
+            raise
         raise unsupported("{}: {}".format(name, one_line(error)))
-    workload.exported = named
-    return Engine(at_work.call, loaded, path, output)
+    workload.exported = os.path.basename(forward.path)
+    return forward

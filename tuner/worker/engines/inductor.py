@@ -58,8 +58,10 @@ def apply(value: str, workload: Workload) -> None:
         raise unsupported("a TorchScript model cannot be compiled by inductor")
     config = imported()
     logging.getLogger("torch._dynamo.convert_frame").addHandler(FallBacks())
-    config.freezing = value in (FREEZING, MAX_AUTOTUNE)
-    config.max_autotune = value == MAX_AUTOTUNE
+    if value in (FREEZING, MAX_AUTOTUNE):
+        config.freezing = True
+    if value == MAX_AUTOTUNE:
+        config.max_autotune = True
     workload.forward = torch.compile(workload.module, dynamic=False)
 
 

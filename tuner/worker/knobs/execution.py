@@ -32,11 +32,11 @@ def read_back(workload: Workload, start: Any) -> ReadBack:
     import torch
 
     from ..engines import inductor
-    from ..engines.behind import Engine
 
     forward, own = workload.forward, workload.forward is workload.module
-    if isinstance(forward, Engine):
-        return forward.back
+    back = getattr(forward, "back", None)
+    if isinstance(back, ReadBack):  # of an engine
+        return back
     if isinstance(forward, torch.jit.ScriptModule) and not own:
         return ReadBack("torchscript", True, "type of the called module")
     if own and type(forward).__name__ != "OptimizedModule":

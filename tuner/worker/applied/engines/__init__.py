@@ -1,6 +1,6 @@
 """Engines at work: what is measured here is what an exported module does, word for word.
 
-`npu-tune export --format python` puts the text of `file`, of one engine and of `prepared` into the
+`npu-tune export --format python` puts the text of `tree`, `file`, one engine and `behind` into the
 module that it writes: so they import torch, the engine and one another, and use no name twice. An
 engine has
 

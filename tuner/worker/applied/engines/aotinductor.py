@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, List, Sequence, Tuple
 
 import torch
@@ -13,13 +12,13 @@ SUFFIX = ".pt2"
 
 def decides() -> Tuple[Any, ...]:
     """What is written into the code: threads, and the vector instructions that may be used."""
-    return torch.get_num_threads(), os.environ.get("ATEN_CPU_CAPABILITY")
+    return torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()
 
 
 def export(flat: Any, tensors: Sequence[Any], path: str) -> None:
     """For torch's number of threads of now, which is written into the code."""
     with torch.no_grad():
-        program = torch.export.export(flat.eval(), tuple(tensors), strict=False)
+        program = torch.export.export(flat, tuple(tensors), strict=False)
         torch._inductor.aoti_compile_and_package(program, package_path=path)
 
 

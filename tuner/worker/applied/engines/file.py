@@ -9,11 +9,13 @@ import importlib.util
 import inspect
 import os
 import tempfile
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Set
 
 import torch
 
 INPUT = "input_{}"
+LARGEST_BYTES = 2**31 - 2**24  # what protobuf can hold, less the graph
+PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 
 
 class Flat(torch.nn.Module):  # type: ignore[misc]
@@ -25,10 +27,12 @@ class Flat(torch.nn.Module):  # type: ignore[misc]
     def __init__(self, model: Any, call: Callable[..., Sequence[Any]]) -> None:
         super().__init__()
         self.model, self.flat_call = model, call
+        self.training = model.training  # of this module alone: the model stays as it is
 
     def forward(self, *tensors: Any) -> Any:
-        """Of the inputs' tensors in order, those of the output."""
-        return tuple(self.flat_call(*tensors))
+        """Of the inputs' tensors in order, those of the output; none is an input itself."""
+        outputs = self.flat_call(*tensors)
+        return tuple(o.clone() if any(o is tensor for tensor in tensors) else o for o in outputs)
 
 
 def exported(path: str, make: Callable[[str], None]) -> str:
@@ -51,14 +55,15 @@ def exported(path: str, make: Callable[[str], None]) -> str:
 
 
 def digest(model: Any, tensors: Sequence[Any], *more: Any) -> str:
-    """Of all that makes the file: classes, weights, inputs, torch, and whatever else decides it.
+    """Of all that makes the file: the model, its inputs, torch, and whatever else decides it.
 
-    Not of functions that the model calls beside its classes: after a change there, delete the file.
+    Of the model its classes, settings and weights; not what functions do that it calls beside its
+    classes: after a change there, delete the file.
     """
     content = hashlib.sha256(repr((torch.__version__, *more)).encode())
-    for kind in sorted({type(module) for module in model.modules()}, key=repr):
-        content.update(_source(kind).encode())
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+    for text in _description(model):
+        content.update(text.encode())
+    for name, tensor in _tensors(model):
         content.update(repr((name, tuple(tensor.shape), tensor.dtype, tensor.stride())).encode())
         plain = tensor.detach().dequantize() if tensor.is_quantized else tensor.detach()
         content.update(memoryview(plain.contiguous().reshape(-1).view(torch.uint8).numpy()))
@@ -67,11 +72,39 @@ def digest(model: Any, tensors: Sequence[Any], *more: Any) -> str:
     return content.hexdigest()[:16]
 
 
-def _source(kind: type) -> str:
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):  # of a class that was made while the program ran
-        return repr(kind)
+def _description(model: Any) -> Iterator[str]:
+    """What its modules say of themselves, their plain attributes, the source of their classes."""
+    yield repr(model)
+    yield str(getattr(model, "inlined_graph", ""))  # of a TorchScript program
+    kinds: Set[type] = set()
+    for name, module in model.named_modules():
+        kinds.update(type(module).__mro__)
+        plain = {k: v for k, v in vars(module).items() if _is_plain(v)}
+        yield repr((name, sorted(plain.items())))
+    for kind in sorted(kinds, key=repr):
+        if kind.__module__.split(".")[0] in ("builtins", "torch"):  # torch has its version
+            yield repr(kind)
+            continue
+        try:
+            yield inspect.getsource(kind)
+        except (OSError, TypeError):  # of a class that was made while the program ran
+            yield repr(kind)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(_is_plain(item) for item in value)
+    return isinstance(value, PLAIN)
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Parameters, buffers, and tensors that are neither; each with its name."""
+    yield from model.named_parameters()
+    yield from model.named_buffers()
+    for name, module in model.named_modules():
+        for key, value in sorted(vars(module).items()):
+            if isinstance(value, torch.Tensor):
+                yield "{}.{}".format(name, key), value
 
 
 def export_onnx(flat: Any, tensors: Sequence[Any], path: str) -> None:
@@ -80,12 +113,18 @@ def export_onnx(flat: Any, tensors: Sequence[Any], path: str) -> None:
     By the dynamo exporter where torch has it with what it needs, else by TorchScript's. Raises
     RuntimeError with what the first of them said.
     """
+    size_bytes = sum(tensor.numel() * tensor.element_size() for _, tensor in _tensors(flat))
+    if size_bytes > LARGEST_BYTES:
+        text = "its weights take {:.1f} GB, one ONNX file holds 2"
+        raise RuntimeError(text.format(size_bytes / 1e9))
     names, refused = [INPUT.format(place) for place in range(len(tensors))], []
     for how in _exporters():
         try:
             with torch.no_grad():
-                torch.onnx.export(flat.eval(), tuple(tensors), path, input_names=names, **how)
+                torch.onnx.export(flat, tuple(tensors), path, input_names=names, **how)
             return
+        except OSError:
+            raise
         except Exception as error:  # an export fails in as many ways as models can be written
             refused.append(error)
     raise RuntimeError("torch.onnx.export: {}".format(refused[0])) from refused[0]
@@ -95,6 +134,6 @@ def _exporters() -> List[Dict[str, Any]]:
     """What is asked of torch.onnx.export, the best first."""
     if "dynamo" not in inspect.signature(torch.onnx.export).parameters:
         return [{}]
-    by_dynamo: Dict[str, Any] = {"dynamo": True, "external_data": False}
+    by_dynamo: Dict[str, Any] = {"dynamo": True, "external_data": False, "verbose": False}
     has = importlib.util.find_spec("onnxscript") is not None
     return [*([by_dynamo] if has else []), {"dynamo": False}]
