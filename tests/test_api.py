@@ -23,9 +23,10 @@ def test_the_documented_example_runs_as_it_stands(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    page = (ROOT / "docs/how-to/library.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (example,) = [block for block in blocks if "import tune" in block]
-    chinese = (ROOT / "README.zh-CN.md").read_text()
+    chinese = (ROOT / "docs/how-to/library.zh-CN.md").read_text()
     code_lines = [line.split("  #")[0] for line in example.splitlines() if line]
     assert [line for line in code_lines if line not in chinese] == []
     _, python = pretend(factors={"execution=torchscript": 0.25})
