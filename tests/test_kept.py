@@ -141,7 +141,7 @@ def test_a_full_check_made_in_chinese_reads_in_english(
 
     monkeypatch.setattr(session, "tune", fails)
     language.use("zh")
-    asked = replace(full.setup("m", "", None), python="/nonexistent")
+    asked = replace(full.setup("m", {}), python="/nonexistent")
     path = tmp_path / "made.json.gz"
     full.make(asked, path, Caller())
     result = CliRunner().invoke(main, ["doctor", "--read", str(path), "--lang", "en"])

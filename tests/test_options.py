@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import tuner
-from tuner import options
+from tuner import api, options
+from tuner.cli.main import main
 from tuner.errors import UsageError
 from tuner.options import Setup
 
@@ -92,12 +93,47 @@ def test_what_lies_on_the_edge_is_allowed(fields: dict[str, Any]) -> None:
     assert setup.validated() == setup
 
 
-def test_the_library_shows_every_option_with_its_default() -> None:
+OF_THE_COMMAND_ALONE = {"resume", "take_over", "quiet", "json", "lang"}
+
+
+def test_the_librarys_parameters_are_named_as_the_options() -> None:
     parameters = inspect.signature(tuner.tune).parameters
+    longest = [max(p.opts, key=len) for p in main.commands["tune"].params]
+    offered = {name.removeprefix("--").replace("-", "_") for name in longest}
+    assert set(parameters) - {"on_progress"} == offered - OF_THE_COMMAND_ALONE
     assert parameters["trials"].default == 40
-    assert parameters["memory_limit_bytes"].annotation == "int | None"
-    assert set(options.OFFERED) < set(parameters)
-    assert "options" not in parameters
+    assert parameters["memory_limit"].annotation == "int | None"
+
+
+@pytest.mark.parametrize(
+    ("argument", "before"),
+    [
+        ({"budget": 30}, {"budget_s": 1800.0}),
+        ({"memory_limit": "4GiB"}, {"memory_limit_bytes": 2**32}),
+        ({"memory_limit": 1000}, {"memory_limit_bytes": 1000}),
+        ({"timeout": 5}, {"timeout_s": 5}),
+        ({"pause": None}, {"pause_ms": None}),
+        ({"set": {"threads": "2"}}, {"pins": {"threads": "2"}}),
+        ({"input": "1x3"}, {"inputs": ("1x3",)}),
+        ({"input": ["1x3", "2"]}, {"inputs": ("1x3", "2")}),
+    ],
+)
+def test_a_name_of_an_earlier_version_means_the_same(
+    argument: dict[str, Any], before: dict[str, Any]
+) -> None:
+    assert options.values_of(api.named(argument)) == options.values_of(api.named(before)) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"budget": 1, "budget_s": 60.0}, "budget and budget_s are the same option: give one"),
+        ({"budget": "soon"}, r"budget_s \(--budget\) 'soon': minutes read like 30 or 0.5"),
+    ],
+)
+def test_a_wrong_argument_of_the_library_is_named(given: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UsageError, match=expected):
+        tuner.tune("m", **given)
 
 
 @pytest.mark.parametrize(

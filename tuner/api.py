@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,17 @@ from .errors import UsageError
 from .evidence.conclude import conclude
 from .evidence.objectives import OBJECTIVES
 from .evidence.result import Result
-from .options import DEFAULT_STORAGE, OFFERED, RESULTS, Setup, new_setup, values_of
+from .options import (
+    DEFAULT_STORAGE,
+    OFFERED,
+    OPTIONS,
+    RESULTS,
+    Setup,
+    flag,
+    new_setup,
+    read,
+    values_of,
+)
 from .runs import recording
 from .runs.store import Store
 from .study import session, stored
@@ -26,6 +36,8 @@ if TYPE_CHECKING:
     from .study.sampler import Sampler
 
 RECORDING_SUFFIX = ".gz"
+# Field of an option -> its name here, which is that of the command line.
+ARGUMENTS = {name: flag(name).removeprefix("--").replace("-", "_") for name in OFFERED}
 
 
 def tune(
@@ -34,24 +46,29 @@ def tune(
     study: str = "",
     storage: str = DEFAULT_STORAGE,
     on_progress: Callable[[str], None] | None = None,
-    wait: bool = True,
+    no_wait: bool = False,
     **options: Any,
 ) -> Result:
     """Run a study to its end: search, confirm, write `results/<study>.yaml`.
 
-    options: those of `npu-tune tune`, by the names of the signature. study: "" for `<model>-<n>`.
-    on_progress: is called with one line before and after each run. wait: for another study on the
-    device; else fail with StudyConflictError. The command continues an interrupted study.
+    options: those of `npu-tune tune`, by the same names and in the same units: `budget` in minutes,
+    `memory_limit="4GiB"`, `set={"threads": 2}`. study: "" for `<model>-<n>`. on_progress: is called
+    with one line before and after each run. no_wait: fail with StudyConflictError when another
+    study is measured on the device. The command continues an interrupted study.
+
+    The names of earlier versions (budget_s, timeout_s, pause_ms, memory_limit_bytes, pins, inputs,
+    wait) are taken, too.
 
     Raises a `tuner.errors.TunerError`, whose text says what to do.
     """
-    setup = new_setup({"model": model, **options})
+    waits = options.pop("wait", not no_wait)
+    setup = new_setup({"model": model, **named(options)})
     say = on_progress or (lambda _: None)
     store = _store(storage)
     try:
         name = study or session.new_name(store, setup)
         progress = Progress(OBJECTIVES[setup.objective], say)
-        caller = Caller(progress, note=say, on_wait=say if wait else None)
+        caller = Caller(progress, note=say, on_wait=say if waits else None)
         summary = session.tune(setup, store, name, caller)
         return export(summary, RESULTS)[0]
     finally:
@@ -64,15 +81,36 @@ def _signature() -> inspect.Signature:
     parameters = dict(written.parameters)
     rest = parameters.pop("options").replace(kind=inspect.Parameter.KEYWORD_ONLY)
     for field in fields(Setup):
-        if field.name in OFFERED and field.name not in parameters:
+        name = ARGUMENTS.get(field.name, "model")
+        if name not in parameters:
             default = field.default if field.default is not MISSING else {}
-            parameters[field.name] = rest.replace(
-                name=field.name, default=default, annotation=field.type
-            )
+            parameters[name] = rest.replace(name=name, default=default, annotation=field.type)
     return written.replace(parameters=[*parameters.values()])
 
 
 tune.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def named(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by the fields of Setup, which earlier versions took for their names.
+
+    Raises UsageError for both names of one option, and for a value that does not read.
+    """
+    values = dict(arguments)
+    for name, argument in ARGUMENTS.items():
+        if argument != name and argument in values:
+            if name in values:
+                raise UsageError(f"{argument} and {name} are the same option: give one of them")
+            values[name] = _value(name, values.pop(argument))
+    return values
+
+
+def _value(name: str, value: Any) -> Any:
+    """In the option's own unit, such as minutes, or as its text, such as 4GiB."""
+    option = OPTIONS[name]
+    if value is None or option.many or option.parse is None:
+        return value
+    return read(name, str(value), option.parse)
 
 
 def _store(storage: str, reads: bool = False) -> Store:
@@ -105,8 +143,7 @@ def replay_study(
     Nothing is measured: each run is a recorded one of that configuration, drawn at random, with the
     drift of the host at that moment; what was not recorded is not proposed. Runs of a configuration
     that was measured once do not scatter. sampler: seed -> one of Optuna's samplers; TPE. noise: a
-    factor on scatter and drift. changes: options of the study, such as
-    trials or confirm.
+    factor on scatter and drift. changes: options of the study, as in `tune`.
 
     Raises StudyConflictError, or UsageError for a file that is no recording.
     """
@@ -121,4 +158,6 @@ def replay_study(
             record, runs = stored.load(store, str(study)).study, tuple(store.runs(str(study)))
         finally:
             store.close()
-    return replay(record, runs, sampler=sampler, noise=noise, seed=seed, **values_of(changes))
+    return replay(
+        record, runs, sampler=sampler, noise=noise, seed=seed, **values_of(named(changes))
+    )

@@ -98,7 +98,7 @@ class Setup:
         metavar="MS", allowed=lambda n: 0 < n <= 1000, must="must be above 0 and at most 1000 ms")
     inputs: tuple[str, ...] = _option(
         (), "Input shape, for example 1x3x224x224; one for each positional input.",
-        flag="--input", metavar="SHAPE[:DTYPE]", convert=tuple, many=True, exported=True)
+        flag="--input", metavar="SHAPE[:DTYPE]", convert=parse.texts, many=True, exported=True)
     batch_dim: str = _option(
         AUTO, "Dimension of the inputs that is the batch; auto: the first, where twice the inputs "
         "give each row twice.", metavar="auto|none|N", parse=parse.batch_dim,
@@ -209,13 +209,12 @@ class Setup:
             )
 
 
-OPTIONS: dict[str, Option] = {
-    f.name: f.metadata.get("option", Option()) for f in fields(Setup)
-}
+OPTIONS: dict[str, Option] = {f.name: f.metadata.get("option", Option()) for f in fields(Setup)}
 OFFERED = tuple(name for name, option in OPTIONS.items() if option.help)
 ALIKE = tuple(name for name, option in OPTIONS.items() if option.alike)
 EXPORTED = tuple(name for name, option in OPTIONS.items() if option.exported)
 SEQUENCES = tuple(f.name for f in fields(Setup) if f.default == ())  # lists in JSON
+WHERE = ("device", "python", "env_script", "launch_prefix")  # a worker runs
 
 
 def flag(name: str) -> str:

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .worker.protocol import InputSpec
@@ -26,6 +26,11 @@ def shape_and_dtype(text: str) -> InputSpec:
     if dtype not in DTYPES:
         raise ValueError(f"no dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
     return InputSpec([int(size) for size in shape.split("x")], dtype)
+
+
+def texts(value: str | Iterable[str]) -> tuple[str, ...]:
+    """One text, or several."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def processors(text: str) -> tuple[int, ...]:

@@ -136,7 +136,7 @@ def test_an_environment_that_was_upgraded_in_place_is_not_taken_for_the_old_one(
 
 
 def test_too_few_pairs_are_refused() -> None:
-    with pytest.raises(UsageError, match="--pairs 5: at least 6"):
+    with pytest.raises(UsageError, match="--confirm 5: 6 to 1000 pairs"):
         remeasure(a_study("a"), a_study("b"), 5, Caller())
 
 

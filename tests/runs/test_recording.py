@@ -117,10 +117,10 @@ def test_a_full_check_keeps_what_it_has_whatever_happens(
     def fails(*_: object, **__: object) -> None:
         raise TunerError("no profiler")
 
-    monkeypatch.setattr(doctor, "examine", lambda *_: FINDINGS)
+    monkeypatch.setattr(doctor, "examine", lambda **_: FINDINGS)
     monkeypatch.setattr(full, "profile", fails)
     path = tmp_path / "full.json.gz"
-    setup = full.setup("m", "", None)
+    setup = full.setup("m", {})
     check = full.make(setup, path, Caller())
     assert list(check.findings) == FINDINGS
     assert check.stopped == Message("the device was lost" if error else "no profiler")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import UsageError
 from ..language import say
+from ..options import values_of
 from .common import console_of, interruptible, lang, live
+from .options import where, without_unset
 
 if TYPE_CHECKING:
     from ..diagnose.full import FullCheck
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: this one]")
-@click.option("--device", type=int, help="Number of the NPU, from 0.  [default: 0]")
+@where
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--full", is_flag=True, help="Measure too: some minutes, into one small file.")
 @click.option(
@@ -41,13 +42,12 @@ if TYPE_CHECKING:
 )
 @lang
 def doctor(
-    python: str,
-    device: int | None,
     as_json: bool,
     full: bool,
     model: str,
     output: Path,
     read: Path | None,
+    **options: Any,
 ) -> None:
     """Check interpreter, torch, torch_npu, CANN, devices and host; say what to do.
 
@@ -61,13 +61,14 @@ def doctor(
 
     if full and read:
         raise UsageError("--full measures, --read shows what was measured: give one of them")
+    place = values_of(without_unset(options))
     if full or read is not None:
-        setup = full_check.setup(model, python, device)
+        setup = full_check.setup(model, place)
         check = full_check.read(read) if read else _full_check(setup, output, as_json)
         findings = list(check.findings)
         view, data = doctor_view.full(check), check.to_dict()
     else:
-        findings = examine(python, device)
+        findings = examine(**place)
         view, data = doctor_view.findings(findings), {"checks": [asdict(f) for f in findings]}
     if as_json:
         click.echo(json.dumps(data, indent=2))

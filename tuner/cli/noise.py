@@ -8,14 +8,13 @@ from typing import Any
 
 import click
 
-from ..options import OFF, new_setup
+from ..options import OFF, WHERE, new_setup
 from .common import console_of, interruptible, lang, live, no_wait, storage
 from .options import study_options, without_unset
 
 MODEL = "mobilenet_v2"
 OPTIONS = {
-    "model": MODEL, "backend": "", "timeout_s": "", "cpus": "", "device": "", "python": "",
-    "env_script": "", "launch_prefix": "",
+    "model": MODEL, "backend": "", "timeout_s": "", "cpus": "", **dict.fromkeys(WHERE, ""),
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from ..language import N_, say
 from ..options import DEFAULT_STORAGE, RESULTS, from_dict
 from ..runs.folder import put
 from .common import console_of, lang, no_wait, storage
+from .options import where_instead, without_unset
 
 
 @click.command("list")
@@ -148,9 +150,11 @@ def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
 @click.command()
 @click.argument("study")
 @click.option("--trial", type=int, required=True, help="The trial to repeat.")
+@where_instead
 @no_wait
 @storage
-def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
+@lang
+def rerun(study: str, trial: int, no_wait: bool, storage: str, **options: Any) -> None:
     """Repeat one trial outside the record, showing its command and its log.
 
     Exit code 0: it ran well; 1: its configuration failed; 4: the environment did; the others as
@@ -159,8 +163,9 @@ def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
     from ..runs.store import Store
     from ..study import repeat
 
-    on_wait = None if no_wait else click.echo
-    code = repeat.repeat_trial(Store(storage, reads=True), study, trial, click.echo, on_wait)
+    on_wait, store = None if no_wait else click.echo, Store(storage, reads=True)
+    place = without_unset(options)
+    code = repeat.repeat_trial(store, study, trial, click.echo, on_wait, place)
     raise SystemExit(code)
 
 
@@ -169,7 +174,7 @@ def rerun(study: str, trial: int, no_wait: bool, storage: str) -> None:
 @click.option("--trial", type=int, help="The trial whose configuration is profiled.")
 @click.option("--best", is_flag=True, help="What is to be applied: what happens without --trial.")
 @click.option("--baseline", is_flag=True, help="The environment as it was.")
-@click.option("--python", metavar="PATH", default="", help="Interpreter.  [default: the study's]")
+@where_instead
 @no_wait
 @storage
 @click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON.")
@@ -186,11 +191,11 @@ def profile(
     trial: int | None,
     best: bool,
     baseline: bool,
-    python: str,
     no_wait: bool,
     storage: str,
     as_json: bool,
     output: Path | None,
+    **options: Any,
 ) -> None:
     """Run one configuration under the profiler, and say where the time of a call goes."""
     from ..diagnose import profile as profiling
@@ -209,7 +214,8 @@ def profile(
     folder = output or RESULTS / "profile" / f"{study}-{number}"
     console_of(stderr=True).print(say("trial {n} under the profiler, about a minute", n=number))
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
-    result = profiling.profile(store, study, recorded, python, folder, on_wait)
+    place = without_unset(options)
+    result = profiling.profile(store, study, recorded, place, folder, on_wait)
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
     else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,10 @@ from ..errors import UsageError
 from ..language import say
 from ..options import OFF, values_of
 from .common import console_of, interruptible, lang, live, no_wait, storage
-from .options import IN_CHECK, study_options, without_unset
+from .options import IN_CHECK, of_each, study_options, where_each, without_unset
+
+if TYPE_CHECKING:
+    from ..evidence.summary import Summary
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -104,7 +108,12 @@ def check(
 @click.argument("first")
 @click.argument("others", metavar="SECOND…", nargs=-1, required=True)
 @click.option("--remeasure", is_flag=True, help="Measure both now, in turns, in fresh pairs.")
-@click.option("--pairs", type=int, default=8, show_default=True, help="Of --remeasure.")
+@click.option(
+    "--confirm", "pairs", type=int, default=8, metavar="N", show_default=True,
+    help="Pairs of fresh runs, of --remeasure.",
+)  # fmt: skip
+@click.option("--pairs", "pairs_before", type=int, hidden=True)  # as --confirm was called
+@where_each
 @no_wait
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @storage
@@ -114,9 +123,11 @@ def compare(
     others: tuple[str, ...],
     remeasure: bool,
     pairs: int,
+    pairs_before: int | None,
     no_wait: bool,
     as_json: bool,
     storage: str,
+    **options: Any,
 ) -> None:
     """Compare studies of one model: versions of CANN, torch_npu or torch.
 
@@ -133,18 +144,23 @@ def compare(
     store, console = Store(storage, reads=True), console_of(stderr=as_json)
     before, comparisons = stored.load(store, first), []
     rest = [stored.load(store, name) for name in others]
+    pairs = pairs if pairs_before is None else pairs_before
+    places = of_each(options, 1 + len(rest))
+    if not remeasure and any(places):
+        raise UsageError("where workers run is of --remeasure alone: add it, or leave that out")
     for after in rest if remeasure else ():
         fresh_pairs.require_comparable(before, after, pairs)
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
     try:
         with interruptible(console) as stop:
-            for after in rest:
+            for after, place in zip(rest, places[1:], strict=True):
                 comparison, fresh = comparing.compare(before, after), None
                 if remeasure and not stop():
                     with live(console, as_json) as redraw:
                         progress = Progress(before.objective, redraw)
                         caller = Caller(progress, stop, on_wait=on_wait)
-                        fresh = fresh_pairs.remeasure(before, after, pairs, caller)
+                        sides = _at(before, places[0]), _at(after, place)
+                        fresh = fresh_pairs.remeasure(*sides, pairs, caller)
                 comparisons.append(
                     {**comparison.to_dict(), "remeasured": fresh.to_dict() if fresh else None}
                 )
@@ -153,3 +169,10 @@ def compare(
     finally:  # what was measured before an interruption, or an error of the next
         if as_json and comparisons:
             click.echo(json.dumps({"comparisons": comparisons}, indent=2))
+
+
+def _at(summary: Summary, place: dict[str, Any]) -> Summary:
+    """The study, its workers at another place."""
+    from ..study.repeat import elsewhere
+
+    return replace(summary, study=elsewhere(summary.study, place))

@@ -13,7 +13,7 @@ from ..evidence.intervals import comparison_of
 from ..evidence.pairs import Pair, log_ratio
 from ..evidence.stats import median
 from ..evidence.summary import Summary
-from ..policy import MIN_PAIRS
+from ..policy import MAX_PAIRS, MIN_PAIRS
 from ..runs import lease
 from ..runs.launcher import Launcher
 from ..runs.records import RecordedRun
@@ -68,8 +68,8 @@ def remeasure(first: Summary, second: Summary, pairs: int, caller: Caller) -> Re
 
 def require_comparable(first: Summary, second: Summary, pairs: int) -> None:
     """Raises UsageError for too few pairs, or studies that cannot be held against each other."""
-    if pairs < MIN_PAIRS:
-        raise UsageError(f"--pairs {pairs}: at least {MIN_PAIRS} make an interval")
+    if not MIN_PAIRS <= pairs <= MAX_PAIRS:
+        raise UsageError(f"--confirm {pairs}: {MIN_PAIRS} to {MAX_PAIRS} pairs make an interval")
     if first.objective != second.objective or first.space.backend != second.space.backend:
         raise UsageError("--remeasure: the studies differ in objective or backend")
     batches = [_batch_size(summary) for summary in (first, second)]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-import tempfile
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from ..errors import UnfitEnvironmentError
 from ..language import N_, Message
+from ..options import Setup
 from ..runs import lease, npu_smi
 from ..runs.device import CPU, Device, chip_of, measured_on
-from ..runs.launcher import Launcher
 from ..runs.records import Run
 from ..space import variables
-from ..study.probe import interpreter
+from ..study.probe import make_launcher
+from ..study.repeat import run_folder
 from ..worker.facts import ProbeFacts
 from ..worker.protocol import ModelSpec, Outcome, ProbeRequest, Role, TrialSpec
 from . import host
@@ -45,24 +46,29 @@ REMEDIES = {
 }
 
 
-def examine(python: str, device: int | None) -> list[Finding]:
-    """Every check of this host and of what the interpreter can do."""
+def examine(
+    python: str = "", device: int | None = None, env_script: str = "", launch_prefix: str = ""
+) -> list[Finding]:
+    """Every check of this host and of what the interpreter can do, where workers would run.
+
+    Raises UnfitEnvironmentError for a script that cannot be read.
+    """
     of_host = list(host.checks())  # first: the load must not be the examination's own
-    try:
-        path = interpreter(python)
-    except UnfitEnvironmentError:
+    if not launch_prefix and shutil.which(python or sys.executable) is None:
         seen = Message("{path}: there is none", {"path": python})
         todo = Message("name one with --python")
         return [Finding("interpreter", "FAIL", seen, todo), *of_host]
-    with tempfile.TemporaryDirectory(prefix="npu-tune-") as folder:
-        launcher = Launcher(path, Path(folder))
+    setup = Setup("", python=python, env_script=env_script, launch_prefix=launch_prefix)
+    with run_folder(launch_prefix) as folder:
+        launcher = make_launcher(setup, folder)
+        path = shlex.join([*launcher.prefix, launcher.python])
         torch_run, npu_run = (launcher.run(_spec(name, device)) for name in ("cpu", "npu"))
         located = npu_run  # where torch_npu does not work, a worker without it tells the device
         if npu_run.result.outcome != Outcome.OK:
             located = launcher.run(replace(npu_run.spec, role=Role.LOCATE))
     chosen = None
     if located.result.outcome == Outcome.OK:
-        chosen = measured_on("npu", located.result.fingerprint)
+        chosen = measured_on("npu", located.result.fingerprint, bool(launch_prefix))
     facts = torch_run.result.probe or ProbeFacts()
     of_devices = [*devices(npu_run, npu_smi.run(), chosen, facts.cann), *_held(chosen)]
     of_host += [*quota(torch_run.result.fingerprint, facts.throttled_s), *refused(facts)]

@@ -6,7 +6,7 @@ redacted and small enough to be sent.
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +22,13 @@ from ..evidence.measured import Measured, ranked
 from ..evidence.summary import Summary, summarize
 from ..evidence.verdict import against_itself
 from ..language import Message, message, say
-from ..options import Setup
+from ..options import WHERE, Setup, values_of
 from ..policy import MIN_PAIRS
 from ..runs import recording
 from ..runs.recording import Recording
 from ..runs.store import Store
 from ..study import session, stored
+from ..study.repeat import run_folder
 from ..study.runner import Caller
 from . import doctor
 from .host import Finding
@@ -108,8 +109,9 @@ def make(
 
     Raises UsageError where `path` cannot be written.
     """
+    where = {name: getattr(setup, name) for name in WHERE}
     notes: dict[str, Any] = {
-        "checks": [asdict(finding) for finding in doctor.examine(setup.python, setup.device)],
+        "checks": [asdict(finding) for finding in doctor.examine(**where)],
         "made_by": f"npu-tune {__version__}",
         "stopped": asdict(Message("just begun")),
     }
@@ -118,14 +120,14 @@ def make(
     except OSError as error:
         raise UsageError(f"-o {path}: {error.strerror}: name a file to write") from error
     stopped: Message | None = None
-    with tempfile.TemporaryDirectory(prefix="npu-tune-") as place:
-        folder, store = Path(place), Store(f"sqlite:///{place}/study.db")
+    with run_folder(setup.launch_prefix) as folder:
+        store = Store(f"sqlite:///{folder}/study.db")
         try:
             session.tune(setup, store, NAME, caller, folder)
             caller.note(say("trial {n} under the profiler, about a minute", n=0))
             baseline = choose(stored.load(store, NAME), baseline=True)
             files = folder / "profile"
-            result = profile(store, NAME, baseline, setup.python, files, caller.on_wait)
+            result = profile(store, NAME, baseline, {}, files, caller.on_wait)
             notes["profile"] = replace(result, folder="").to_dict()
             notes["profiler_files"] = _tables(files)
         except (Interrupted, KeyboardInterrupt):
@@ -175,15 +177,17 @@ def _message(data: Any) -> Message | None:
     return message(data) if data else None
 
 
-def setup(model: str, python: str, device: int | None) -> Setup:
-    """What a full check measures: every knob of the core space, at batch size 1."""
+def setup(model: str, where: Mapping[str, Any]) -> Setup:
+    """What a full check measures: every knob of the core space, at batch size 1.
+
+    where: the workers run, options of that kind. Raises UsageError.
+    """
     return Setup(
         model=model,
         trials=TRIALS,
         pins={"batch_size": "1"},
         confirm="off",
-        device=device,
-        python=python,
         baseline_runs=BASELINE_RUNS,
         folder=str(Path.cwd()),
+        **values_of(where),
     ).validated()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,14 @@ def profile(
     store: Store,
     name: str,
     recorded: RecordedRun,
-    python: str,
+    where: Mapping[str, Any],
     output: Path,
     on_wait: Callable[[str], None] | None = None,
 ) -> Profile:
     """Repeat a recorded run under the profiler; the files end in `output`.
 
-    on_wait: is told when a study holds the device; None: fail instead of waiting.
+    where: as in `repeat.elsewhere`. on_wait: is told when a study holds the device; None: fail
+    instead of waiting.
 
     Raises a TunerError: no such study, an unfit interpreter, a run that failed.
     """
@@ -115,7 +116,8 @@ def profile(
         raise UsageError(f"-o {output}: {error.strerror}: name a folder to write to") from error
     if not os.access(output, os.W_OK | os.X_OK):
         raise UsageError(f"-o {output}: cannot be written to: name another folder")
-    with repeat.prepared(summary.study, recorded, on_wait, python) as (launcher, spec):
+    record = repeat.elsewhere(summary.study, where)
+    with repeat.prepared(record, recorded, on_wait) as (launcher, spec):
         # torch_npu takes a path of plain characters only: it writes here, then it is moved.
         written = Path(tempfile.mkdtemp(prefix="profile-", dir=launcher.folder.resolve()))
         run = launcher.run(_spec(spec, written))

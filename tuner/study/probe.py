@@ -26,10 +26,10 @@ LOCATE_DEADLINE_S = 60.0
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
-def make_launcher(setup: Setup, folder: Path, python: str = "") -> Launcher:
+def make_launcher(setup: Setup, folder: Path) -> Launcher:
     """How the workers of such a study are started. Behind a prefix the worker comes along.
 
-    python: instead of the study's. Raises UnfitEnvironmentError.
+    Raises UnfitEnvironmentError.
     """
     launcher = Launcher(
         python="",
@@ -39,17 +39,16 @@ def make_launcher(setup: Setup, folder: Path, python: str = "") -> Launcher:
         env_script=setup.env_script,
         without=setup.without,
     )
-    wanted = python or setup.python
     if launcher.prefix:
         copy = folder / "worker"  # this package need not be installed there
         shutil.copytree(WORKER.parent, copy, dirs_exist_ok=True, ignore=NO_CACHES)
         # What another user writes there could not be removed here.
         variables = {**launcher.variables, "PYTHONDONTWRITEBYTECODE": "1"}
-        python, worker = wanted or "python3", copy / WORKER.name
+        python, worker = setup.python or "python3", copy / WORKER.name
         return replace(launcher, python=python, worker=worker, variables=variables)
     if setup.env_script and not os.access(setup.env_script, os.R_OK):
         raise UnfitEnvironmentError(f"--env-script {setup.env_script}: cannot be read")
-    return replace(launcher, python=interpreter(wanted))
+    return replace(launcher, python=interpreter(setup.python))
 
 
 def interpreter(python: str) -> str:

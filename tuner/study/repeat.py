@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from .. import options
 from ..errors import BaselineError, StudyConflictError, TunerError, UnfitEnvironmentError
@@ -24,6 +26,8 @@ from ..worker.protocol import Outcome, ProbeRequest, Role, TrialSpec
 from . import stored
 from .probe import located, make_launcher, probe_spec, require_ok
 from .together import baseline_failure
+
+NOWHERE_ELSE: Mapping[str, Any] = MappingProxyType({})
 
 
 def runs_of_trial(store: Store, name: str, trial: int) -> list[RecordedRun]:
@@ -43,14 +47,21 @@ def runs_of_trial(store: Store, name: str, trial: int) -> list[RecordedRun]:
     return sorted(of_trial, key=lambda recorded: recorded.role != Role.ABLATION)
 
 
+def elsewhere(record: StudyRecord, where: Mapping[str, Any]) -> StudyRecord:
+    """The study's record, its workers somewhere else. where: what is not as the study has it.
+
+    Raises UsageError for a value that the option cannot have.
+    """
+    values = options.values_of(where)
+    options.Setup(record.setup["model"], **values).validated()
+    return replace(record, setup={**record.setup, **values})
+
+
 @contextlib.contextmanager
 def prepared(
-    record: StudyRecord,
-    recorded: RecordedRun,
-    on_wait: Callable[[str], None] | None,
-    python: str = "",
+    record: StudyRecord, recorded: RecordedRun, on_wait: Callable[[str], None] | None
 ) -> Iterator[tuple[Launcher, TrialSpec]]:
-    """A recorded run made ready to be repeated, alone, with another `python` if asked.
+    """A recorded run made ready to be repeated, alone, where the study's workers run.
 
     It holds the device. The shared weights are made anew, in the launcher's folder, which is
     removed at the end.
@@ -60,9 +71,10 @@ def prepared(
         run_folder(record.setup.get("launch_prefix", "")) as folder,
         lease.holding(record.name, on_wait, lambda: False) as hold,
     ):
-        (launcher,) = ready([(record, folder)], hold, python)
+        (launcher,) = ready([(record, folder)], hold)
         alone = replace(
             recorded.run.spec,
+            device=record.setup.get("device"),
             heat=0,
             companion=0,
             weights_path=str(folder / "weights.pt"),
@@ -85,9 +97,7 @@ def run_folder(launch_prefix: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def ready(
-    places: Sequence[tuple[StudyRecord, Path]], hold: lease.Hold, python: str = ""
-) -> list[Launcher]:
+def ready(places: Sequence[tuple[StudyRecord, Path]], hold: lease.Hold) -> list[Launcher]:
     """What launches the runs of studies once more, each in its folder; each holds its device.
 
     The shared weights are made anew in the folders.
@@ -97,8 +107,7 @@ def ready(
         for record, _ in places
     ]
     launchers = [
-        make_launcher(setup, folder, python)
-        for setup, (_, folder) in zip(setups, places, strict=True)
+        make_launcher(setup, folder) for setup, (_, folder) in zip(setups, places, strict=True)
     ]
     locks = hold([located(*place) for place in zip(setups, launchers, strict=True)])
     names = []
@@ -117,14 +126,15 @@ def repeat_trial(
     trial: int,
     echo: Callable[[str], None],
     on_wait: Callable[[str], None] | None = None,
+    where: Mapping[str, Any] = NOWHERE_ELSE,
 ) -> int:
     """Repeat a trial's last run with its log on the terminal; return the exit code that it ends in.
 
-    The reference is made anew, too. on_wait: as in `prepared`.
+    The reference is made anew, too. on_wait: as in `prepared`. where: as in `elsewhere`.
 
     Raises BaselineError where the baseline, which makes the reference, does not run.
     """
-    record = stored.load(store, name).study
+    record = elsewhere(stored.load(store, name).study, where)
     recorded = runs_of_trial(store, name, trial)[-1]
     with prepared(record, recorded, on_wait) as (launcher, spec):
         if spec.role != Role.BASELINE:

@@ -102,9 +102,7 @@ def test_runs_that_are_repeated_hold_the_chips_that_their_probes_find(
 ) -> None:
     monkeypatch.setenv("NPU_TUNE_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setattr(repeat, "located", lambda *_: None)
-    monkeypatch.setattr(
-        repeat, "make_launcher", lambda _, folder, __: Probed(folder, int(folder.name))
-    )
+    monkeypatch.setattr(repeat, "make_launcher", lambda _, folder: Probed(folder, int(folder.name)))
     record = study_record()
     on_npu = replace(record, space={**record.space, "backend": "npu"})
     with lease.holding("s", None, lambda: False) as hold:
