@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.programs import ran, written
-from tuner.cli.studies import beside
+from tuner.cli.files import beside
 from tuner.space import file
 from tuner.space.model import Configuration
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,8 @@ from ..options import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+JSON_VERSION = 1  # of what --json prints: another one where a key is gone or means another thing
 
 
 def storage(command: Any) -> Any:
@@ -51,6 +54,18 @@ def no_wait(command: Any) -> Any:
         "--no-wait", is_flag=True,
         help="Fail when another study is measured on the device, instead of waiting.",
     )(command)  # fmt: skip
+
+
+def json_option(command: Any) -> Any:
+    """Adds --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, on standard output.")(
+        command
+    )
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """The one place that prints JSON, so that all of it tells its version."""
+    click.echo(json.dumps({"format_version": JSON_VERSION, **data}, indent=2))
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import click
 from ..errors import UsageError
 from ..language import say
 from ..options import values_of
-from .common import console_of, interruptible, lang, live
+from .common import console_of, interruptible, json_option, lang, live, print_json
 from .options import where, without_unset
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @where
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 @click.option("--full", is_flag=True, help="Measure too: some minutes, into one small file.")
 @click.option(
     "--model", metavar="MODEL", default="mobilenet_v2", show_default=True, help="For --full."
@@ -71,7 +70,7 @@ def doctor(
         findings = examine(**place)
         view, data = doctor_view.findings(findings), {"checks": [asdict(f) for f in findings]}
     if as_json:
-        click.echo(json.dumps(data, indent=2))
+        print_json(data)
     else:
         console_of().print(view)
     if full:

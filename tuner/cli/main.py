@@ -12,7 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import Interrupted, TunerError
-from . import doctor, noise, studies, tune, upgrade
+from . import doctor, files, noise, studies, tune, upgrade
 
 
 class TuneByDefault(click.Group):
@@ -70,8 +70,8 @@ for command in (
     tune.tune,
     studies.list_studies,
     studies.show,
-    studies.export,
-    studies.report,
+    files.export,
+    files.report,
     upgrade.run,
     upgrade.check,
     upgrade.compare,

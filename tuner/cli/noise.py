@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 from typing import Any
 
 import click
 
 from ..options import OFF, WHERE, new_setup
-from .common import console_of, interruptible, lang, live, no_wait, storage
+from .common import console_of, interruptible, json_option, lang, live, no_wait, print_json, storage
 from .options import study_options, without_unset
 
 MODEL = "mobilenet_v2"
@@ -21,7 +20,7 @@ OPTIONS = {
 @click.command()
 @functools.partial(study_options, defaults=OPTIONS)
 @no_wait
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@json_option
 @storage
 @lang
 def noise(no_wait: bool, as_json: bool, storage: str, **options: Any) -> None:
@@ -49,7 +48,7 @@ def noise(no_wait: bool, as_json: bool, storage: str, **options: Any) -> None:
         caller = Caller(progress, stop, note, on_wait)
         result = measuring.noise(setup, Store(storage), caller)
     if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2))
+        print_json(result.to_dict())
     else:
         console.print(noise_view.noise(result))
     raise SystemExit(result.exit_code)

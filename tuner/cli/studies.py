@@ -1,9 +1,9 @@
-"""The commands about stored studies: list, show, export, report, rerun, profile."""
+"""The commands about stored studies: list, show, rerun, profile."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,150 +11,84 @@ import click
 
 from ..errors import UsageError
 from ..language import N_, say
-from ..options import DEFAULT_STORAGE, RESULTS, from_dict
-from ..runs.folder import put
-from .common import console_of, lang, no_wait, storage
+from ..options import DEFAULT_STORAGE, RESULTS
+from .common import console_of, json_option, lang, no_wait, print_json, storage
+from .named import study_of
 from .options import where_instead, without_unset
 
 
 @click.command("list")
+@json_option
 @storage
 @lang
-def list_studies(storage: str) -> None:
+def list_studies(as_json: bool, storage: str) -> None:
     """List the studies."""
     from ..runs import database
     from ..runs.store import Store
+    from ..views import data
     from ..views import studies as studies_view
 
-    if storage == DEFAULT_STORAGE and database.is_missing(storage):
-        console_of().print(studies_view.studies([], {}))
-        return
-    store = Store(storage, reads=True)
-    console_of().print(studies_view.studies(store.studies(), store.trials_done()))
+    records, trials_done = [], {}
+    if not (storage == DEFAULT_STORAGE and database.is_missing(storage)):
+        store = Store(storage, reads=True)
+        records, trials_done = store.studies(), store.trials_done()
+    if as_json:
+        print_json(data.studies(records, trials_done))
+    else:
+        console_of().print(studies_view.studies(records, trials_done))
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", metavar="STUDY")
 @click.option("--trial", type=int, help="Show the runs of one trial in full.")
+@json_option
 @storage
 @lang
-def show(study: str, trial: int | None, storage: str) -> None:
+def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
     """Show a study: environment, every configuration, failures, the result."""
     from ..errors import StudyConflictError
     from ..evidence.conclude import conclude
     from ..runs import owner
     from ..runs.store import Store
     from ..study import repeat, stored
-    from ..views import result
+    from ..views import data, result
     from ..views import studies as studies_view
 
     store, console = Store(storage, reads=True), console_of()
+    study = study_of(store, study)
     summary = stored.load(store, study)
     if trial is not None:
-        console.print(studies_view.trial(summary, repeat.runs_of_trial(store, study, trial)))
+        runs = repeat.runs_of_trial(store, study, trial)
+        if as_json:
+            print_json(data.trial(summary, trial, runs))
+        else:
+            console.print(studies_view.trial(summary, runs))
+        return
+    running = summary.study.owner
+    measuring = running["pid"] if running and owner.lives(running) else None
+    if as_json:
+        print_json(data.study(summary, measuring))
         return
     console.print(studies_view.study(summary, console.width), "")
     path = RESULTS / f"{study}.yaml"
     with contextlib.suppress(StudyConflictError):  # nothing was measured yet
         console.print(result.closing(conclude(summary), path if path.exists() else None))
-    running = summary.study.owner
-    if running and owner.lives(running):
+    if measuring is not None:
         text = N_("not finished: process {pid} is measuring; this is what is there so far")
-        console.print(say(text, pid=running["pid"]))
+        console.print(say(text, pid=measuring))
 
 
 @click.command()
-@click.argument("study")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["yaml", "env", "dockerfile", "python"]),
-    default="yaml",
-    show_default=True,
-    help="env: lines for a shell; dockerfile: ENV lines; python: a module to import before torch.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write.  [default: results/<study>.<yaml, env, Dockerfile or py>]",
-)
-@storage
-def export(study: str, form: str, output: Path | None, storage: str) -> None:
-    """Write the best configuration of a study as YAML, or for a shell, Docker or Python."""
-    from ..deploy import best as export_file
-    from ..deploy import formats
-    from ..evidence.conclude import conclude
-    from ..runs.store import Store
-    from ..space import file as space_file
-    from ..study import stored
-    from ..text import resume_command
-
-    summary = stored.load(Store(storage, reads=True), study)
-    result = conclude(summary)
-    best = export_file.best_configuration(result, summary.study.setup)
-    path = output or formats.path_of(RESULTS, study, form)
-    if form == "yaml":
-        export_file.write(best, path)
-    else:
-        setup = from_dict(summary.study.setup)
-        knobs, backend = best.configuration, best.backend
-        entries = space_file.entries_of(knobs, backend, setup.space, setup.folder)
-        stages = {knob.name: knob.apply for knob in summary.space.knobs}
-        export_file.write_text(formats.text(best, form, entries, stages), path)
-    click.echo(f"written: {path}")
-    if form == "python" and result.exported and path.is_file():
-        click.echo(beside(path, RESULTS / f"{study}-{result.exported}"))
-    if best.recommendation == "confirm first":
-        next_step = resume_command(study, "--confirm", "auto")
-        click.echo(f"from single runs, not confirmed; before it is applied: {next_step}", err=True)
-
-
-def beside(path: Path, kept: Path) -> str:
-    """Put the file that an engine loads beside the module; what became of it."""
-    target = path.with_name(f"{path.stem}-{kept.name.rpartition('-')[2]}")
-    try:
-        if target.absolute() != kept.absolute():
-            put(kept, target)
-    except OSError as error:
-        why = f"{error.filename or target}: {error.strerror}"
-        return f"without the engine's file ({why}): prepare(model, inputs) makes it anew"
-    return f"the engine's file: {target}"
-
-
-@click.command()
-@click.argument("studies", metavar="STUDY…", nargs=-1, required=True)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write.  [default: results/<study>.html]",
-)
-@storage
-@lang
-def report(studies: tuple[str, ...], output: Path | None, storage: str) -> None:
-    """Write one HTML file of studies; of several, the others are compared with the first."""
-    from ..deploy.best import write_text
-    from ..runs.store import Store
-    from ..study import stored
-    from ..views import report as reporting
-
-    store = Store(storage, reads=True)
-    summaries = [stored.load(store, name) for name in studies]
-    text = reporting.report(summaries)
-    path = output or RESULTS / f"{studies[0]}.html"
-    write_text(text, path)
-    click.echo(f"written: {path}")
-
-
-@click.command()
-@click.argument("study")
+@click.argument("study", metavar="STUDY")
 @click.option("--trial", type=int, required=True, help="The trial to repeat.")
 @where_instead
 @no_wait
+@json_option
 @storage
 @lang
-def rerun(study: str, trial: int, no_wait: bool, storage: str, **options: Any) -> None:
+def rerun(
+    study: str, trial: int, no_wait: bool, as_json: bool, storage: str, **options: Any
+) -> None:
     """Repeat one trial outside the record, showing its command and its log.
 
     Exit code 0: it ran well; 1: its configuration failed; 4: the environment did; the others as
@@ -163,21 +97,25 @@ def rerun(study: str, trial: int, no_wait: bool, storage: str, **options: Any) -
     from ..runs.store import Store
     from ..study import repeat
 
-    on_wait, store = None if no_wait else click.echo, Store(storage, reads=True)
-    place = without_unset(options)
-    code = repeat.repeat_trial(store, study, trial, click.echo, on_wait, place)
-    raise SystemExit(code)
+    store, place = Store(storage, reads=True), without_unset(options)
+    study = study_of(store, study)
+    echo = functools.partial(click.echo, err=as_json)
+    on_wait = None if no_wait else echo
+    repeated = repeat.repeat_trial(store, study, trial, echo, on_wait, place)
+    if as_json:
+        print_json(repeated.to_dict())
+    raise SystemExit(repeated.exit_code)
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", metavar="STUDY")
 @click.option("--trial", type=int, help="The trial whose configuration is profiled.")
 @click.option("--best", is_flag=True, help="What is to be applied: what happens without --trial.")
 @click.option("--baseline", is_flag=True, help="The environment as it was.")
 @where_instead
 @no_wait
 @storage
-@click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON.")
+@json_option
 @click.option(
     "-o",
     "--output",
@@ -206,6 +144,7 @@ def profile(
     if (trial is not None) + best + baseline > 1:
         raise UsageError("--trial, --best and --baseline exclude each other: give one of them")
     store = Store(storage, reads=True)
+    study = study_of(store, study)
     if trial is None:
         recorded = profiling.choose(stored.load(store, study), baseline)
     else:
@@ -217,6 +156,6 @@ def profile(
     place = without_unset(options)
     result = profiling.profile(store, study, recorded, place, folder, on_wait)
     if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2))
+        print_json(result.to_dict())
     else:
         console_of().print(profile_view.profile(result))

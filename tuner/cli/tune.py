@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from ..errors import Interrupted, UsageError
 from ..language import say
 from ..options import RESULTS, new_setup, resumed_setup
-from .common import console_of, interruptible, lang, live, no_wait, storage
+from .common import console_of, interruptible, json_option, lang, live, no_wait, print_json, storage
 from .options import study_options, without_unset
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ EPILOG = (
 @storage
 @no_wait
 @click.option("--quiet", is_flag=True, help="Print the result only.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 @lang
 def tune(
     name: str | None,
@@ -110,6 +109,6 @@ def _print_finished(console: Console, result: Result, path: Path, as_json: bool)
     from ..views.result import closing
 
     if as_json:
-        click.echo(json.dumps({"file": str(path), **result.to_dict()}, indent=2))
+        print_json({"file": str(path), **result.to_dict()})
     else:
         console.print(closing(result, path))

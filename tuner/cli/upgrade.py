@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,8 @@ import click
 from ..errors import UsageError
 from ..language import say
 from ..options import OFF, values_of
-from .common import console_of, interruptible, lang, live, no_wait, storage
+from .common import console_of, interruptible, json_option, lang, live, no_wait, print_json, storage
+from .named import best_of, study_of
 from .options import IN_CHECK, of_each, study_options, where_each, without_unset
 
 if TYPE_CHECKING:
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.argument("best", metavar="BEST.yaml", type=click.Path(path_type=Path))
+@click.argument("best", metavar="STUDY|BEST.yaml")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--space", default="", metavar="FILE", help="Search space, where it is your own.")
+@storage
 @lang
-def run(best: Path, command: tuple[str, ...], space: str) -> None:
-    """Start a program with a best configuration: npu-tune run [--space FILE] BEST.yaml -- COMMAND
+def run(best: str, command: tuple[str, ...], space: str, storage: str) -> None:
+    """Start a program with a best configuration: npu-tune run results/STUDY.yaml -- COMMAND
+
+    Options stand before the file.
 
     Sets the environment, and what is set inside the process as soon as torch is imported. It takes
     this command's place: signals and exit codes are the program's own.
@@ -35,10 +38,9 @@ def run(best: Path, command: tuple[str, ...], space: str) -> None:
     import os
 
     from ..deploy import apply
-    from ..deploy import best as best_file
 
     program = command[1:] if command[0] == "--" else command
-    settings = apply.settings_of(best_file.load(best), str(best), space, program[:1])
+    settings = apply.settings_of(best_of(best, storage)[0], best, space, program[:1])
     for line in apply.lines(settings):
         click.echo(f"npu-tune: {line}", err=True)
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and exec hands that on
@@ -51,15 +53,15 @@ def run(best: Path, command: tuple[str, ...], space: str) -> None:
 
 
 @click.command()
-@click.argument("best", metavar="BEST.yaml", type=click.Path(path_type=Path))
+@click.argument("best", metavar="STUDY|BEST.yaml")
 @functools.partial(study_options, defaults=IN_CHECK)
 @no_wait
 @click.option("--quiet", is_flag=True, help="Print the answer only.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@json_option
 @storage
 @lang
 def check(
-    best: Path, no_wait: bool, quiet: bool, as_json: bool, storage: str, **options: Any
+    best: str, no_wait: bool, quiet: bool, as_json: bool, storage: str, **options: Any
 ) -> None:
     """Does a best configuration still hold here? For CI, after an upgrade.
 
@@ -68,7 +70,6 @@ def check(
     Exit code 0: it is faster than the baseline and keeps what it promised; 3: it does not; 4: it
     cannot run here; 5: the noise forbids an answer; the others as everywhere.
     """
-    from ..deploy import best as best_file
     from ..deploy import check as checking
     from ..evidence.objectives import OBJECTIVES
     from ..runs.store import Store
@@ -81,7 +82,7 @@ def check(
         raise UsageError("--confirm off: a check is nothing but that")
     if "model" in changes:
         changes["folder"] = str(Path.cwd())
-    file = best_file.load(best)
+    file, _ = best_of(best, storage)
     console, silent = console_of(stderr=as_json), quiet or as_json
     result = checking.without_measuring(file)
 
@@ -91,22 +92,22 @@ def check(
 
     on_wait = None if no_wait else lambda text: click.echo(text, err=True)
     if result is None:
-        setup = checking.setup_of(file, str(best), changes)
+        setup = checking.setup_of(file, best, changes)
         for name in setup.without:
             note(say("{name} is set here as in the file: the baseline runs without it", name=name))
         with interruptible(console) as stop, live(console, silent) as redraw:
             caller = Caller(Progress(OBJECTIVES[setup.objective], redraw), stop, note, on_wait)
             result = checking.check(file, setup, Store(storage), caller)
     if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2))
+        print_json(result.to_dict())
     else:
         console.print(compare_view.check(result))
     raise SystemExit(checking.EXIT_CODES[result.answer])
 
 
 @click.command()
-@click.argument("first")
-@click.argument("others", metavar="SECOND…", nargs=-1, required=True)
+@click.argument("first", metavar="STUDY")
+@click.argument("others", metavar="STUDY…", nargs=-1, required=True)
 @click.option("--remeasure", is_flag=True, help="Measure both now, in turns, in fresh pairs.")
 @click.option(
     "--confirm", "pairs", type=int, default=8, metavar="N", show_default=True,
@@ -115,7 +116,7 @@ def check(
 @click.option("--pairs", "pairs_before", type=int, hidden=True)  # as --confirm was called
 @where_each
 @no_wait
-@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@json_option
 @storage
 @lang
 def compare(
@@ -142,8 +143,8 @@ def compare(
     from ..views import compare as compare_view
 
     store, console = Store(storage, reads=True), console_of(stderr=as_json)
-    before, comparisons = stored.load(store, first), []
-    rest = [stored.load(store, name) for name in others]
+    before, *rest = [stored.load(store, study_of(store, name)) for name in (first, *others)]
+    comparisons: list[dict[str, Any]] = []
     pairs = pairs if pairs_before is None else pairs_before
     places = of_each(options, 1 + len(rest))
     if not remeasure and any(places):
@@ -168,7 +169,7 @@ def compare(
                     console.print(compare_view.comparison(comparison, fresh), "")
     finally:  # what was measured before an interruption, or an error of the next
         if as_json and comparisons:
-            click.echo(json.dumps({"comparisons": comparisons}, indent=2))
+            print_json({"comparisons": comparisons})
 
 
 def _at(summary: Summary, place: dict[str, Any]) -> Summary:

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -55,6 +55,29 @@ def elsewhere(record: StudyRecord, where: Mapping[str, Any]) -> StudyRecord:
     values = options.values_of(where)
     options.Setup(record.setup["model"], **values).validated()
     return replace(record, setup={**record.setup, **values})
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """What became of a run that was made once more. command: what was started."""
+
+    study: str
+    trial: int
+    command: tuple[str, ...]
+    outcome: Outcome
+    message: str
+    latency_ms: float | None
+
+    @property
+    def exit_code(self) -> int:
+        """0: it ran well; 1: the configuration failed; 4: the environment did."""
+        if self.outcome == Outcome.ENVIRONMENT_ERROR:
+            return UnfitEnvironmentError.exit_code
+        return 0 if self.outcome == Outcome.OK else TunerError.exit_code
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, the exit code included."""
+        return {"exit_code": self.exit_code, **asdict(self)}
 
 
 @contextlib.contextmanager
@@ -127,8 +150,8 @@ def repeat_trial(
     echo: Callable[[str], None],
     on_wait: Callable[[str], None] | None = None,
     where: Mapping[str, Any] = NOWHERE_ELSE,
-) -> int:
-    """Repeat a trial's last run with its log on the terminal; return the exit code that it ends in.
+) -> Repeated:
+    """Repeat a trial's last run with its log on the terminal.
 
     The reference is made anew, too. on_wait: as in `prepared`. where: as in `elsewhere`.
 
@@ -141,19 +164,15 @@ def repeat_trial(
             _make_reference(record, launcher, spec)
         if recorded.run.spec.heat:
             echo(say("it was measured in turns with others; now it is alone, which may differ"))
-        echo(shlex.join(launcher.command(spec, launcher.folder)))
+        command = launcher.command(spec, launcher.folder)
+        echo(shlex.join(command))
         result = launcher.foreground(spec)
         echo(f"outcome: {result.outcome.value} {result.message}".strip())
+        latency_ms = None
         if result.measurement is not None:
-            echo(f"latency: {latency(result.measurement):.4g} ms")
-        return exit_code(result.outcome)
-
-
-def exit_code(outcome: Outcome) -> int:
-    """0: it ran well; 1: the configuration failed; 4: the environment did."""
-    if outcome == Outcome.ENVIRONMENT_ERROR:
-        return UnfitEnvironmentError.exit_code
-    return 0 if outcome == Outcome.OK else TunerError.exit_code
+            latency_ms = latency(result.measurement)
+            echo(f"latency: {latency_ms:.4g} ms")
+        return Repeated(name, trial, tuple(command), result.outcome, result.message, latency_ms)
 
 
 def _make_reference(record: StudyRecord, launcher: Launcher, spec: TrialSpec) -> None:
