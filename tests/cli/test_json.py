@@ -65,6 +65,7 @@ SHAPES: list[tuple[list[str], Shape]] = [
         "exit_code": WHOLE, "study": TEXT, "trial": WHOLE, "command": LIST, "outcome": TEXT,
         "message": TEXT, "latency_ms": (float, NoneType),
     }),
+    (["delete", "s", "--yes"], {"deleted": LIST}),
     (["export", "s"], {"file": TEXT, "format": TEXT, "study": TEXT, "recommendation": TEXT}),
     (["report", "s"], {"file": TEXT, "studies": LIST}),
 ]  # fmt: skip

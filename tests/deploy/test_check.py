@@ -263,7 +263,7 @@ def test_a_check_measures_pairs_and_nothing_else(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = file(tmp_path, {"threads": 1})
-    done = checked(path, "--confirm", "6", *pretend(factors={"threads=1": 0.4}), "--json")
+    done = checked(path, "--confirm", "6", *pretend(factors={"threads=1": 0.4}), "--json", "--keep")
     found = json.loads(done.stdout)
     assert (found["exit_code"], done.exit_code, found["answer"]) == (0, 0, "kept"), done.stderr
     assert (found["promised"]["speedup"], found["seen"]["runs"]) == (2.5, [6, 6])
@@ -322,7 +322,7 @@ def test_the_fresh_runs_are_a_finished_study_that_can_be_shown(
     tmp_path: Path, pretend: Pretend
 ) -> None:
     best, setup, store = pretended(tmp_path, pretend)
-    result = check.check(best, setup, store, Caller())
+    result = check.check(best, setup, store, Caller(), keep=True)
     assert result.seen
     assert (result.answer, result.study, result.seen.pairs) == ("kept", "check-s-1", 6)
     command = ["show", "check-s-1", "--storage", f"sqlite:///{tmp_path}/s.db"]
@@ -334,10 +334,39 @@ def test_an_interrupted_check_begins_anew(tmp_path: Path, pretend: Pretend) -> N
     best, setup, store = pretended(tmp_path, pretend)
     caller = Caller(stop=lambda: len(store.runs("check-s-1")) == 4)
     with pytest.raises(Interrupted, match="stopped: a check begins anew"):
-        check.check(best, setup, store, caller)
+        check.check(best, setup, store, caller, keep=True)
     with pytest.raises(StudyConflictError, match="there is no unfinished study"):
         find_unfinished(store)
     assert new_name(store, replace(setup, model="check-s")) == "check-s-2"
+
+
+def test_a_check_leaves_no_study(tmp_path: Path, pretend: Pretend) -> None:
+    best, setup, store = pretended(tmp_path, pretend)
+    told: list[str] = []
+    result = check.check(best, setup, store, Caller(note=told.append))
+    assert (result.answer, result.study) == ("kept", "")
+    assert told[0] == (
+        "m.py:make: one configuration against the baseline, objective latency; --keep keeps the "
+        "runs as a study"
+    )
+    assert store.studies() == []
+
+
+def test_an_interrupted_check_leaves_no_study(tmp_path: Path, pretend: Pretend) -> None:
+    best, setup, store = pretended(tmp_path, pretend)
+    with pytest.raises(Interrupted, match="stopped: a check begins anew"):
+        check.check(best, setup, store, Caller(stop=lambda: bool(store.runs("check-s-1"))))
+    assert store.studies() == []
+
+
+def test_a_check_whose_baseline_fails_keeps_what_its_error_names(
+    tmp_path: Path, pretend: Pretend
+) -> None:
+    best, setup, store = pretended(tmp_path, pretend)
+    pretend(failures={"role=baseline": {"exit": 3, "message": "no such layer"}})
+    with pytest.raises(UnfitEnvironmentError, match="npu-tune rerun check-s-1 --trial 0"):
+        check.check(best, setup, store, Caller())
+    assert [record.name for record in store.studies()] == ["check-s-1"]
 
 
 def test_the_options_of_an_earlier_versions_check_are_read() -> None:

@@ -56,6 +56,14 @@ def no_wait(command: Any) -> Any:
     )(command)  # fmt: skip
 
 
+def take_over(command: Any) -> Any:
+    """Adds --take-over."""
+    return click.option(
+        "--take-over", is_flag=True,
+        help="Although the study's owner is on a host that cannot be seen.",
+    )(command)  # fmt: skip
+
+
 def json_option(command: Any) -> Any:
     """Adds --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, on standard output.")(

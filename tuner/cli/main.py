@@ -12,7 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import Interrupted, TunerError
-from . import doctor, files, noise, studies, tune, upgrade
+from . import delete, doctor, files, noise, studies, tune, upgrade
 
 
 class TuneByDefault(click.Group):
@@ -79,5 +79,6 @@ for command in (
     noise.noise,
     studies.rerun,
     studies.profile,
+    delete.delete,
 ):
     main.add_command(command)

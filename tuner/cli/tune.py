@@ -10,7 +10,17 @@ import click
 from ..errors import Interrupted, UsageError
 from ..language import say
 from ..options import RESULTS, new_setup, resumed_setup
-from .common import console_of, interruptible, json_option, lang, live, no_wait, print_json, storage
+from .common import (
+    console_of,
+    interruptible,
+    json_option,
+    lang,
+    live,
+    no_wait,
+    print_json,
+    storage,
+    take_over,
+)
 from .options import study_options, without_unset
 
 if TYPE_CHECKING:
@@ -33,11 +43,7 @@ EPILOG = (
     is_flag=True,
     help="Continue a study: the one named by --study, or the newest open one.",
 )
-@click.option(
-    "--take-over",
-    is_flag=True,
-    help="Resume although the study's owner is on a host that cannot be seen.",
-)
+@take_over
 @storage
 @no_wait
 @click.option("--quiet", is_flag=True, help="Print the result only.")

@@ -56,12 +56,19 @@ def run(best: str, command: tuple[str, ...], space: str, storage: str) -> None:
 @click.argument("best", metavar="STUDY|BEST.yaml")
 @functools.partial(study_options, defaults=IN_CHECK)
 @no_wait
+@click.option("--keep", is_flag=True, help="Keep the fresh runs as a study, for show and report.")
 @click.option("--quiet", is_flag=True, help="Print the answer only.")
 @json_option
 @storage
 @lang
 def check(
-    best: str, no_wait: bool, quiet: bool, as_json: bool, storage: str, **options: Any
+    best: str,
+    no_wait: bool,
+    keep: bool,
+    quiet: bool,
+    as_json: bool,
+    storage: str,
+    **options: Any,
 ) -> None:
     """Does a best configuration still hold here? For CI, after an upgrade.
 
@@ -97,7 +104,7 @@ def check(
             note(say("{name} is set here as in the file: the baseline runs without it", name=name))
         with interruptible(console) as stop, live(console, silent) as redraw:
             caller = Caller(Progress(OBJECTIVES[setup.objective], redraw), stop, note, on_wait)
-            result = checking.check(file, setup, Store(storage), caller)
+            result = checking.check(file, setup, Store(storage), caller, keep)
     if as_json:
         print_json(result.to_dict())
     else:

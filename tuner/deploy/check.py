@@ -46,7 +46,7 @@ class Check:
     """The answer, with its reason; what was promised, None where nothing was, and what was seen.
 
     environment: where this one differs from the one that it was tuned on. study: of the fresh runs;
-    "" where nothing had to be measured.
+    "" where it was not kept, or nothing had to be measured.
     """
 
     answer: Answer
@@ -115,25 +115,39 @@ def _listed(numbers: Iterable[int]) -> str:
     return ",".join(map(str, sorted(numbers)))
 
 
-def check(best: BestConfiguration, setup: Setup, store: Store, caller: Caller) -> Check:
+def check(
+    best: BestConfiguration, setup: Setup, store: Store, caller: Caller, keep: bool = False
+) -> Check:
     """Measure and judge; the fresh runs are a study of their own in the store.
 
-    Raises UnfitEnvironmentError where the configuration, or the model, cannot run here.
+    keep: it stays there. Raises UnfitEnvironmentError where the configuration, or the model, cannot
+    run here.
     """
     name = session.new_name(store, replace(setup, model=f"check-{best.study}"))
-    caller.note(notes.of_check(name, setup))
-    with run_folder(setup.launch_prefix) as folder:
-        try:
-            with session.opened(setup, store, name, caller, results=folder) as runner:
-                # Whatever becomes of it: a check is not resumed, it begins anew.
-                store.update_study(name, finished_at=datetime.now(timezone.utc))
-                measure(runner, knobs_of(best))
-        except BaselineError as error:
-            raise UnfitEnvironmentError(str(error)) from error
-        except Interrupted as error:
-            raise Interrupted("stopped: a check begins anew") from error
-    summary = stored.load(store, name)
-    return judged(best, summary, conclude(summary))
+    caller.note(notes.of_check(name if keep else "", setup))
+    try:
+        with run_folder(setup.launch_prefix) as folder:
+            _measured(best, setup, store, name, caller, folder)
+        summary = stored.load(store, name)
+        answer = judged(best, summary, conclude(summary))
+    except BaselineError as error:
+        keep = True  # for the command that repeats the run, which the error names
+        raise UnfitEnvironmentError(str(error)) from error
+    except Interrupted as error:
+        raise Interrupted("stopped: a check begins anew") from error
+    finally:
+        if not keep:
+            store.delete_study(name)
+    return answer if keep else replace(answer, study="")
+
+
+def _measured(
+    best: BestConfiguration, setup: Setup, store: Store, name: str, caller: Caller, folder: Path
+) -> None:
+    with session.opened(setup, store, name, caller, results=folder) as runner:
+        # Whatever becomes of it: a check is not resumed, it begins anew.
+        store.update_study(name, finished_at=datetime.now(timezone.utc))
+        measure(runner, knobs_of(best))
 
 
 def measure(runner: Runner, knobs: Configuration) -> None:

@@ -45,6 +45,19 @@ def work_folder(root: Path, study: str) -> Iterator[Path]:
         _remove(folder)
 
 
+@contextlib.contextmanager
+def removing(root: Path, study: str) -> Iterator[None]:
+    """Nobody works in the study's folder until the block ends; then it is gone, where it was.
+
+    Raises StudyConflictError when another process works in it. It stays where the block raises.
+    """
+    folder = (root / ".work" / study).resolve()
+    with _claimed(folder, study) if folder.is_dir() else contextlib.nullcontext():
+        yield
+        if folder.is_dir():
+            _remove(folder)
+
+
 def make_folder(folder: Path) -> None:
     """Raises UsageError where it cannot be made."""
     try:

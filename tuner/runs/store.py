@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, Engine, distinct, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, distinct, func, insert, inspect, select, update
 from sqlalchemy.exc import OperationalError
 
 from ..errors import StudyConflictError
@@ -19,7 +19,7 @@ from . import database, encoding
 from .address import shown
 from .migrations import migrate
 from .records import RecordedRun, StudyRecord
-from .tables import RUNS, STUDIES
+from .tables import RUNS, STUDIES, of_optuna
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
@@ -155,6 +155,14 @@ class Store:
                 update(STUDIES).where(*of_before).values(owner=json.dumps(owner))
             )
             return changed.rowcount == 1
+
+    def delete_study(self, name: str) -> None:
+        """Remove a study, its runs and Optuna's study of that name: all of it, or nothing."""
+        with self._writing() as connection:
+            connection.execute(delete(RUNS).where(RUNS.c.study == name))
+            connection.execute(delete(STUDIES).where(STUDIES.c.name == name))
+            for statement in of_optuna(name, inspect(connection).get_table_names()):
+                connection.execute(statement)
 
     def studies(self) -> list[StudyRecord]:
         """Every study, oldest first."""

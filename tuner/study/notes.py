@@ -33,7 +33,13 @@ def of_study(name: str, setup: Setup) -> Iterator[str]:
 
 
 def of_check(name: str, setup: Setup) -> str:
-    """What a check will do."""
+    """What a check will do. name: of the study that stays; "" where none does."""
+    if not name:
+        text = N_(
+            "{model}: one configuration against the baseline, objective {objective}; --keep keeps "
+            "the runs as a study"
+        )
+        return say(text, model=setup.model, objective=setup.objective)
     text = N_(
         "study {name}: {model}, one configuration against the baseline, objective {objective}"
     )
