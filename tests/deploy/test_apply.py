@@ -46,7 +46,7 @@ def test_each_knob_goes_where_it_takes_effect() -> None:
 def test_an_engine_is_for_the_programs_code_with_where_that_comes_from() -> None:
     ((_, _, code),) = settings_of(best({"execution": "onnxruntime"}, {}), "b.yaml").in_code
     assert code.splitlines() == [
-        "# behind_engine: npu-tune export --format python writes a module with it",
+        "# behind_engine: npu-tune export b.yaml --format python writes a module with it",
         "model = behind_engine(model, inputs)",
     ]
 

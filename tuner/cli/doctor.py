@@ -48,10 +48,7 @@ def doctor(
     read: Path | None,
     **options: Any,
 ) -> None:
-    """Check interpreter, torch, torch_npu, CANN, devices and host; say what to do.
-
-    Exit code 4 where something must be mended first.
-    """
+    """Check interpreter, torch, torch_npu, CANN, devices and host; say what to do."""
     from dataclasses import asdict
 
     from ..diagnose import full as full_check

@@ -12,7 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import Interrupted, TunerError
-from . import delete, doctor, files, noise, studies, tune, upgrade
+from . import delete, doctor, exit_codes, files, noise, studies, tune, upgrade
 
 
 class TuneByDefault(click.Group):
@@ -55,7 +55,7 @@ def _printable(text: str) -> str:
 
 @click.group(
     cls=TuneByDefault,
-    epilog=tune.EPILOG,
+    epilog=exit_codes.epilog("tune"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="npu-tune")
@@ -81,4 +81,5 @@ for command in (
     studies.profile,
     delete.delete,
 ):
+    command.epilog = exit_codes.epilog(str(command.name))
     main.add_command(command)

@@ -24,10 +24,7 @@ OPTIONS = {
 @storage
 @lang
 def noise(no_wait: bool, as_json: bool, storage: str, **options: Any) -> None:
-    """Which gains can be shown on this host? The baseline against itself, two minutes.
-
-    Exit code 0: some below 2x; 5: none, too much else runs here; the others as everywhere.
-    """
+    """Which gains can be shown on this host? The baseline against itself, two minutes."""
     from ..evidence.objectives import OBJECTIVES
     from ..runs.store import Store
     from ..study import noise as measuring

@@ -89,11 +89,7 @@ def show(study: str, trial: int | None, as_json: bool, storage: str) -> None:
 def rerun(
     study: str, trial: int, no_wait: bool, as_json: bool, storage: str, **options: Any
 ) -> None:
-    """Repeat one trial outside the record, showing its command and its log.
-
-    Exit code 0: it ran well; 1: its configuration failed; 4: the environment did; the others as
-    everywhere.
-    """
+    """Repeat one trial outside the record, showing its command and its log."""
     from ..runs.store import Store
     from ..study import repeat
 

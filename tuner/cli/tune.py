@@ -10,6 +10,7 @@ import click
 from ..errors import Interrupted, UsageError
 from ..language import say
 from ..options import RESULTS, new_setup, resumed_setup
+from ..text import command, resume_command
 from .common import (
     console_of,
     interruptible,
@@ -28,14 +29,8 @@ if TYPE_CHECKING:
 
     from ..evidence.result import Result
 
-EPILOG = (
-    "Exit codes: 0 done; 1 other error; 2 wrong option, model name or search space file; "
-    "3, 5 see check; 4 unfit environment; 6 the baseline does not run; 7 study conflict; "
-    "8 storage; 130 interrupted."
-)
 
-
-@click.command(epilog=EPILOG)
+@click.command()
 @study_options
 @click.option("--study", "name", metavar="NAME", help="Name of the study.  [default: <model>-<n>]")
 @click.option(
@@ -74,7 +69,8 @@ def tune(
         setup = resumed_setup(stored.load(store, name).study.setup, values)
     else:
         if "model" not in values:
-            raise UsageError("--model is missing; for example: npu-tune --model mobilenet_v2")
+            example = command("--model", "mobilenet_v2")
+            raise UsageError(f"--model is missing; for example: {example}")
         setup = new_setup(values)
         store = Store(storage)
         name = name or session.new_name(store, setup)
@@ -105,8 +101,6 @@ def tune(
 
 
 def _how_to_resume(name: str) -> str:
-    from ..text import resume_command
-
     again = resume_command(name)
     return say("stopped; everything recorded is kept. Continue with: {command}", command=again)
 

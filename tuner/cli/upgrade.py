@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 @storage
 @lang
 def run(best: str, command: tuple[str, ...], space: str, storage: str) -> None:
-    """Start a program with a best configuration: npu-tune run results/STUDY.yaml -- COMMAND
+    """Start a program with a best configuration: npu-tune run STUDY -- python serve.py
 
-    Options stand before the file.
+    Options of this command stand before STUDY.
 
     Sets the environment, and what is set inside the process as soon as torch is imported. It takes
     this command's place: signals and exit codes are the program's own.
@@ -73,9 +73,6 @@ def check(
     """Does a best configuration still hold here? For CI, after an upgrade.
 
     It loads the model and the search space that the file names.
-
-    Exit code 0: it is faster than the baseline and keeps what it promised; 3: it does not; 4: it
-    cannot run here; 5: the noise forbids an answer; the others as everywhere.
     """
     from ..deploy import check as checking
     from ..evidence.objectives import OBJECTIVES

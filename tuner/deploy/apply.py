@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +66,7 @@ def settings_of(
         except UsageError as error:
             refused = error
             continue
-        return _settings(best, loaded, _folders_beside(program))
+        return _settings(best, where, loaded, _folders_beside(program))
     raise refused
 
 
@@ -117,7 +118,9 @@ def _folders_beside(program: Sequence[str]) -> list[str]:
     return [str(Path(path).absolute().parent.parent / "lib")] if path else []
 
 
-def _settings(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str]) -> Settings:
+def _settings(
+    best: BestConfiguration, where: str, loaded: LoadedFile, folders: Sequence[str]
+) -> Settings:
     variables: dict[str, str] = {}
     in_process, in_code = [], []
     for name, value in best.configuration.items():
@@ -129,7 +132,7 @@ def _settings(best: BestConfiguration, loaded: LoadedFile, folders: Sequence[str
             in_process.append((name, value, knob.handler))
         elif knob.apply == "model":
             code = entry.code_of(value)
-            note = f"{engine_code.WRITTEN_BY}\n" if entry.file_of(value) else ""
+            note = f"{engine_code.written_by(where)}\n" if entry.file_of(value) else ""
             in_code.append((name, value, note + code))
     return Settings(
         best.backend, variables, tuple(in_process), tuple(in_code),
@@ -203,7 +206,7 @@ def apply(path: str | Path, space: str = "") -> Settings:
         shown = " ".join(f"{name}={text}" for name, text in missed.items())
         raise UsageError(
             f"{path}: too late for {shown}, which is read before Python starts: set it there, or "
-            f"start the program with npu-tune run {path} -- python …"
+            f"start the program with npu-tune run {shlex.quote(str(path))} -- python …"
         )
     os.environ.update(settings.variables)
     knobs: list[Any] = [list(setting) for setting in settings.in_process]

@@ -31,6 +31,7 @@ from ..study.proposals import why_not_launched
 from ..study.repeat import run_folder
 from ..study.runner import Caller, Runner
 from ..study.together import entries_of, measure_together
+from ..text import command
 from ..worker.protocol import Outcome, Role
 from .best import BestConfiguration
 
@@ -87,7 +88,8 @@ def setup_of(best: BestConfiguration, where: str, changes: dict[str, Any]) -> Se
     measured_with = best.measured_with
     if measured_with is None or not knobs_of(best):
         lacks = "sets no knob" if measured_with else "does not say how it was measured"
-        raise UsageError(f"{where}: it {lacks}; write it anew with npu-tune export")
+        anew = command("export", best.study)
+        raise UsageError(f"{where}: it {lacks}; write it anew with {anew}")
     folder = measured_with.folder if Path(measured_with.folder).is_dir() else str(Path.cwd())
     deployed = {n for n, v in best.environment_variables.items() if os.environ.get(n) == v}
     space, weights = measured_with.space, measured_with.weights

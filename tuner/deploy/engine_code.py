@@ -7,12 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..space.model import Value
+from ..text import command
 
 FOR_MYPY = "  # type: ignore[misc]"
 CALL = "behind_engine("
-WRITTEN_BY = "# behind_engine: npu-tune export --format python writes a module with it"
 WORKER = Path(__file__).parent.parent / "worker"
 TREE, ENGINES = WORKER / "tree.py", WORKER / "applied" / "engines"
+
+
+def written_by(name: str) -> str:
+    """Where the function comes from that the code calls. name: of the study, or of its file."""
+    module = command("export", name, "--format", "python")
+    return f"# behind_engine: {module} writes a module with it"
 
 
 def engine_of(value: Value) -> str:

@@ -147,7 +147,7 @@ def _rest(best: BestConfiguration, parts: Parts) -> Iterator[str]:
         for name, lines in part:
             yield f"# {name}, in the program, {when}:"
             if any(engine_code.CALL in line for line in lines):
-                yield f"#     {engine_code.WRITTEN_BY}"
+                yield f"#     {engine_code.written_by(best.study)}"
             yield from (f"#     {line}" for line in lines)
     yield from _counts(best)
 

@@ -71,7 +71,7 @@ def noise(setup: Setup, store: Store, caller: Caller) -> HostNoise:
                 store.update_study(name, finished_at=datetime.now(timezone.utc))
                 heat = measure(runner)
         except Interrupted as error:
-            raise Interrupted("stopped: npu-tune noise begins anew") from error
+            raise Interrupted(f"stopped: {command('noise')} begins anew") from error
     summary = stored.load(store, name)
     floor = floor_of(summary)
     if floor is None:

@@ -148,7 +148,8 @@ def require_ok(run: Run) -> None:
         return
     if result.outcome == Outcome.ENVIRONMENT_ERROR:
         no_backend = result.message.startswith("backend ")
-        advice = "; what to do: npu-tune doctor, with the same --python" if no_backend else ""
+        doctor = "npu-tune doctor, with the same --python, --env-script and --launch-prefix"
+        advice = f"; what to do: {doctor}" if no_backend else ""
         raise UnfitEnvironmentError(result.message + advice)
     if result.outcome == Outcome.UNSUPPORTED:
         raise UsageError(result.message)

@@ -24,7 +24,7 @@ from ..runs.store import Store
 from ..runs.watch import other_processes, watching
 from ..space import model
 from ..space.model import SearchSpace
-from ..text import resume_command
+from ..text import command, resume_command
 from ..worker.protocol import ProbeRequest, TrialSpec
 from . import naming, notes
 from .loop import Study
@@ -196,7 +196,8 @@ def _require_same_environment(existing: StudyRecord, now: dict[str, Any]) -> Non
         raise StudyConflictError(
             f"study {existing.name!r} was begun with {changed.name} {changed.before or 'none'}, "
             f"its environment has {changed.after or 'none'} now: go back to that environment to "
-            "resume it, or start another study; whether its result still holds: npu-tune check"
+            "resume it, or start another study; whether its result still holds: "
+            f"{command('check', existing.name)}"
         )
 
 
