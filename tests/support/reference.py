@@ -31,8 +31,8 @@ DEFAULT = re.compile(r"  \[default: (.*)\]$")
 VALUE = re.compile(r"\d+|auto|latency|inference|yaml|\S*[<_/.]\S*|results/<.*>")
 INTRODUCTION = (
     "`npu-tune --model …` is short for `npu-tune tune --model …`. Every command has `--help`; "
-    "`--version` alone says which version this is. Where a command reads a STUDY, an exported file "
-    "stands for the study that it is of; `delete` takes names only."
+    "`--version` alone says which version this is. Where a command reads a STUDY, an "
+    "exported file stands for the study that it is of; `delete` takes names only."
 )
 Translate = Callable[[str], str]
 
@@ -128,12 +128,13 @@ def _options(say: Translate, command: click.Command, common: list[OptionText]) -
     if own:
         yield from _table(say, own)
         yield ""
-    names = [
-        f"`{text.name}`"
-        + ("" if text.default in ("", known) else say(" ({})").format(_default(say, text)))
-        for text in texts
-        if (known := defaults.get(replace(text, default=""))) is not None
-    ]
+    names = []
+    for text in texts:
+        known = defaults.get(replace(text, default=""))
+        if known is not None:
+            differs = text.default not in ("", known)
+            shown = _bracketed(say, _default(say, text)) if differs else ""
+            names.append(f"`{text.name}`{shown}")
     yield say("Also: {}").format(say(", ").join(names))
     yield ""
 
@@ -149,9 +150,13 @@ def _default(say: Translate, text: OptionText) -> str:
     return f"`{text.default}`" if VALUE.fullmatch(text.default) else say(text.default)
 
 
+def _bracketed(say: Translate, text: str) -> str:
+    return say(" ({})").format(text)
+
+
 def _codes(say: Translate, name: str) -> str:
     own = exit_codes.OWN.get(name, {})
-    meanings = {code: say(" ({})").format(say(meaning)) for code, meaning in own.items()}
+    meanings = {code: _bracketed(say, say(meaning)) for code, meaning in own.items()}
     shown = say(", ").join(f"{code}{meanings.get(code, '')}" for code in exit_codes.OF[name])
     head = exit_codes.PROGRAMS_OWN if name == "run" else "Exit codes:"
     return say(f"{head} {{}}").format(shown)
