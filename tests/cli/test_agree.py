@@ -82,3 +82,10 @@ def test_the_example_without_a_model_is_for_the_database_that_was_named(pretend:
         "npu-tune: --model is missing; for example: npu-tune --model mobilenet_v2 --storage "
         "'sqlite:///my studies.db'\n"
     )
+
+
+@pytest.mark.usefixtures("study")
+def test_what_export_and_rerun_say_is_said_in_chinese() -> None:
+    assert npu_tune("export", "s", "--lang", "zh").stdout == "已写入：results/s.yaml\n"  # noqa: RUF001
+    lines = npu_tune("rerun", "s", "--trial", "0", "--lang", "zh").stdout.splitlines()
+    assert lines[-2] == "结果: ok"

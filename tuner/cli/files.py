@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from ..language import N_, say
 from ..options import RESULTS
 from ..worker.exchange import replacing
 from .common import json_option, lang, print_json, storage
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from ..deploy.best import BestConfiguration
     from ..evidence.summary import Summary
     from ..space.schema import KnobEntry
-
-ANEW = "prepare(model, inputs) makes it anew"
 
 
 @click.command()
@@ -49,7 +48,7 @@ def export(study: str, form: str, output: Path | None, as_json: bool, storage: s
 
     best, summary = best_of(study, storage)
     path = output or formats.path_of(RESULTS, best.study, form)
-    lines = [f"written: {path}"]
+    lines = [say("written: {path}", path=path)]
     if form == "yaml":
         export_file.write(best, path)
     else:
@@ -64,7 +63,8 @@ def export(study: str, form: str, output: Path | None, as_json: bool, storage: s
         print_json({**data, "recommendation": best.recommendation})
     if best.recommendation == "confirm first":
         next_step = resume_command(best.study, "--confirm", "auto")
-        click.echo(f"from single runs, not confirmed; before it is applied: {next_step}", err=True)
+        text = N_("from single runs, not confirmed; before it is applied: {command}")
+        click.echo(say(text, command=next_step), err=True)
 
 
 def _knobs(
@@ -98,18 +98,22 @@ def _engines_file(path: Path, summary: Summary | None, engine: str) -> Iterator[
     if summary and exported:
         yield beside(path, RESULTS / f"{summary.study.name}-{exported}")
     elif engine:
-        yield f"which file {engine} loads, only the study knows: {ANEW}"
+        text = N_(
+            "which file {engine} loads, only the study knows: prepare(model, inputs) makes it anew"
+        )
+        yield say(text, engine=engine)
 
 
 def beside(path: Path, kept: Path) -> str:
     """Put the file that an engine loads beside the module; what became of it."""
     target = path.with_name(f"{path.stem}-{kept.name.rpartition('-')[2]}")
     if not kept.exists():
-        return f"the engine's file is not there ({kept}): {ANEW}"
+        text = N_("the engine's file is not there ({path}): prepare(model, inputs) makes it anew")
+        return say(text, path=kept)
     if target.absolute() != kept.absolute():
         with replacing(str(target)) as file:
             file.write(kept.read_bytes())
-    return f"the engine's file: {target}"
+    return say("the engine's file: {path}", path=target)
 
 
 @click.command()
@@ -137,4 +141,4 @@ def report(studies: tuple[str, ...], output: Path | None, as_json: bool, storage
     if as_json:
         print_json({"file": str(path), "studies": names})
     else:
-        click.echo(f"written: {path}")
+        click.echo(say("written: {path}", path=path))

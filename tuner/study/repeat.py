@@ -167,11 +167,11 @@ def repeat_trial(
         command = launcher.command(spec, launcher.folder)
         echo(shlex.join(command))
         result = launcher.foreground(spec)
-        echo(f"outcome: {result.outcome.value} {result.message}".strip())
+        echo(f"{say('outcome')}: {result.outcome.value} {result.message}".strip())
         latency_ms = None
         if result.measurement is not None:
             latency_ms = latency(result.measurement)
-            echo(f"latency: {latency_ms:.4g} ms")
+            echo(f"{say('latency')}: {latency_ms:.4g} ms")
         return Repeated(name, trial, tuple(command), result.outcome, result.message, latency_ms)
 
 
