@@ -11,7 +11,7 @@ import click
 from ..errors import UsageError
 from ..language import N_, say
 from ..options import RESULTS
-from ..worker.exchange import replacing
+from ..runs.folder import put
 from .common import json_option, lang, print_json, storage
 from .named import best_of, study_of
 
@@ -54,7 +54,7 @@ def export(study: str, form: str, output: Path | None, as_json: bool, storage: s
     else:
         entries, stages = _knobs(best, summary, study)
         export_file.write_text(formats.text(best, form, entries, stages), path)
-        if form == "python":
+        if form == "python" and path.is_file():
             lines += _engines_file(path, summary, formats.engine_of(best, entries))
     for line in lines:
         click.echo(line, err=as_json)
@@ -107,12 +107,12 @@ def _engines_file(path: Path, summary: Summary | None, engine: str) -> Iterator[
 def beside(path: Path, kept: Path) -> str:
     """Put the file that an engine loads beside the module; what became of it."""
     target = path.with_name(f"{path.stem}-{kept.name.rpartition('-')[2]}")
-    if not kept.exists():
-        text = N_("the engine's file is not there ({path}): prepare(model, inputs) makes it anew")
-        return say(text, path=kept)
-    if target.absolute() != kept.absolute():
-        with replacing(str(target)) as file:
-            file.write(kept.read_bytes())
+    try:
+        if target.absolute() != kept.absolute():
+            put(kept, target)
+    except OSError as error:
+        text = N_("without the engine's file ({why}): prepare(model, inputs) makes it anew")
+        return say(text, why=f"{error.filename or target}: {error.strerror}")
     return say("the engine's file: {path}", path=target)
 
 
