@@ -110,7 +110,7 @@ def test_a_study_is_not_resumed_in_another_environment(
     assert str(raised.value) == (
         f"study 's' was begun with {item} {BEGUN_IN[item]}, its environment has {now} now: go back "
         "to that environment to resume it, or start another study; whether its result still holds: "
-        "npu-tune check"
+        "npu-tune check s"
     )
 
 
