@@ -6,6 +6,7 @@ The study is a pretended interpreter's (tests/support/studies.py).
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 
 from tests.support.command import npu_tune
 from tests.support.pretend import Pretend
+from tests.support.runs import study_record
+from tuner.options import DEFAULT_STORAGE
+from tuner.runs.store import Store
 
 FILE = "results/s.yaml"
 
@@ -97,3 +101,12 @@ def test_a_file_that_is_not_there_is_no_study() -> None:
     assert (done.exit_code, done.stderr) == (
         2, "npu-tune: typo.yaml: cannot be read: No such file or directory\n",
     )  # fmt: skip
+
+
+@pytest.mark.usefixtures("study")
+def test_a_study_that_is_called_like_a_file_is_one() -> None:
+    store = Store(DEFAULT_STORAGE)
+    store.create_study(replace(study_record(), name="t.yaml"))
+    store.close()
+    assert npu_tune("show", "t.yaml").exit_code == 0
+    assert npu_tune("delete", "t.yaml", "--yes").stdout == "deleted: study t.yaml, 0 runs\n"

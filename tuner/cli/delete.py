@@ -26,9 +26,10 @@ def delete(
     from ..runs.store import Store
     from ..study import removal, stored
 
-    for name in filter(is_file, studies):
-        raise UsageError(f"{name}: name the study; its exported file is yours to remove")
     store, names = Store(storage, create=False), list(dict.fromkeys(studies))
+    for name in names:
+        if is_file(name) and not store.study(name):
+            raise UsageError(f"{name}: name the study; its exported file is yours to remove")
     done = {name: stored.load(store, name).trials_done for name in names}  # all are there, or none
     if not yes:
         _ask(done, store.url)

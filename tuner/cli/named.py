@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def is_file(name: str) -> bool:
-    """Is it an exported file's name? A study's own has neither this ending nor a folder."""
+    """Does it look like an exported file's name? A study's has no folder, hardly this ending."""
     return name.endswith((".yaml", ".yml")) or "/" in name
 
 
@@ -28,7 +28,7 @@ def study_of(store: Store, name: str) -> str:
     """
     from ..deploy import best as best_file
 
-    if not is_file(name):
+    if not is_file(name) or store.study(name):
         return name
     study = best_file.load(name).study
     if store.study(study) is None:
