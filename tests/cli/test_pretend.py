@@ -59,7 +59,7 @@ def test_what_is_not_won_keeps_the_defaults(pretend: Pretend) -> None:
         (0, "kept: faster than the baseline, as it promised", {"factors": TWICE}),
         (3, "regression: less than 90% of what it promised", {}),
         (4, "the configuration cannot run here: crashed: killed by SIG", {"failures": CRASHES}),
-        (5, "no answer: the noise forbids an answer", {"factors": TWICE, "scatter": 0.9}),
+        (5, "no answer: the noise forbids an answer", {"factors": TWICE, "scatter": -0.5}),
     ],
 )  # fmt: skip
 def test_check_says_by_its_exit_code_whether_it_holds(
@@ -105,7 +105,7 @@ def test_a_study_is_resumed_under_another_patch_of_python(pretend: Pretend) -> N
     assert npu_tune(*SHORT, *pretend()).exit_code == 0
     pretend(fingerprint={"python": "3.11.9"})
     done = npu_tune("--resume", "--study", "s", "--trials", "3")
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.output
     assert "warning: python was '3.11.7' when the study began, is '3.11.9' now" in done.stdout
 
 

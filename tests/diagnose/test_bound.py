@@ -65,8 +65,8 @@ def test_what_a_call_needs_points_to_the_knobs_of_the_search_space() -> None:
         "task_queue=2", "internal_format=off", "execution=npugraph", "batch_size",
     ]  # fmt: skip
     assert settings(CPU, ["page-faults", "operator-bound"], {}) == [
-        "allocator=glibc-keep", "execution=inductor-freezing", "memory_format=channels_last",
-        "threads",
+        "allocator=glibc-keep", "memory_format=channels_last", "execution=inductor-freezing",
+        "execution=inductor-max-autotune", "execution=onnxruntime", "execution=openvino", "threads",
     ]  # fmt: skip
 
 

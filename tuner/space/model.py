@@ -266,20 +266,3 @@ def _left_out(data: Mapping[str, Any]) -> Iterator[LeftOut]:
         else:
             lists = {"values": tuple(entry["values"]), "presets": tuple(entry["presets"])}
             yield LeftOut(message(entry["why"]), entry["knob"], **lists)
-
-
-def difference(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first difference between two frozen spaces in one line; "" where there is none."""
-    old = {knob["name"]: knob for knob in frozen["knobs"]}
-    new = {knob["name"]: knob for knob in now["knobs"]}
-    for name in {**old, **new}:
-        if name not in new or name not in old:
-            return f"knob {name} is only in the {'stored' if name in old else 'present'} space"
-        for key, value in old[name].items():
-            if value != new[name].get(key):
-                return f"{name}.{key} was {value}, is now {new[name].get(key)}"
-    for key in ("name", "backend", "presets"):
-        if frozen[key] != now[key]:
-            return f"{key} was {frozen[key]}, is now {now[key]}"
-    before, after = ([{**r, "why_zh": ""} for r in space["rules"]] for space in (frozen, now))
-    return "" if before == after else f"rules was {frozen['rules']}, is now {now['rules']}"

@@ -22,7 +22,7 @@ from ..runs.folder import EXPORTS, put, work_folder
 from ..runs.records import StudyFacts, StudyRecord
 from ..runs.store import Store
 from ..runs.watch import other_processes, watching
-from ..space import model
+from ..space import file, frozen, model
 from ..space.model import SearchSpace
 from ..text import command, resume_command
 from ..worker.protocol import ProbeRequest, TrialSpec
@@ -177,7 +177,8 @@ def _taken_up(
     """
     name, me, stored = existing.name, owner.this_process(), options.to_dict(setup)
     _require_same_environment(existing, facts.fingerprint)
-    changed = model.difference(existing.space, model.to_dict(space))
+    shipped = not setup.space or setup.space in file.shipped()
+    changed = frozen.difference(existing.space, model.to_dict(space), shipped)
     if changed:
         raise StudyConflictError(
             f"study {name!r} was begun with another search space: {changed}; finish it in the "
