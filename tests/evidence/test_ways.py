@@ -12,7 +12,7 @@ from tuner.options import Setup
 from tuner.runs.records import RecordedRun
 from tuner.space import model
 from tuner.space.model import Configuration, Knob, Value
-from tuner.worker.protocol import Outcome
+from tuner.worker.protocol import Outcome, Role
 
 EXECUTION = Knob(
     "execution", "", "model", "unset", ("unset", "compiled", "engine", "traced"), "execution",
@@ -26,6 +26,14 @@ def run(trial: int, ms: float = 0.0, outcome: Outcome = Outcome.OK, **knobs: Val
     configuration: Configuration = {**WAYS.baseline(), **knobs}
     made = recorded(trial, ms, outcome, spin=configuration["spin"])
     return replace(made, configuration=configuration)
+
+
+def confirming(searched: RecordedRun, ms: float, block: int) -> RecordedRun:
+    """A run of a block of the confirmation of four trials, of the same configuration."""
+    again = run(searched.trial, ms)
+    spec = replace(again.run.spec, role=Role.CONFIRM, block=block, after_trials=4)
+    made = replace(again.run, spec=spec)
+    return replace(searched, run=made)
 
 
 def summary_of(*runs: RecordedRun) -> Summary:
@@ -88,3 +96,21 @@ def test_the_file_of_the_best_engine_is_named() -> None:
     best = replace(best, run=replace(best.run, result=result))
     assert conclude(summary_of(run(0, 10), best)).exported == "abc.onnx"
     assert conclude(summary_of(run(0, 10), run(1, 5, spin="on"))).exported == ""
+
+
+def test_of_a_way_that_was_measured_again_the_best_is_of_those_runs() -> None:
+    searched = [
+        run(0, 10),
+        run(1, 5, execution="engine"),
+        run(2, 4, execution="engine", spin="on"),
+        run(3, 3, execution="engine", threads=1),
+    ]
+    fresh = [
+        confirming(searched[0], 10, 2),
+        confirming(searched[1], 2, 2),
+        confirming(searched[2], 4, 2),
+    ]
+    (engine, _) = conclude(summary_of(*searched, *fresh)).by_execution
+    assert (engine.configuration, engine.speedups, engine.fresh) == (
+        {"execution": "engine"}, (5.0,), True,
+    )  # fmt: skip

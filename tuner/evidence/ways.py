@@ -41,7 +41,13 @@ def by_execution(summary: Summary) -> tuple[ExecutionResult, ...]:
 
 
 def _best_of(summary: Summary, tried: Sequence[Measured]) -> ExecutionResult:
-    """The fastest; where none keeps the limit that the user has set, the fastest of those."""
+    """The fastest, of those that were measured again where there are any.
+
+    Where none keeps the limit that the user has set, the fastest of those.
+    """
+    again = [r for r in (_result(summary, m) for m in tried) if r.fresh and r.speedups]
+    if again:
+        return max(again, key=lambda result: median(result.speedups))
     best = next(iter(ranked(tried, summary.objective, summary.limit_ms)), None)
     if best is not None:
         return _result(summary, best)
