@@ -86,8 +86,8 @@ def without_engines(result: Result) -> Configuration:
     return own[0].configuration if own else {}
 
 
-def spec_of(runner: Runner, way: Way, number: int) -> tuple[Launcher, TrialSpec]:
-    """A run of its own; all are compared with eager's output."""
+def spec_of(runner: Runner, way: Way, number: int, of_heat: int) -> tuple[Launcher, TrialSpec]:
+    """A run of its own in a heat; all are compared with eager's output."""
     launcher = runner.launcher
     assert launcher is not None
     if way.by_run_cpu:
@@ -96,14 +96,15 @@ def spec_of(runner: Runner, way: Way, number: int) -> tuple[Launcher, TrialSpec]
     spec = runner.trial_spec(number, configuration, Role.CONFIRM if number else Role.BASELINE)
     model = replace(spec.model, reference=f"{DIRECT}:{way.model}")
     lossy = 0.1 if way.name == LOSSY else None
-    return launcher, replace(spec, model=model, weights_path="", inputs_path="", tolerance=lossy)
+    own = {"weights_path": "", "inputs_path": "", "tolerance": lossy, "heat": of_heat}
+    return launcher, replace(spec, model=model, **own)  # type: ignore[arg-type]
 
 
 def measured(runner: Runner, lines: list[Way], heats: int) -> list[dict[str, Measurement]]:
     """By heat and way; a way that failed is said and left out of its heat."""
     made = []
     for number in range(1, heats + 1):
-        wanted = [spec_of(runner, way, place) for place, way in enumerate(lines)]
+        wanted = [spec_of(runner, way, place, number) for place, way in enumerate(lines)]
         runs, _ = heat.measure(number, wanted, at_once=runner.usable_cpus)
         of_heat = {}
         for way, run in zip(lines, runs, strict=True):
