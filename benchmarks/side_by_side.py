@@ -22,6 +22,7 @@ from heats import bootstrap
 from measuring import measuring
 
 import tuner
+from tuner.evidence.conclude import conclude
 from tuner.evidence.objectives import OBJECTIVES
 from tuner.evidence.result import Result
 from tuner.options import Setup
@@ -29,6 +30,7 @@ from tuner.runs import heat
 from tuner.runs.launcher import Launcher
 from tuner.runs.store import Store
 from tuner.space.model import Configuration
+from tuner.study import stored
 from tuner.study.runner import Runner
 from tuner.worker.protocol import Measurement, Role, TrialSpec
 
@@ -72,11 +74,13 @@ def setup_of(model: str, batch: int, trials: int) -> Setup:
 
 
 def found(model: str, batch: int, trials: int) -> Result:
-    """The study's result; it goes on where it was stopped."""
-    name = f"{model}-{batch}"
+    """The study's result; one that is there already is not made again."""
+    name, store = f"{model}-{batch}", Store(STORAGE)
+    if store.study(name) is not None:
+        return conclude(stored.load(store, name))
     return tuner.tune(
         f"{DIRECT}:{model}", study=name, storage=STORAGE, trials=trials, backend="cpu",
-        pins={"batch_size": str(batch)}, on_progress=lambda line: print(line, file=sys.stderr),
+        set={"batch_size": str(batch)}, on_progress=lambda line: print(line, file=sys.stderr),
     )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ def test_what_is_not_won_keeps_the_defaults(pretend: Pretend) -> None:
         (0, "kept: faster than the baseline, as it promised", {"factors": TWICE}),
         (3, "regression: less than 90% of what it promised", {}),
         (4, "the configuration cannot run here: crashed: killed by SIG", {"failures": CRASHES}),
+        # Below zero: what scatters is drawn by name, and upwards these six pairs happen to agree.
         (5, "no answer: the noise forbids an answer", {"factors": TWICE, "scatter": -0.5}),
     ],
 )  # fmt: skip

@@ -6,7 +6,8 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +63,14 @@ def take_over(command: Any) -> Any:
         "--take-over", is_flag=True,
         help="Although the study's owner is on a host that cannot be seen.",
     )(command)  # fmt: skip
+
+
+def file_option(default: str) -> Callable[[Any], Any]:
+    """Adds -o, the file that is written. default: where it goes, in words."""
+    return click.option(
+        "-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
+        help=f"File to write.  [default: {default}]",
+    )  # fmt: skip
 
 
 def json_option(command: Any) -> Any:

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..language import N_, say
 from ..options import RESULTS
 from ..runs.folder import put
-from .common import json_option, lang, print_json, storage
+from .common import file_option, json_option, lang, print_json, storage
 from .named import best_of, study_of
 
 if TYPE_CHECKING:
@@ -31,12 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="env: lines for a shell; dockerfile: ENV lines; python: a module to import before torch.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write.  [default: results/<study>.<yaml, env, Dockerfile or py>]",
-)
+@file_option("results/<study>.<yaml, env, Dockerfile or py>")
 @json_option
 @storage
 @lang
@@ -118,12 +113,7 @@ def beside(path: Path, kept: Path) -> str:
 
 @click.command()
 @click.argument("studies", metavar="STUDY…", nargs=-1, required=True)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write.  [default: results/<study>.html]",
-)
+@file_option("results/<study>.html")
 @json_option
 @storage
 @lang

@@ -1,4 +1,4 @@
-"""The commands: parse, call, print. Only this file and `cli_*.py` print or exit.
+"""The commands: parse, call, print. Only the files of this folder print or exit.
 
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
